@@ -1,0 +1,107 @@
+//! What a scan ends in: the findings, the checks that made them, and what could not be seen.
+use crate::{CallError, Category, Finding, Severity, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Texts and counts of one check, once for all its findings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckSummary {
+    /// The check's id.
+    pub id: String,
+    /// What is required, as a statement that is true when the check passes.
+    pub title: String,
+    /// The folder of the check, for example `s3`.
+    pub service: String,
+    /// How bad a fail is.
+    pub severity: Severity,
+    /// What part of security it belongs to.
+    pub category: Category,
+    /// Why it matters (Markdown).
+    pub why: String,
+    /// How to fix it (Markdown).
+    pub fix: String,
+    /// Requirements of frameworks that it serves, as `framework/requirement`.
+    pub requirements: Vec<String>,
+    /// Findings that passed.
+    pub passed: usize,
+    /// Findings that failed.
+    pub failed: usize,
+    /// Findings that could not be decided.
+    pub unknown: usize,
+    /// Findings that only a person can answer.
+    pub manual: usize,
+}
+
+/// Calls of one operation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallStatistics {
+    /// `service:Operation`.
+    pub operation: String,
+    /// Calls that had to be made (pages of one list count once).
+    pub planned: usize,
+    /// Calls that were answered, including answers that mean "there is none".
+    pub succeeded: usize,
+    /// Calls that failed for good.
+    pub failed: usize,
+    /// HTTP requests sent, retries and pages included.
+    pub requests: usize,
+    /// Answers that were throttling.
+    pub throttled: usize,
+}
+
+/// A service in a region that was left out because it cannot exist there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SkippedScope {
+    /// The API's name.
+    pub service: String,
+    /// The region.
+    pub region: String,
+    /// Why nothing was asked.
+    pub reason: String,
+}
+
+/// What share of the planned calls succeeded, and what was lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// By operation, sorted.
+    pub calls: Vec<CallStatistics>,
+    /// Every failed call, sorted, each with how often it failed that way.
+    pub failures: Vec<(CallError, usize)>,
+    /// What was not asked because it cannot exist.
+    pub skipped: Vec<SkippedScope>,
+    /// True when the scan was stopped before all planned calls were made.
+    pub interrupted: bool,
+}
+
+impl Coverage {
+    /// Calls that had to be made.
+    pub fn planned(&self) -> usize {
+        self.calls.iter().map(|c| c.planned).sum()
+    }
+    /// Calls that were answered.
+    pub fn succeeded(&self) -> usize {
+        self.calls.iter().map(|c| c.succeeded).sum()
+    }
+    /// True when everything that was planned was read.
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty() && !self.interrupted
+    }
+}
+
+/// What a scan ends in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assessment {
+    /// Version of Palisade that made it.
+    pub version: String,
+    /// When the scan started; ages are counted from it.
+    pub started_at: Timestamp,
+    /// Accounts that were scanned, sorted.
+    pub accounts: Vec<String>,
+    /// Regions that were scanned, sorted.
+    pub regions: Vec<String>,
+    /// The checks that were selected, sorted by id.
+    pub checks: Vec<CheckSummary>,
+    /// All findings in the order of [`Finding::sort_key`].
+    pub findings: Vec<Finding>,
+    /// What was and was not read.
+    pub coverage: Coverage,
+}
