@@ -3,9 +3,11 @@
 //!
 //! Invariant: pure data. Nothing here makes a request; nothing here knows tables or checks.
 
+mod api;
 mod registry;
 mod value;
 
+pub use api::{Api, ApiError, CallFuture, CallRequest, OperationStatistics, Page};
 pub use registry::{ModelError, Models};
 pub use value::{Record, Value};
 
