@@ -32,7 +32,7 @@ impl std::str::FromStr for Region {
         let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
         let number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         match parts.split_last() {
-            Some((last, rest)) if rest.len() >= 2 && number(last) && rest.iter().all(|p| word(p)) => {
+            Some((last, rest)) if rest.len() >= 2 && number(last) && rest.iter().all(word) => {
                 Ok(Self(text.into()))
             }
             _ => Err(RegionError(text.to_owned())),
