@@ -4,10 +4,13 @@
 //! Invariant: pure data. Nothing here makes a request; nothing here knows tables or checks.
 
 mod api;
+pub mod botocore;
+mod regions;
 mod registry;
 mod value;
 
 pub use api::{Api, ApiError, CallFuture, CallRequest, OperationStatistics, Page};
+pub use regions::{Regions, ServiceRegions};
 pub use registry::{ModelError, Models};
 pub use value::{Record, Value};
 
@@ -256,7 +259,10 @@ pub struct Member {
 impl Model {
     /// The operation of that name.
     pub fn operation(&self, name: &str) -> Option<&Operation> {
-        self.operations.binary_search_by(|o| o.name.as_str().cmp(name)).ok().and_then(|i| self.operations.get(i))
+        self.operations
+            .binary_search_by(|o| o.name.as_str().cmp(name))
+            .ok()
+            .and_then(|i| self.operations.get(i))
     }
     /// The shape behind an id. `None` only for an id of another model.
     pub fn shape(&self, id: ShapeId) -> Option<&Shape> {
@@ -267,7 +273,10 @@ impl Model {
 impl Shape {
     /// The member of that name and its index.
     pub fn member(&self, name: &str) -> Option<(usize, &Member)> {
-        self.members.iter().enumerate().find(|(_, m)| m.name == name)
+        self.members
+            .iter()
+            .enumerate()
+            .find(|(_, m)| m.name == name)
     }
     /// True for structures and unions.
     pub fn is_structure(&self) -> bool {

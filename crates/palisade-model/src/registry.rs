@@ -1,14 +1,16 @@
 //! The models that are shipped, decoded when first asked for.
-use crate::Model;
+use crate::{Model, Regions};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 
 /// Why a model could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
     /// No such model is shipped.
-    #[error("no API model `{0}`; add it to `catalog/models/models.toml` and run `cargo xtask models`")]
+    #[error(
+        "no API model `{0}`; add it to `catalog/models/models.toml` and run `cargo xtask models`"
+    )]
     Missing(String),
     /// The stored bytes are not a model.
     #[error("the API model `{name}` is damaged: {reason}")]
@@ -20,24 +22,84 @@ pub enum ModelError {
     },
 }
 
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+type Decoded = OnceLock<Result<Arc<Model>, ModelError>>;
+
 /// Models by name, each decoded once.
 #[derive(Debug, Default)]
 pub struct Models {
-    decoded: Mutex<BTreeMap<String, Arc<Model>>>,
+    embedded: Vec<Decoded>,
+    added: BTreeMap<String, Arc<Model>>,
+    regions: OnceLock<Result<Arc<Regions>, ModelError>>,
 }
 
 impl Models {
     /// The models of `catalog/models/`, as they were when this binary was built.
     pub fn embedded() -> Self {
-        Self::default()
+        Self {
+            embedded: EMBEDDED.iter().map(|_| Decoded::new()).collect(),
+            ..Self::default()
+        }
+    }
+    /// Adds a model, or puts it in the place of the shipped one of the same name.
+    #[must_use]
+    pub fn with(mut self, model: Model) -> Self {
+        self.added.insert(model.name.clone(), Arc::new(model));
+        self
     }
     /// The model of that name, decoded on the first call.
     ///
     /// # Errors
     /// When no such model is shipped, or its bytes are damaged.
     pub fn get(&self, name: &str) -> Result<Arc<Model>, ModelError> {
-        let decoded = self.decoded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        decoded.get(name).cloned().ok_or_else(|| ModelError::Missing(name.to_owned()))
+        if let Some(model) = self.added.get(name) {
+            return Ok(Arc::clone(model));
+        }
+        let missing = || ModelError::Missing(name.to_owned());
+        let index = EMBEDDED
+            .binary_search_by(|(known, _)| (*known).cmp(name))
+            .map_err(|_| missing())?;
+        let (cell, (_, bytes)) = self
+            .embedded
+            .get(index)
+            .zip(EMBEDDED.get(index))
+            .ok_or_else(missing)?;
+        cell.get_or_init(|| Model::from_bytes(name, bytes).map(Arc::new))
+            .clone()
+    }
+    /// The names of all models, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        let shipped = EMBEDDED
+            .iter()
+            .take(self.embedded.len())
+            .map(|(name, _)| *name);
+        let mut names: Vec<&str> = shipped
+            .chain(self.added.keys().map(String::as_str))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+    /// `partitions.json` of botocore, as JSON: what `aws.partition` of the endpoint rules answers from.
+    pub fn partitions(&self) -> &'static [u8] {
+        PARTITIONS
+    }
+    /// Which service exists in which region.
+    ///
+    /// # Errors
+    /// When the shipped file is damaged.
+    pub fn regions(&self) -> Result<Arc<Regions>, ModelError> {
+        let damaged = |reason: String| ModelError::Damaged {
+            name: "regions".to_owned(),
+            reason,
+        };
+        let read = || {
+            serde_json::from_slice(REGIONS)
+                .map(Arc::new)
+                .map_err(|e| damaged(e.to_string()))
+        };
+        self.regions.get_or_init(read).clone()
     }
 }
 
@@ -47,7 +109,10 @@ impl Model {
     /// # Errors
     /// When the bytes are not such a model.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
-        let damaged = |reason: String| ModelError::Damaged { name: name.to_owned(), reason };
+        let damaged = |reason: String| ModelError::Damaged {
+            name: name.to_owned(),
+            reason,
+        };
         let plain = zstd::decode_all(bytes).map_err(|e| damaged(e.to_string()))?;
         postcard::from_bytes(&plain).map_err(|e| damaged(e.to_string()))
     }
@@ -56,8 +121,81 @@ impl Model {
     /// # Errors
     /// When a value cannot be written, which would be a bug of ours.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
-        let damaged = |reason: String| ModelError::Damaged { name: self.name.clone(), reason };
+        let damaged = |reason: String| ModelError::Damaged {
+            name: self.name.clone(),
+            reason,
+        };
         let plain = postcard::to_allocvec(self).map_err(|e| damaged(e.to_string()))?;
         zstd::encode_all(plain.as_slice(), 19).map_err(|e| damaged(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_model_decodes_and_is_closed() {
+        let models = Models::embedded();
+        assert!(models.names().len() > 140);
+        for name in models.names() {
+            let model = models.get(name).unwrap();
+            assert!(
+                !model.operations.is_empty() && !model.protocols.is_empty(),
+                "{name}"
+            );
+            assert!(!model.endpoint_rules.is_empty(), "{name}");
+            for shape in &model.shapes {
+                let parts = shape
+                    .members
+                    .iter()
+                    .chain(shape.element.as_deref())
+                    .chain(shape.key.as_deref());
+                for part in parts {
+                    assert!(
+                        model.shape(part.shape).is_some(),
+                        "{name} {} {}",
+                        shape.name,
+                        part.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_and_damaged_models_are_told_apart() {
+        assert_eq!(
+            Models::embedded().get("nope").unwrap_err(),
+            ModelError::Missing("nope".into())
+        );
+        assert!(matches!(
+            Model::from_bytes("x", b"zstd?").unwrap_err(),
+            ModelError::Damaged { .. }
+        ));
+        let bytes = Models::embedded().get("sts").unwrap().to_bytes().unwrap();
+        let half = bytes.get(..bytes.len() / 2).unwrap();
+        assert!(matches!(
+            Model::from_bytes("sts", half).unwrap_err(),
+            ModelError::Damaged { .. }
+        ));
+    }
+
+    #[test]
+    fn regions_know_global_and_regional_services() {
+        let regions = Models::embedded().regions().unwrap();
+        assert!(
+            regions
+                .of_partition("aws")
+                .iter()
+                .any(|r| r == "eu-central-1")
+        );
+        assert_eq!(
+            regions.of("iam", "aws").unwrap().global.as_deref(),
+            Some("us-east-1")
+        );
+        let ec2 = regions.of("ec2", "aws").unwrap();
+        assert!(ec2.global.is_none() && ec2.regions.iter().any(|r| r == "sa-east-1"));
+        assert!(!ec2.regions.iter().any(|r| r.contains("fips")));
     }
 }

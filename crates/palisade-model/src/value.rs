@@ -57,7 +57,10 @@ impl Value {
                 let (index, _) = model.shape(record.shape)?.member(name)?;
                 record.fields.get(index)
             }
-            Value::Map(entries) => entries.iter().find(|(key, _)| key.as_ref() == name).map(|(_, value)| value),
+            Value::Map(entries) => entries
+                .iter()
+                .find(|(key, _)| key.as_ref() == name)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -69,18 +72,34 @@ impl Value {
             Value::Null => Json::Null,
             Value::Bool(b) => Json::Bool(*b),
             Value::Int(n) => Json::from(*n),
-            Value::Float(n) => serde_json::Number::from_f64(*n).map_or_else(|| Json::from(n.to_string()), Json::Number),
+            Value::Float(n) => serde_json::Number::from_f64(*n)
+                .map_or_else(|| Json::from(n.to_string()), Json::Number),
             Value::String(text) => Json::from(text.as_ref()),
-            Value::Timestamp(micros) => Json::from(palisade_core::Timestamp::from_micros(*micros).to_string()),
+            Value::Timestamp(micros) => {
+                Json::from(palisade_core::Timestamp::from_micros(*micros).to_string())
+            }
             Value::Blob(bytes) => Json::from(base64(bytes)),
             Value::List(items) => items.iter().map(|v| v.to_json(model)).collect(),
-            Value::Map(entries) => {
-                Json::Object(entries.iter().map(|(k, v)| (k.to_string(), v.to_json(model))).collect())
-            }
+            Value::Map(entries) => Json::Object(
+                entries
+                    .iter()
+                    .map(|(k, v)| (k.to_string(), v.to_json(model)))
+                    .collect(),
+            ),
             Value::Struct(record) => {
-                let names = model.shape(record.shape).map(|s| s.members.as_slice()).unwrap_or_default();
-                let members = names.iter().zip(&record.fields).filter(|(_, v)| !v.is_null());
-                Json::Object(members.map(|(m, v)| (m.name.clone(), v.to_json(model))).collect())
+                let names = model
+                    .shape(record.shape)
+                    .map(|s| s.members.as_slice())
+                    .unwrap_or_default();
+                let members = names
+                    .iter()
+                    .zip(&record.fields)
+                    .filter(|(_, v)| !v.is_null());
+                Json::Object(
+                    members
+                        .map(|(m, v)| (m.name.clone(), v.to_json(model)))
+                        .collect(),
+                )
             }
             Value::Json(json) => json.as_ref().clone(),
         }
@@ -92,7 +111,10 @@ impl Value {
             Value::Bool(_) => kind == ShapeKind::Boolean,
             Value::Int(_) => kind == ShapeKind::Integer,
             Value::Float(_) => kind == ShapeKind::Double,
-            Value::String(_) => matches!(kind, ShapeKind::String | ShapeKind::BigInteger | ShapeKind::BigDecimal),
+            Value::String(_) => matches!(
+                kind,
+                ShapeKind::String | ShapeKind::BigInteger | ShapeKind::BigDecimal
+            ),
             Value::Timestamp(_) => kind == ShapeKind::Timestamp,
             Value::Blob(_) => kind == ShapeKind::Blob,
             Value::List(_) => kind == ShapeKind::List,
@@ -113,7 +135,11 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
         for i in 0..4 {
             let index = (bits >> (18 - 6 * i) & 63) as usize;
             let letter = ALPHABET.get(index).copied().unwrap_or(b'=');
-            out.push(if i <= chunk.len() { char::from(letter) } else { '=' });
+            out.push(if i <= chunk.len() {
+                char::from(letter)
+            } else {
+                '='
+            });
         }
     }
     out
