@@ -1,1 +1,38 @@
-//! Palisade: iam.
+//! Exact answers about IAM: who can do what, why, and how far could they get.
+//!
+//! Everything here is pure: texts in, answers out. Policies are read by [`Policy::parse`]; the strict
+//! grammar that AWS applies when a policy is stored is [`check_grammar`].
+
+mod arn_pattern;
+mod capability;
+mod condition;
+mod context;
+mod error;
+mod glob;
+mod json;
+mod net;
+mod policy;
+mod public;
+mod request;
+mod restrict;
+mod template;
+mod time;
+mod truth;
+
+pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
+pub use capability::*;
+pub use condition::{Condition, Family, Operator, Order, SetTest};
+pub use context::{Context, Lookup};
+pub use error::{PolicyError, Position};
+pub use glob::{Pattern, Token};
+pub use net::Cidr;
+pub use policy::{
+    ActionPattern, Effect, Policy, PrincipalEntry, PrincipalPattern, ResourceElement, Statement,
+    action_pattern,
+};
+pub use public::*;
+pub use request::{Principal, PrincipalKind, Request};
+pub use restrict::{Definition, Limit, block_restricts};
+pub use template::{Template, Text};
+pub use time::parse_date;
+pub use truth::Truth;
