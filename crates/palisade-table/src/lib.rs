@@ -2,12 +2,35 @@
 //!
 //! Invariant: a cell whose call failed is NULL *and* marked; nothing may turn it into a verdict.
 
+mod access;
+mod column;
+mod fixture;
+mod mask;
+mod node;
+pub mod secrets;
+mod text;
+mod types;
+
+pub use access::{Access, Mismatch, PathError, kind_name, output_shape, parse_path, path_text};
+pub use column::{ColumnBuilder, ValueShape};
+pub use fixture::{
+    FIXTURE_ACCOUNT, FIXTURE_PARTITION, FIXTURE_REGION, FixtureError, Schemas, fixture_dataset,
+    fixture_table, json_value,
+};
+pub use mask::errors_for;
+pub use node::ShapeError;
+pub use text::{HIDDEN, decode_base64, decode_percent, encode_base64};
+pub use types::{UTC, UnknownColumn, arrow_schema, arrow_type};
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use palisade_catalog::TableSpec;
 use palisade_core::CallError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Source number of the bulk tagging call in columns and failures.
+pub const TAGGING: usize = usize::MAX;
 
 /// What was collected: tables by name.
 #[derive(Debug, Default, Clone)]
@@ -41,7 +64,7 @@ pub struct Batch {
 /// A call for a row that failed: the cells of its columns are NULL and unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Source number of the call in the table (`i + 1` for `calls[i]`; `usize::MAX` is the bulk tagging call).
+    /// Source number of the call in the table (`i + 1` for `calls[i]`; [`TAGGING`] is the bulk tagging call).
     pub source: usize,
     /// Row in the batch.
     pub row: usize,
@@ -59,3 +82,6 @@ pub struct Gap {
     /// Why.
     pub error: Arc<CallError>,
 }
+
+#[cfg(test)]
+mod tests;
