@@ -207,13 +207,14 @@ impl Condition {
             Lookup::Absent => &[],
         };
         if values.is_empty() {
-            let missing = match self.operator.set {
-                SetTest::ForAllValues => true,
-                SetTest::ForAnyValue => false,
+            return match self.operator.set {
+                SetTest::ForAllValues => Truth::True,
+                // "ForAnyValue: if there are no matching keys in the request, the condition is false", also
+                // with IfExists.
+                SetTest::ForAnyValue => Truth::False,
                 // "If the key is not present, the negated operators are true."
-                SetTest::Plain => self.operator.negated,
+                SetTest::Plain => (self.operator.negated || self.operator.if_exists).into(),
             };
-            return (missing || self.operator.if_exists).into();
         }
         let test = |value: &String| {
             let hit = self

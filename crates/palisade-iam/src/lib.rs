@@ -6,9 +6,12 @@
 mod arn_pattern;
 mod capability;
 mod condition;
+mod conform;
 mod context;
 mod error;
+mod evaluate;
 mod glob;
+mod grammar;
 mod json;
 mod net;
 mod policy;
@@ -22,13 +25,19 @@ mod truth;
 pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
 pub use capability::*;
 pub use condition::{Condition, Family, Operator, Order, SetTest};
+pub use conform::{ReadFile, conform_line};
 pub use context::{Context, Lookup};
 pub use error::{PolicyError, Position};
+pub use evaluate::{
+    Answer, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Level, PolicySets, Source, decide,
+    explain,
+};
 pub use glob::{Pattern, Token};
+pub use grammar::{PolicyKind, check_grammar};
 pub use net::Cidr;
 pub use policy::{
-    ActionPattern, Effect, Policy, PrincipalEntry, PrincipalPattern, ResourceElement, Statement,
-    action_pattern,
+    ActionPattern, Closeness, Effect, Policy, PrincipalEntry, PrincipalPattern, ResourceElement,
+    Statement, action_pattern,
 };
 pub use public::*;
 pub use request::{Principal, PrincipalKind, Request};

@@ -3,7 +3,8 @@
 mod parse;
 mod principal;
 
-pub use principal::{PrincipalEntry, PrincipalPattern};
+pub(crate) use principal::is_account_id;
+pub use principal::{Closeness, PrincipalEntry, PrincipalPattern};
 
 use crate::arn_pattern::{ArnText, ResourcePattern};
 use crate::condition::Condition;

@@ -1,0 +1,122 @@
+//! Where single services differ from the general logic.
+
+use super::layer::ResourceTruth;
+use super::{PolicySets, Prepared};
+use crate::context::Lookup;
+use crate::policy::Closeness;
+use crate::public::{PublicOptions, publicness};
+use crate::request::PrincipalKind;
+use crate::truth::Truth;
+
+/// Services whose resources RCPs apply to (Organizations User Guide, "Resource control policies").
+const RCP_SERVICES: &[&str] = &[
+    "s3",
+    "sts",
+    "kms",
+    "sqs",
+    "secretsmanager",
+    "cognito-identity",
+    "cognito-idp",
+    "logs",
+    "dynamodb",
+    "ecr",
+    "aoss",
+];
+
+/// A grant on a KMS key (KMS Developer Guide, "Grants in AWS KMS").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsGrant {
+    /// ARN of the principal that the grant is for.
+    pub grantee: String,
+    /// Operations without prefix, for example `Decrypt`.
+    pub operations: Vec<String>,
+    /// Pairs that the encryption context must have.
+    pub context_subset: Vec<(String, String)>,
+}
+
+/// Whether RCPs apply to an action (in lower case).
+pub(super) fn has_resource_control(action: &str) -> bool {
+    action
+        .split(':')
+        .next()
+        .is_some_and(|service| RCP_SERVICES.contains(&service))
+}
+
+/// Whether the resource's policy must allow even callers of the same account: KMS keys and roles.
+pub(super) fn needs_resource_policy(action: &str) -> bool {
+    match action.split_once(':') {
+        Some(("sts", name)) => name.starts_with("assumerole"),
+        // Actions on the service as a whole have no key, hence no key policy.
+        Some(("kms", name)) => !matches!(
+            name,
+            "createkey"
+                | "listkeys"
+                | "listaliases"
+                | "generaterandom"
+                | "connectcustomkeystore"
+                | "createcustomkeystore"
+                | "deletecustomkeystore"
+                | "describecustomkeystores"
+                | "disconnectcustomkeystore"
+                | "updatecustomkeystore"
+        ),
+        _ => false,
+    }
+}
+
+/// What the resource's policy says, with grants and S3's own switches.
+pub(super) fn resource_layer(
+    prepared: &Prepared<'_>,
+    sets: &PolicySets<'_>,
+    same_account: bool,
+) -> ResourceTruth {
+    let mut out = match &sets.resource {
+        Some(source) => ResourceTruth::of(source, prepared),
+        None => ResourceTruth::NONE,
+    };
+    let principal = &prepared.request.principal;
+    if prepared.action.starts_with("s3:") {
+        let foreign_object = sets
+            .object_owner
+            .is_some_and(|owner| Some(owner) != prepared.resource_account());
+        let closed = sets.restrict_public_buckets
+            && !same_account
+            && principal.kind != PrincipalKind::Service
+            && sets
+                .resource
+                .is_some_and(|s| publicness(s.policy, &PublicOptions::default()).is_public());
+        if foreign_object || closed {
+            out.clear_allows();
+        }
+    }
+    if let Some(operation) = prepared.action.strip_prefix("kms:") {
+        for grant in &sets.grants {
+            let named =
+                grant.grantee == principal.arn || principal.role_arn_matches(&grant.grantee);
+            if named
+                && grant
+                    .operations
+                    .iter()
+                    .any(|o| o.eq_ignore_ascii_case(operation))
+            {
+                out.add(Closeness::Exact, has_pairs(prepared, grant));
+            }
+        }
+    }
+    out
+}
+
+fn has_pairs(prepared: &Prepared<'_>, grant: &KmsGrant) -> Truth {
+    grant
+        .context_subset
+        .iter()
+        .map(|(key, value)| {
+            let name = format!("kms:encryptioncontext:{}", key.to_ascii_lowercase());
+            match prepared.request.context.lookup(&name) {
+                Lookup::Values(values) => values.contains(value).into(),
+                Lookup::Absent => Truth::False,
+                Lookup::Unknown => Truth::Unknown,
+            }
+        })
+        .fold(Truth::True, Truth::and)
+}
