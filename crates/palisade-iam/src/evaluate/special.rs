@@ -2,26 +2,12 @@
 
 use super::layer::ResourceTruth;
 use super::{PolicySets, Prepared};
+use crate::catalogue::Catalogue;
 use crate::context::Lookup;
 use crate::policy::Closeness;
 use crate::public::{PublicOptions, publicness};
 use crate::request::PrincipalKind;
 use crate::truth::Truth;
-
-/// Services whose resources RCPs apply to (Organizations User Guide, "Resource control policies").
-const RCP_SERVICES: &[&str] = &[
-    "s3",
-    "sts",
-    "kms",
-    "sqs",
-    "secretsmanager",
-    "cognito-identity",
-    "cognito-idp",
-    "logs",
-    "dynamodb",
-    "ecr",
-    "aoss",
-];
 
 /// A grant on a KMS key (KMS Developer Guide, "Grants in AWS KMS").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +20,19 @@ pub struct KmsGrant {
     pub context_subset: Vec<(String, String)>,
 }
 
-/// Whether RCPs apply to an action (in lower case).
+/// Whether RCPs apply to the resources of an action (in lower case), by the catalogue's facts
+/// (Organizations User Guide, "Resource control policies", services that support them). When the catalogue is
+/// damaged they are taken to apply: a guardrail may be overstated, never left out.
 pub(super) fn has_resource_control(action: &str) -> bool {
-    action
-        .split(':')
-        .next()
-        .is_some_and(|service| RCP_SERVICES.contains(&service))
+    let Ok(catalogue) = Catalogue::embedded() else {
+        return true;
+    };
+    let service = action.split(':').next().unwrap_or_default();
+    catalogue
+        .header
+        .resource_control
+        .iter()
+        .any(|s| s == service)
 }
 
 /// Whether the resource's policy must allow even callers of the same account: KMS keys and roles.

@@ -3,7 +3,6 @@
 mod parse;
 mod principal;
 
-pub(crate) use principal::is_account_id;
 pub use principal::{Closeness, PrincipalEntry, PrincipalPattern};
 
 use crate::arn_pattern::{ArnText, ResourcePattern};

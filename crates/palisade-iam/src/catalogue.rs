@@ -1,0 +1,352 @@
+//! AWS's services, actions, resource types and condition keys, as facts.
+//!
+//! The embedded copy is `catalog/iam/actions.jsonl.zst`, made by `cargo xtask iam-actions`; another can be read at
+//! run time with [`Catalogue::read`]. An action that is not in it is unknown, which is neither right nor wrong:
+//! AWS adds actions every week.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::glob::Pattern;
+use crate::policy::action_pattern;
+
+const EMBEDDED: &[u8] = include_bytes!("../../../catalog/iam/actions.jsonl.zst");
+
+/// A catalogue that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the action catalogue cannot be read: {0}")]
+pub struct CatalogueError(String);
+
+/// What kind of access an action gives, in AWS's words (Service Authorization Reference).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AccessLevel {
+    /// Names of resources.
+    #[serde(rename = "L")]
+    List,
+    /// Content or properties.
+    #[serde(rename = "R")]
+    Read,
+    /// Tags only.
+    #[serde(rename = "T")]
+    Tagging,
+    /// Change.
+    #[serde(rename = "W")]
+    Write,
+    /// Change of permissions.
+    #[serde(rename = "P")]
+    PermissionsManagement,
+}
+
+impl AccessLevel {
+    /// The level as AWS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AccessLevel::List => "List",
+            AccessLevel::Read => "Read",
+            AccessLevel::Tagging => "Tagging",
+            AccessLevel::Write => "Write",
+            AccessLevel::PermissionsManagement => "Permissions management",
+        }
+    }
+}
+
+/// The first line of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogueHeader {
+    /// Version of the package that the facts were taken from.
+    pub source: String,
+    /// Date of the facts, `YYYY-MM-DD`.
+    pub date: String,
+    /// Prefixes of the services whose resources RCPs apply to.
+    pub resource_control: Vec<String>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Prefix of its actions.
+    #[serde(rename = "p")]
+    pub prefix: String,
+    /// Name.
+    #[serde(rename = "n")]
+    pub name: String,
+    /// Condition keys: name and type of value.
+    #[serde(rename = "k")]
+    pub keys: Vec<(String, String)>,
+    /// Resource types.
+    #[serde(rename = "r")]
+    pub resources: Vec<ResourceType>,
+    /// Actions, sorted by name.
+    #[serde(rename = "a")]
+    pub actions: Vec<Action>,
+}
+
+/// A resource type of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceType {
+    /// Name within the service.
+    #[serde(rename = "n")]
+    pub name: String,
+    /// ARN with `${Partition}` and other placeholders.
+    #[serde(rename = "f")]
+    pub arn: String,
+    /// Condition keys, as places in the service's list.
+    #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<usize>,
+}
+
+/// An action of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// Name without prefix.
+    #[serde(rename = "n")]
+    pub name: String,
+    /// Access level.
+    #[serde(rename = "l")]
+    pub level: AccessLevel,
+    /// Resource types that it can be limited to.
+    #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ActionResource>,
+    /// Condition keys that are not bound to a resource type, as places in the service's list.
+    #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<usize>,
+    /// Actions that its caller needs too.
+    #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
+    pub dependent: Vec<String>,
+}
+
+/// A resource type of an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionResource {
+    /// Place in the service's list of resource types.
+    #[serde(rename = "t")]
+    pub resource: usize,
+    /// Whether every call has one.
+    #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// Condition keys, as places in the service's list.
+    #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<usize>,
+}
+
+/// All services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalogue {
+    /// Where the facts come from and when.
+    pub header: CatalogueHeader,
+    services: BTreeMap<String, Service>,
+}
+
+/// What a catalogue knows about an action pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expansion {
+    /// The actions, as `service:Action`, sorted.
+    Actions(Vec<String>),
+    /// Neither `*` nor `service:action`.
+    Malformed,
+    /// No service has this prefix.
+    UnknownService,
+    /// The service has no such action.
+    UnknownAction,
+}
+
+impl Catalogue {
+    /// The catalogue in the binary.
+    ///
+    /// # Errors
+    /// The embedded file is damaged (a test reads it).
+    pub fn embedded() -> Result<&'static Self, CatalogueError> {
+        static CATALOGUE: OnceLock<Result<Catalogue, CatalogueError>> = OnceLock::new();
+        CATALOGUE
+            .get_or_init(|| Catalogue::read(EMBEDDED))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// Reads a catalogue: JSON lines, plain or compressed with Zstandard.
+    ///
+    /// # Errors
+    /// The bytes are not a catalogue.
+    pub fn read(bytes: &[u8]) -> Result<Self, CatalogueError> {
+        let plain = if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            zstd::decode_all(bytes).map_err(|e| CatalogueError(e.to_string()))?
+        } else {
+            bytes.to_vec()
+        };
+        let text = std::str::from_utf8(&plain).map_err(|e| CatalogueError(e.to_string()))?;
+        let mut lines = text.lines();
+        let at = |line: usize, e: serde_json::Error| CatalogueError(format!("line {line}: {e}"));
+        let header =
+            serde_json::from_str(lines.next().unwrap_or_default()).map_err(|e| at(1, e))?;
+        let mut services = BTreeMap::new();
+        for (number, line) in lines.enumerate() {
+            let service: Service = serde_json::from_str(line).map_err(|e| at(number + 2, e))?;
+            services.insert(service.prefix.to_ascii_lowercase(), service);
+        }
+        Ok(Self { header, services })
+    }
+
+    /// Makes a catalogue.
+    pub fn new(header: CatalogueHeader, services: Vec<Service>) -> Self {
+        Self {
+            header,
+            services: services
+                .into_iter()
+                .map(|s| (s.prefix.to_ascii_lowercase(), s))
+                .collect(),
+        }
+    }
+
+    /// The file's bytes: JSON lines compressed with Zstandard, the same for the same facts.
+    ///
+    /// # Errors
+    /// The compressor failed.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CatalogueError> {
+        let failed = |e: &dyn std::error::Error| CatalogueError(e.to_string());
+        let mut text = serde_json::to_string(&self.header).map_err(|e| failed(&e))?;
+        for service in self.services.values() {
+            text.push('\n');
+            text.push_str(&serde_json::to_string(service).map_err(|e| failed(&e))?);
+        }
+        text.push('\n');
+        zstd::encode_all(text.as_bytes(), 19).map_err(|e| failed(&e))
+    }
+
+    /// The services in order of prefix.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values()
+    }
+
+    /// A service by prefix.
+    pub fn service(&self, prefix: &str) -> Option<&Service> {
+        self.services.get(&prefix.to_ascii_lowercase())
+    }
+
+    /// An action as `service:Action`; case is ignored.
+    pub fn action(&self, action: &str) -> Option<(&Service, &Action)> {
+        let (prefix, name) = action.split_once(':')?;
+        let service = self.service(prefix)?;
+        service
+            .actions
+            .iter()
+            .find(|a| a.name.eq_ignore_ascii_case(name))
+            .map(|a| (service, a))
+    }
+
+    /// The access level of an action; `None` when the action is unknown.
+    pub fn access_level(&self, action: &str) -> Option<AccessLevel> {
+        self.action(action).map(|(_, a)| a.level)
+    }
+
+    /// Number of actions.
+    pub fn len(&self) -> usize {
+        self.services.values().map(|s| s.actions.len()).sum()
+    }
+
+    /// Whether there is no action.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The actions that a pattern of a policy means.
+    pub fn expand(&self, pattern: &str) -> Expansion {
+        let compiled = action_pattern(pattern);
+        if compiled == Pattern::Any {
+            return Expansion::Actions(self.matching(&compiled));
+        }
+        let Some((prefix, _)) = pattern.split_once(':') else {
+            return Expansion::Malformed;
+        };
+        if !prefix.contains(['*', '?']) && self.service(prefix).is_none() {
+            return Expansion::UnknownService;
+        }
+        let found = self.matching(&compiled);
+        if found.is_empty() {
+            Expansion::UnknownAction
+        } else {
+            Expansion::Actions(found)
+        }
+    }
+
+    /// The actions that a compiled pattern (lower case) describes, sorted.
+    pub fn matching(&self, pattern: &Pattern) -> Vec<String> {
+        let mut out = Vec::new();
+        for (prefix, service) in &self.services {
+            // A whole service is skipped when none of its actions can match.
+            if !Pattern::new(&format!("{prefix}:*")).overlaps(pattern) {
+                continue;
+            }
+            for action in &service.actions {
+                if pattern.matches(&format!("{prefix}:{}", action.name.to_ascii_lowercase())) {
+                    out.push(format!("{}:{}", service.prefix, action.name));
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Service {
+    /// The resource type of an action's entry.
+    pub fn resource(&self, entry: &ActionResource) -> Option<&ResourceType> {
+        self.resources.get(entry.resource)
+    }
+
+    /// The names of keys by place.
+    pub fn key_names<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = &'a str> {
+        places
+            .iter()
+            .filter_map(|p| self.keys.get(*p))
+            .map(|(name, _)| name.as_str())
+    }
+}
+
+impl ResourceType {
+    /// The ARN format as a pattern text: placeholders become `*`.
+    pub fn pattern(&self) -> String {
+        let mut out = String::new();
+        let mut rest = self.arn.as_str();
+        while let Some((before, after)) = rest.split_once("${") {
+            out.push_str(before);
+            out.push('*');
+            rest = after.split_once('}').map_or("", |(_, tail)| tail);
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+/// The access level of an action by the embedded catalogue; `None` when the action is unknown.
+pub fn access_level(action: &str) -> Option<AccessLevel> {
+    Catalogue::embedded().ok()?.access_level(action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_catalogue_is_whole() {
+        let catalogue = Catalogue::embedded().unwrap();
+        assert!(catalogue.len() > 15_000 && catalogue.services().count() > 350);
+        assert_eq!(
+            catalogue.access_level("S3:getobject"),
+            Some(AccessLevel::Read)
+        );
+        assert_eq!(
+            catalogue.access_level("iam:AttachRolePolicy"),
+            Some(AccessLevel::PermissionsManagement)
+        );
+        assert_eq!(catalogue.access_level("s3:Nothing"), None);
+        assert_eq!(catalogue.expand("nope"), Expansion::Malformed);
+        let (service, action) = catalogue.action("sqs:SendMessage").unwrap();
+        assert_eq!(
+            service.resource(&action.resources[0]).unwrap().pattern(),
+            "arn:*:sqs:*:*:*"
+        );
+        let again = Catalogue::read(&catalogue.to_bytes().unwrap()).unwrap();
+        assert_eq!(&again, catalogue);
+    }
+}
