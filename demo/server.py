@@ -1,0 +1,61 @@
+"""A moto server whose clock is set from outside.
+
+An account that was made a second ago has no old access keys and no forgotten snapshots. This server starts in the
+past and stands still; `POST /palisade/clock?now=<RFC 3339>` moves it on. Nothing in its answers depends on the time
+of day at which it runs, so the same seed records the same answers.
+
+`POST /palisade/activity` tells when credentials were last used (see `patches.py`).
+
+    python demo/server.py PORT 2024-03-04T09:00:00Z
+"""
+
+import json
+import os
+import sys
+from urllib.parse import parse_qs
+
+# Both are read when moto is imported.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+
+import patches  # noqa: E402
+from freezegun import freeze_time  # noqa: E402
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
+from werkzeug.serving import WSGIRequestHandler, run_simple  # noqa: E402
+
+
+ACCOUNT = "123456789012"
+
+
+class Quiet(WSGIRequestHandler):
+    """HTTP/1.1 with connections kept open, and no line per request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_):
+        pass
+
+
+def main(port, start):
+    os.environ["MOTO_PORT"] = str(port)
+    patches.apply()
+    backends = DomainDispatcherApplication(create_backend_app)
+    with freeze_time(start) as clock:
+
+        def application(environ, start_response):
+            if environ["PATH_INFO"] == "/palisade/clock":
+                clock.move_to(parse_qs(environ["QUERY_STRING"])["now"][0].rstrip("Z"))
+                start_response("204 No Content", [])
+                return [b""]
+            if environ["PATH_INFO"] == "/palisade/activity":
+                facts = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+                patches.activity(ACCOUNT, json.loads(facts))
+                start_response("204 No Content", [])
+                return [b""]
+            return backends(environ, start_response)
+
+        run_simple("127.0.0.1", port, application, threaded=True, request_handler=Quiet)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2].rstrip("Z"))
