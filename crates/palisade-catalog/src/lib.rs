@@ -3,16 +3,62 @@
 //!
 //! Formats: `docs/specs/service.md`, `docs/specs/check.md`. Invariant: no I/O beyond reading catalogue files;
 //! nothing here knows how a call is made or how SQL is run.
+//!
+//! [`load`] reads files and needs no API model; [`Catalog::table_schema`] computes a table's columns from the models
+//! when somebody asks; [`validate_models`] asks for everything at once, for `cargo xtask lint`.
 
 mod check;
+mod check_file;
 mod column;
 mod diagnostic;
+mod fix_block;
+mod fixture;
+mod framework;
+mod link;
+mod load;
+mod message;
+mod names;
+mod page;
+mod path;
+mod permissions;
+mod places;
+mod resolve;
+mod schema;
+mod section;
 mod service;
+mod service_file;
+mod source;
+mod sql;
+mod suggest;
+mod template;
+mod text;
+mod validate;
+mod verbs;
+mod words;
 
-pub use check::{Check, Equivalents, Fixture, FixtureStatus, FixCall, Parameter, ParameterValue, Sufficient};
+pub use check::{
+    Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
+};
 pub use column::{Column, ColumnType, Origin, Step, TableSchema, Transform};
-pub use diagnostic::{Diagnostic, DiagnosticLevel};
-pub use service::{Batch, Before, CallSpec, ColumnSpec, ListSpec, Scope, Service, TableSpec, ViewSpec, When};
+pub use diagnostic::{Diagnostic, DiagnosticLevel, Diagnostics};
+pub use fixture::{ERROR_KEY, error_code};
+pub use framework::{Framework, Requirement, RequirementKind};
+pub use load::{Loaded, load};
+pub use message::{MessageError, MessagePart, parse_message};
+pub use names::snake_case;
+pub use path::{PathError, parse_path, write_path};
+pub use places::Places;
+pub use resolve::UnknownCheck;
+pub use schema::{SchemaCache, column_type, is_recursive, is_sensitive};
+pub use service::{
+    Batch, Before, CallSpec, ColumnSpec, ListSpec, Scope, Service, TAGGING_SOURCE, TableSpec,
+    ViewSpec, When,
+};
+pub use source::{Source, SourceError};
+pub use sql::{is_query, parameters};
+pub use template::{TemplateError, TemplatePart, parse_template};
+pub use validate::validate_models;
+pub use words::{BANNED_WORDS, PLACEHOLDER};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,4 +74,25 @@ pub struct Catalog {
     pub views: BTreeMap<String, Arc<ViewSpec>>,
     /// By id.
     pub checks: BTreeMap<String, Arc<Check>>,
+    /// By id, `<name>-<version>`.
+    pub frameworks: BTreeMap<String, Arc<Framework>>,
+    /// Where the parts of tables are written.
+    pub places: Places,
+    /// What [`Catalog::table_schema`] has computed.
+    pub schemas: SchemaCache,
+}
+
+impl Catalog {
+    /// The requirements that a check serves, as `framework/requirement`, by framework and then in the framework's order.
+    pub fn requirements_of(&self, check_id: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        for framework in self.frameworks.values() {
+            for requirement in &framework.requirements {
+                if requirement.checks.iter().any(|c| c == check_id) {
+                    all.push(format!("{}/{}", framework.id, requirement.id));
+                }
+            }
+        }
+        all
+    }
 }

@@ -10,6 +10,20 @@ pub enum Scope {
     Regional,
 }
 
+impl std::str::FromStr for Scope {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "global" => Ok(Self::Global),
+            "regional" => Ok(Self::Regional),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Number of the bulk tagging call among the sources of a column; the list call is 0, `calls[i]` is `i + 1`.
+pub const TAGGING_SOURCE: usize = usize::MAX;
+
 /// One `catalog/services/<name>.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Service {
@@ -73,7 +87,7 @@ pub struct ListSpec {
     pub call: String,
     /// Constant parameters; strings may be templates.
     pub params: serde_json::Map<String, serde_json::Value>,
-    /// Path of the rows; `.` is the answer itself.
+    /// Path of the rows; `.` is the answer itself (also where `csv` is given).
     pub rows: String,
     /// Column for plain strings.
     pub scalar: Option<String>,
@@ -120,7 +134,7 @@ pub struct CallSpec {
 /// Only rows whose column has one of the values are asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct When {
-    /// Column of the list call.
+    /// Column of the list call, or of another call that is then made first.
     pub column: String,
     /// Accepted values, as text (`true`/`false` for booleans).
     pub is: Vec<String>,

@@ -1,0 +1,135 @@
+//! Places in a file, and the collection of what is wrong there.
+use crate::{Diagnostic, DiagnosticLevel};
+use std::cell::RefCell;
+
+/// Byte offsets → lines and columns.
+#[derive(Debug)]
+pub(crate) struct LineIndex<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> LineIndex<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        let after_break = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, b)| *b == b'\n')
+            .map(|(i, _)| i + 1);
+        Self {
+            text,
+            starts: std::iter::once(0).chain(after_break).collect(),
+        }
+    }
+
+    /// Line and column (in characters), both from 1. An offset past the end is the end.
+    pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
+        let line = self.starts.partition_point(|s| *s <= offset).max(1);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        let before = self
+            .text
+            .get(start..offset.min(self.text.len()))
+            .unwrap_or_default();
+        let column = before.chars().count() + 1;
+        (
+            u32::try_from(line).unwrap_or(u32::MAX),
+            u32::try_from(column).unwrap_or(u32::MAX),
+        )
+    }
+}
+
+/// Collects what is wrong in one file.
+#[derive(Debug)]
+pub(crate) struct Reporter<'t> {
+    /// Path as the user knows it.
+    pub(crate) file: &'t str,
+    lines: LineIndex<'t>,
+    found: RefCell<Vec<Diagnostic>>,
+}
+
+impl<'t> Reporter<'t> {
+    pub(crate) fn new(file: &'t str, text: &'t str) -> Self {
+        Self {
+            file,
+            lines: LineIndex::new(text),
+            found: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn line(&self, offset: usize) -> u32 {
+        self.lines.position(offset).0
+    }
+
+    pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
+        self.lines.position(offset)
+    }
+
+    pub(crate) fn error(&self, offset: usize, message: impl Into<String>) {
+        self.report(offset, DiagnosticLevel::Error, message.into(), None);
+    }
+
+    pub(crate) fn error_hint(
+        &self,
+        offset: usize,
+        message: impl Into<String>,
+        hint: impl Into<Option<String>>,
+    ) {
+        self.report(offset, DiagnosticLevel::Error, message.into(), hint.into());
+    }
+
+    /// Where a line begins with `key =`; the file's beginning when none does.
+    pub(crate) fn find_key(&self, key: &str) -> usize {
+        let begins = |start: &usize| {
+            let line = self.lines.text.get(*start..).unwrap_or_default();
+            let rest = line.strip_prefix(key);
+            rest.is_some_and(|r| r.trim_start_matches([' ', '\t']).starts_with('='))
+        };
+        self.lines.starts.iter().copied().find(begins).unwrap_or(0)
+    }
+
+    /// An error about a whole line, where only its number (from 1) is known.
+    pub(crate) fn error_on_line(&self, line: u32, message: impl Into<String>) {
+        let index = usize::try_from(line).unwrap_or(1).saturating_sub(1);
+        let offset = self.lines.starts.get(index).copied().unwrap_or(0);
+        self.error(offset, message);
+    }
+
+    fn report(&self, offset: usize, level: DiagnosticLevel, message: String, hint: Option<String>) {
+        let (line, column) = self.lines.position(offset);
+        self.found.borrow_mut().push(Diagnostic {
+            file: self.file.to_owned(),
+            line,
+            column,
+            level,
+            message,
+            hint,
+        });
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.found
+            .borrow()
+            .iter()
+            .any(|d| d.level == DiagnosticLevel::Error)
+    }
+
+    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.found.into_inner()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_become_lines_and_columns_in_characters() {
+        let index = LineIndex::new("ab\ncäd\n");
+        assert_eq!(index.position(0), (1, 1));
+        assert_eq!(index.position(2), (1, 3));
+        assert_eq!(index.position(3), (2, 1));
+        assert_eq!(index.position(6), (2, 3));
+        assert_eq!(index.position(8), (3, 1));
+        assert_eq!(index.position(99), (3, 1));
+    }
+}
