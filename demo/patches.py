@@ -1,16 +1,26 @@
-"""Where moto's IAM answers other than AWS documents, put right before the server starts.
+"""Where moto answers other than AWS documents, put right before the server starts.
 
+IAM:
 - The credential report has a row for the root user, first, named `<root_account>`.
 - It tells when passwords and keys were last used; the seed says so through `POST /palisade/activity`.
 - GetAccountAuthorizationDetails leaves out AWS's managed policies that are attached to nothing.
 - The account summary counts the root user's access keys.
+
+Elsewhere:
+- Keys that AWS makes for its own services are managed by AWS, and rotated.
+- A listener without TLS has no TLS policy.
+- GetBucketPolicyStatus answers.
 """
 
+import json
 from datetime import datetime, timedelta, timezone
 
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.elbv2 import models as balancers
 from moto.iam import models, responses
+from moto.kms import models as keys
+from moto.s3 import models as buckets
 
 COLUMNS = (
     "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,mfa_active,"
@@ -121,7 +131,44 @@ def activity(account, facts):
         role.last_used, role.last_used_region = moment(when), region
 
 
+def service_keys(original):
+    def create_key(backend, *arguments, **named):
+        key = original(backend, *arguments, **named)
+        if key.description.startswith(("Default key", "Default master key")):
+            key.key_manager, key.key_rotation_status = "AWS", True
+        return key
+
+    return create_key
+
+
+def without_tls(original):
+    def listener(self, *arguments, **named):
+        original(self, *arguments, **named)
+        if self.protocol not in ("HTTPS", "TLS"):
+            self.ssl_policy = None
+
+    return listener
+
+
+def policy_status(account, name):
+    """Status and body of GetBucketPolicyStatus: public when somebody unnamed is allowed something without a condition."""
+    error = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{0}</Code><Message>{1}</Message><BucketName>{2}</BucketName></Error>'
+    bucket = buckets.s3_backends[account]["aws"].buckets.get(name)
+    if not bucket:
+        return "404 Not Found", error.format("NoSuchBucket", "The specified bucket does not exist", name)
+    if not bucket.policy:
+        return "404 Not Found", error.format("NoSuchBucketPolicy", "The bucket policy does not exist", name)
+    public = any(
+        statement["Effect"] == "Allow" and statement["Principal"] in ("*", {"AWS": "*"}) and "Condition" not in statement
+        for statement in json.loads(bucket.policy)["Statement"]
+    )
+    body = '<PolicyStatus xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsPublic>{}</IsPublic></PolicyStatus>'
+    return "200 OK", '<?xml version="1.0" encoding="UTF-8"?>\n' + body.format("true" if public else "false")
+
+
 def apply():
+    keys.KmsBackend.create_key = service_keys(keys.KmsBackend.create_key)
+    balancers.FakeListener.__init__ = without_tls(balancers.FakeListener.__init__)
     models.IAMBackend.get_credential_report = credential_report
     models.IAMBackend.get_account_authorization_details = attached_only(models.IAMBackend.get_account_authorization_details)
     responses.IamResponse.get_credential_report = credential_report_answer

@@ -23,6 +23,7 @@ LEGACY, PLATFORM, LATELY, YESTERDAY, NOW = (
 
 def main():
     account = Account()
+    account.without_docker()
     account.reseed(42)
     facts = {}
     for moment, steps in (

@@ -52,6 +52,10 @@ def main(port, start):
                 patches.activity(ACCOUNT, json.loads(facts))
                 start_response("204 No Content", [])
                 return [b""]
+            if environ["QUERY_STRING"].split("=")[0] == "policyStatus":
+                status, body = patches.policy_status(ACCOUNT, environ["PATH_INFO"].strip("/"))
+                start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+                return [body.encode()]
             return backends(environ, start_response)
 
         run_simple("127.0.0.1", port, application, threaded=True, request_handler=Quiet)

@@ -37,7 +37,7 @@ def platform(account, facts):
     template = compute.launch_template(account, HOME, "catalogue", image, [facts["app_group"]])
     compute.launch_template(account, HOME, "old-shop", facts["old_image"], [facts["legacy_web"]], tokens="optional", public=True)
 
-    certificate = keys.certificate(account, HOME, "shop.tidewater.example", ["www.tidewater.example"])
+    certificate = keys.certificate(account, HOME, "shop.tidewater.example", ["www.tidewater.example"], renewed="2025-07-01T04:00:00Z")
     facts["certificate"] = certificate
     balancer = compute.load_balancer(account, HOME, "shop", facts["public_subnets"], [facts["balancer_group"]],
                                      access_logs__s3__enabled="true", access_logs__s3__bucket="tidewater-access-logs", deletion_protection__enabled="true",

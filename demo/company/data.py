@@ -94,6 +94,7 @@ def outlet(account, facts):
 
 
 def backups(account, facts):
+    account.client("kms").schedule_key_deletion(KeyId=facts["old_backups"], PendingWindowInDays=7)
     backup_plan(account, HOME, "daily", "main", vault_key=facts["data_key"])
     backup_plan(account, EUROPE, "weekly", "europe", days=7)
     # EBS snapshots of the last night; one is encrypted, one is not.

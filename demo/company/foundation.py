@@ -26,7 +26,7 @@ def keys_of(account, facts):
         *services("logs", "sns"), allow(["kms:GenerateDataKey*", "kms:DescribeKey"], principal={"Service": "cloudtrail.amazonaws.com"},
               condition={"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": f"arn:aws:cloudtrail:*:{ACCOUNT}:trail/*"}})))
     keys.key(account, HOME, "legacy-exports", "exports of the old shop", policy=keys.own_policy(allow("kms:*", principal={"AWS": "*"}, sid="Everybody")))
-    keys.key(account, HOME, "old-backups", "backups before 2022", rotation=True, pending_days=7)
+    facts["old_backups"] = keys.key(account, HOME, "old-backups", "backups before 2022", rotation=True)
     keys.key(account, HOME, "unused", "made for a trial", disabled=True)
     keys.key(account, HOME, "release-signing", "signs releases", spec="RSA_4096")
     facts["europe_key"] = keys.key(account, EUROPE, "analytics", "analytics in Europe", rotation=True, multi_region=True, owner="data")

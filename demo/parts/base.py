@@ -17,6 +17,7 @@ class Account:
     def __init__(self, endpoint=None):
         self.endpoint = endpoint or os.environ["AWS_ENDPOINT_URL"]
         self.clients = {}
+        self.now = None
 
     def client(self, service, region=HOME):
         key = (service, region)
@@ -40,18 +41,23 @@ class Account:
 
     def clock(self, now):
         """Moves the server to this time (RFC 3339, UTC). Needs `demo/server.py`."""
+        self.now = now
         self._post(f"/palisade/clock?now={now}")
 
     def reseed(self, number=42):
         """Starts moto's random identifiers over, so that every run gives the same."""
         self._post(f"/moto-api/seed?a={number}")
 
+    def without_docker(self):
+        """Functions are never run: moto would start containers for them."""
+        self._post("/moto-api/config", json.dumps({"lambda": {"use_docker": False}, "batch": {"use_docker": False}}).encode())
+
     def activity(self, **facts):
         """Tells the server when credentials were last used; see `demo/patches.py`."""
         self._post("/palisade/activity", json.dumps(facts).encode())
 
     def _post(self, path, body=None):
-        with urllib.request.urlopen(urllib.request.Request(self.endpoint + path, data=body, method="POST")):
+        with urllib.request.urlopen(urllib.request.Request(self.endpoint + path, data=body, headers={"Content-Type": "application/json"}, method="POST")):
             pass
 
 

@@ -39,6 +39,8 @@ def instance(account, region, name, image_id, subnet, groups, kind="t3.medium", 
         TagSpecifications=tag_specification("instance", name, **labels),
         **extra,
     )["Instances"][0]["InstanceId"]
+    # moto shows the groups of an interface on the instance only when they are set there, too.
+    ec2.modify_instance_attribute(InstanceId=made, Groups=list(groups))
     if protect:
         ec2.modify_instance_attribute(InstanceId=made, DisableApiTermination={"Value": True})
     return made

@@ -10,7 +10,7 @@ def own_policy(*statements):
     return document(allow("kms:*", principal=ROOT, sid="AccountAdministers"), *statements)
 
 
-def key(account, region, alias, about, rotation=False, policy=None, pending_days=None, disabled=False, multi_region=False, spec=None, **labels):
+def key(account, region, alias, about, rotation=False, policy=None, disabled=False, multi_region=False, spec=None, **labels):
     """A customer-managed key with an alias; returns its ARN."""
     kms = account.client("kms", region)
     extra = {"KeySpec": spec, "KeyUsage": "SIGN_VERIFY"} if spec else {}
@@ -23,8 +23,6 @@ def key(account, region, alias, about, rotation=False, policy=None, pending_days
         kms.enable_key_rotation(KeyId=made["KeyId"])
     if disabled:
         kms.disable_key(KeyId=made["KeyId"])
-    if pending_days:
-        kms.schedule_key_deletion(KeyId=made["KeyId"], PendingWindowInDays=pending_days)
     return made["Arn"]
 
 
@@ -42,10 +40,15 @@ def parameter(account, region, name, value, secure=False):
     account.client("ssm", region).put_parameter(Name=name, Value=value, Type="SecureString" if secure else "String")
 
 
-def certificate(account, region, domain, names=(), **labels):
-    """A certificate that AWS issues; returns its ARN."""
+def certificate(account, region, domain, names=(), renewed=None, **labels):
+    """A certificate that AWS issues; returns its ARN. `renewed`: when it was issued last, as moto never renews."""
     extra = {"SubjectAlternativeNames": list(names)} if names else {}
+    now = account.now
+    if renewed:
+        account.clock(renewed)
     made = account.client("acm", region).request_certificate(DomainName=domain, ValidationMethod="DNS", Tags=tags(**labels) or tags(domain), **extra)
+    if renewed:
+        account.clock(now)
     return made["CertificateArn"]
 
 
