@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Context {
     values: Vec<(Box<str>, Vec<String>)>,
     absent: BTreeSet<String>,
+    absent_prefixes: BTreeSet<String>,
     open: bool,
 }
 
@@ -65,13 +66,22 @@ impl Context {
         self.absent.insert(key.to_ascii_lowercase());
     }
 
+    /// Says that no key with a prefix is part of the request except those that are set.
+    pub fn set_absent_prefix(&mut self, prefix: &str) {
+        self.absent_prefixes.insert(prefix.to_ascii_lowercase());
+    }
+
     /// What is known about a key given in lower case.
     pub fn lookup(&self, key: &str) -> Lookup<'_> {
         match self.values.iter().find(|(name, _)| **name == *key) {
             Some((_, values)) => Lookup::Values(values),
-            None if self.open && !self.absent.contains(key) => Lookup::Unknown,
+            None if self.open && !self.is_absent(key) => Lookup::Unknown,
             None => Lookup::Absent,
         }
+    }
+
+    fn is_absent(&self, key: &str) -> bool {
+        self.absent.contains(key) || self.absent_prefixes.iter().any(|p| key.starts_with(p.as_str()))
     }
 
     /// The keys that are set, in order of name.

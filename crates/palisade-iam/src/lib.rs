@@ -3,6 +3,7 @@
 //! Everything here is pure: texts in, answers out. Policies are read by [`Policy::parse`]; the strict
 //! grammar that AWS applies when a policy is stored is [`check_grammar`].
 
+mod account;
 mod arn_pattern;
 mod capability;
 mod catalogue;
@@ -10,6 +11,7 @@ mod condition;
 mod conform;
 mod context;
 mod error;
+mod escalation;
 mod evaluate;
 mod glob;
 mod grammar;
@@ -23,6 +25,10 @@ mod template;
 mod time;
 mod truth;
 
+pub use account::{
+    Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, LoadError, ManagedPolicy, Model, NamedPolicy, OwnedLevel,
+    known_managed_policy,
+};
 pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
 pub use capability::*;
 pub use catalogue::*;
@@ -30,6 +36,9 @@ pub use condition::{Condition, Family, Operator, Order, SetTest};
 pub use conform::{ReadFile, conform_line};
 pub use context::{Context, Lookup};
 pub use error::{PolicyError, Position};
+pub use escalation::{
+    Edge, Escalation, Gain, Graph, Rule, Rules, RulesError, Step, Target, attempt_context, policy_escalation_paths,
+};
 pub use evaluate::{
     Answer, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Level, PolicySets, Source, decide,
     explain,
@@ -45,5 +54,5 @@ pub use public::*;
 pub use request::{Principal, PrincipalKind, Request};
 pub use restrict::{Definition, Limit, block_restricts};
 pub use template::{Template, Text};
-pub use time::parse_date;
+pub use time::{format_date, parse_date};
 pub use truth::Truth;

@@ -117,9 +117,32 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// A date as AWS writes it in requests: `YYYY-MM-DDThh:mm:ssZ`.
+pub fn format_date(milliseconds: i64) -> String {
+    let seconds = milliseconds.div_euclid(1000);
+    let (day, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // The inverse of `days`: eras of 400 years that begin in March.
+    let shifted = day + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_date;
+    use super::{format_date, parse_date};
+
+    #[test]
+    fn dates_come_back() {
+        for text in ["1970-01-01T00:00:00Z", "2024-02-29T23:59:59Z", "2026-11-22T20:40:00Z", "1969-12-31T00:00:01Z"] {
+            assert_eq!(format_date(parse_date(text).unwrap()), text);
+        }
+    }
 
     #[test]
     fn dates() {

@@ -3,7 +3,9 @@
 //! A case that cannot be answered is `"status": "unsupported"`, one whose input is broken is
 //! `"status": "error"`; neither ends the stream.
 
+mod accounts;
 mod authorize;
+mod catalogue;
 mod patterns;
 mod policies;
 
@@ -61,7 +63,6 @@ pub fn conform_line(line: &str, read: ReadFile<'_>) -> String {
 }
 
 fn answer(case: &Value, read: ReadFile<'_>) -> Fields {
-    let _ = read;
     let kind = case.get("kind").and_then(Value::as_str).unwrap_or_default();
     match kind {
         "authorize" => authorize::authorize(case),
@@ -71,6 +72,11 @@ fn answer(case: &Value, read: ReadFile<'_>) -> Fields {
         "condition-restricts" => policies::condition_restricts(case),
         "trust-allows-service" => policies::trust_allows_service(case),
         "policy-full-service" => policies::full_service(case),
+        "privesc-policy" => accounts::privesc_policy(case),
+        "privesc-graph" => accounts::privesc_graph(case, read),
+        "policy-admin" => accounts::policy_admin(case, read),
+        "expand-action" => catalogue::expand_action(case),
+        "effective-actions" => catalogue::effective_actions(case),
         "glob-overlap" => patterns::glob_overlap(case),
         "arn-overlap" => patterns::arn_overlap(case),
         "arn-valid" => patterns::arn_valid(case),

@@ -1,0 +1,224 @@
+//! Real accounts: users, roles, groups and policies, and questions about them.
+
+mod load;
+mod questions;
+
+pub use load::{LoadError, known_managed_policy};
+pub use questions::{ExternalAccess, ExternalKind, Grant};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::evaluate::{Level, PolicySets, Source};
+use crate::policy::Policy;
+use crate::request::{Principal, PrincipalKind, Request};
+
+/// A policy and what it is called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedPolicy {
+    /// ARN of a managed policy, else `owner/name` of an inline one.
+    pub name: String,
+    /// The policy.
+    pub policy: Arc<Policy>,
+}
+
+impl NamedPolicy {
+    pub(crate) fn source(&self) -> Source<'_> {
+        Source { name: &self.name, policy: &self.policy }
+    }
+}
+
+/// A user or role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    /// ARN.
+    pub arn: String,
+    /// User or role.
+    pub kind: PrincipalKind,
+    /// Name without path.
+    pub name: String,
+    /// `AIDA…` or `AROA…`.
+    pub unique_id: Option<String>,
+    /// Account id.
+    pub account: String,
+    /// ARNs of a user's groups.
+    pub groups: Vec<String>,
+    /// ARNs of attached managed policies (not those of groups).
+    pub attached: Vec<String>,
+    /// Every policy that applies, with those of groups.
+    pub policies: Vec<NamedPolicy>,
+    /// The permissions boundary.
+    pub boundary: Option<NamedPolicy>,
+    /// A role's trust policy.
+    pub trust: Option<NamedPolicy>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Policies that are attached but whose text is missing or unreadable: what is said about the entity may be incomplete.
+    pub unreadable: Vec<String>,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// ARN.
+    pub arn: String,
+    /// Name without path.
+    pub name: String,
+    /// Its policies.
+    pub policies: Vec<NamedPolicy>,
+    /// ARNs of attached managed policies.
+    pub attached: Vec<String>,
+}
+
+/// A managed policy of the account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManagedPolicy {
+    /// ARN.
+    pub arn: String,
+    /// The default version.
+    pub default: Option<Arc<Policy>>,
+    /// The other versions that can be made the default; `None` when it is not known which there are.
+    pub others: Option<Vec<Arc<Policy>>>,
+}
+
+/// Something that runs code with a role: a function, an instance, a notebook.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Compute {
+    /// ARN.
+    pub arn: String,
+    /// Service whose principal takes the role, for example `lambda.amazonaws.com`.
+    pub service: String,
+    /// ARN of the role.
+    pub role: String,
+}
+
+/// The policies of a root, unit or account of the organisation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnedLevel {
+    /// Name.
+    pub name: String,
+    /// Policies attached there.
+    pub policies: Vec<NamedPolicy>,
+}
+
+/// Accounts with everything that decides over access in them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Model {
+    /// Users and roles in order of ARN.
+    pub entities: Vec<Entity>,
+    /// Groups by ARN.
+    pub groups: BTreeMap<String, Group>,
+    /// Managed policies by ARN.
+    pub managed: BTreeMap<String, ManagedPolicy>,
+    /// Policies of resources by ARN (buckets, queues, keys …), without trust policies.
+    pub resources: BTreeMap<String, NamedPolicy>,
+    /// Known holders of roles.
+    pub compute: Vec<Compute>,
+    /// Whether `compute` is everything there is; otherwise holders are assumed to exist.
+    pub compute_is_complete: bool,
+    /// Service control policies by account, from the root to the account.
+    pub scp: BTreeMap<String, Vec<OwnedLevel>>,
+    /// Resource control policies by account, from the root to the account.
+    pub rcp: BTreeMap<String, Vec<OwnedLevel>>,
+    /// The organisation that an account belongs to.
+    pub organizations: BTreeMap<String, String>,
+    /// What could not be read: ARN or name, and why.
+    pub problems: Vec<String>,
+}
+
+fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<Level<'a>> {
+    map.get(account)
+        .into_iter()
+        .flatten()
+        .map(|level| Level { name: &level.name, policies: level.policies.iter().map(NamedPolicy::source).collect() })
+        .collect()
+}
+
+impl Entity {
+    /// The entity as the principal of a request.
+    pub fn principal(&self) -> Principal {
+        let mut principal = Principal::new(&self.arn);
+        principal.unique_id.clone_from(&self.unique_id);
+        principal
+    }
+
+    /// What is known of every request of the entity.
+    pub fn context(&self, base: &Context) -> Context {
+        let mut context = base.clone();
+        context.set("aws:PrincipalArn", [&self.arn]);
+        context.set("aws:PrincipalAccount", [&self.account]);
+        context.set("aws:PrincipalIsAWSService", ["false"]);
+        match self.kind {
+            PrincipalKind::User => {
+                context.set("aws:username", [&self.name]);
+                context.set("aws:PrincipalType", ["User"]);
+                if let Some(id) = &self.unique_id {
+                    context.set("aws:userid", [id]);
+                }
+            }
+            _ => {
+                context.set("aws:PrincipalType", ["AssumedRole"]);
+                context.set_absent("aws:username");
+            }
+        }
+        context.set_absent_prefix("aws:principaltag/");
+        for (key, value) in &self.tags {
+            context.set(&format!("aws:PrincipalTag/{key}"), [value]);
+        }
+        context
+    }
+}
+
+impl Model {
+    /// A user or role by ARN.
+    pub fn entity(&self, arn: &str) -> Option<&Entity> {
+        self.position(arn).and_then(|at| self.entities.get(at))
+    }
+
+    /// The place of a user or role.
+    pub fn position(&self, arn: &str) -> Option<usize> {
+        self.entities.binary_search_by(|e| e.arn.as_str().cmp(arn)).ok()
+    }
+
+    /// Puts entities in order; call after adding some.
+    pub fn sort(&mut self) {
+        self.entities.sort_by(|a, b| a.arn.cmp(&b.arn));
+        self.compute.sort();
+        self.problems.sort();
+        self.problems.dedup();
+    }
+
+    /// The policies that decide over a request of an entity on a resource.
+    pub fn sets<'a>(&'a self, entity: &'a Entity, resource: &str, owner: &str) -> PolicySets<'a> {
+        let target = self.entity(resource).and_then(|role| role.trust.as_ref()).or_else(|| self.resource_policy(resource));
+        PolicySets {
+            identity: entity.policies.iter().map(NamedPolicy::source).collect(),
+            boundary: entity.boundary.as_ref().map(|b| vec![b.source()]),
+            resource: target.map(NamedPolicy::source),
+            scp: levels(&self.scp, &entity.account),
+            rcp: levels(&self.rcp, owner),
+            ..PolicySets::default()
+        }
+    }
+
+    /// The policy of a resource; objects have that of their bucket.
+    fn resource_policy(&self, arn: &str) -> Option<&NamedPolicy> {
+        self.resources.get(arn).or_else(|| {
+            let bucket = arn.strip_prefix("arn:aws:s3:::")?.split('/').next()?;
+            self.resources.get(&format!("arn:aws:s3:::{bucket}"))
+        })
+    }
+
+    /// A request of an entity.
+    pub fn request(&self, entity: &Entity, action: &str, resource: &str, context: &Context) -> Request {
+        let named = crate::arn_pattern::ArnText::new(resource).account();
+        Request {
+            principal: entity.principal(),
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+            resource_account: Some(named.unwrap_or(&entity.account).to_owned()),
+            context: entity.context(context),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Questions over accounts: who can, what can, who is an administrator, who gets in from outside, what is unused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Entity, Model};
+use crate::arn_pattern::ArnText;
+use crate::capability::is_admin;
+use crate::catalogue::Catalogue;
+use crate::context::Context;
+use crate::evaluate::{Answer, Decision, decide, explain};
+use crate::glob::Pattern;
+use crate::policy::{Effect, Policy, PrincipalEntry};
+use crate::public::{PublicOptions, external_accounts};
+use crate::request::Principal;
+
+/// A principal that may do something.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// ARN of the principal.
+    pub principal: String,
+    /// Whether it depends on context that is not known.
+    pub conditional: bool,
+}
+
+/// From where something can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExternalKind {
+    /// By everyone.
+    Public,
+    /// By accounts that are not among the known ones.
+    CrossAccount,
+    /// By the same organisation only.
+    Organization,
+    /// By an identity provider.
+    Federation,
+}
+
+/// Something that can be reached from outside its account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExternalAccess {
+    /// ARN of the role or resource.
+    pub resource: String,
+    /// From where.
+    pub kind: ExternalKind,
+    /// `*`, an account, an organisation, or a provider.
+    pub who: String,
+}
+
+impl Model {
+    /// Decides whether a principal may do an action on a resource, with the reasons. A principal that is not one of the
+    /// known users and roles (an outsider, a service) is judged by the resource's policy alone when it has no account
+    /// here.
+    pub fn can(&self, principal: &str, action: &str, resource: &str, context: &Context) -> Answer {
+        match self.entity(principal) {
+            Some(entity) => {
+                let request = self.request(entity, action, resource, context);
+                let owner = request.resource_account.clone().unwrap_or_default();
+                explain(&request, &self.sets(entity, resource, &owner))
+            }
+            None => {
+                let stranger = Entity {
+                    arn: principal.to_owned(),
+                    kind: Principal::new(principal).kind,
+                    name: principal.rsplit('/').next().unwrap_or_default().to_owned(),
+                    unique_id: None,
+                    account: Principal::new(principal).account().cloned().unwrap_or_default(),
+                    groups: Vec::new(),
+                    attached: Vec::new(),
+                    policies: Vec::new(),
+                    boundary: None,
+                    trust: None,
+                    tags: BTreeMap::new(),
+                    unreadable: Vec::new(),
+                };
+                let mut request = self.request(&stranger, action, resource, context);
+                request.principal = Principal::new(principal);
+                request.context = context.clone();
+                let owner = request.resource_account.clone().unwrap_or_default();
+                explain(&request, &self.sets(&stranger, resource, &owner))
+            }
+        }
+    }
+
+    /// The users and roles that may do an action on a resource, in order of ARN.
+    pub fn who_can(&self, action: &str, resource: &str, context: &Context) -> Vec<Grant> {
+        let mut out = Vec::new();
+        for entity in &self.entities {
+            let request = self.request(entity, action, resource, context);
+            let owner = request.resource_account.as_deref().unwrap_or_default();
+            let decision = decide(&request, &self.sets(entity, resource, owner));
+            if matches!(decision, Decision::Allow | Decision::DependsOn) {
+                out.push(Grant { principal: entity.arn.clone(), conditional: decision == Decision::DependsOn });
+            }
+        }
+        out
+    }
+
+    /// The actions of the catalogue that a principal may do on some resource, each with an example of a resource.
+    pub fn what_can(&self, principal: &str, context: &Context, catalogue: &Catalogue) -> BTreeMap<String, Grant> {
+        let mut out = BTreeMap::new();
+        let Some(entity) = self.entity(principal) else { return out };
+        let mut actions: BTreeSet<String> = BTreeSet::new();
+        for statement in entity.policies.iter().flat_map(|p| p.policy.with_effect(Effect::Allow)) {
+            if statement.action.negated {
+                actions.extend(catalogue.matching(&Pattern::Any).into_iter().filter(|a| statement.action.matches(&a.to_ascii_lowercase())));
+            } else {
+                actions.extend(statement.action.patterns.iter().flat_map(|p| catalogue.matching(p)));
+            }
+        }
+        for action in actions {
+            if let Some((resource, decision)) = self.some_resource(entity, &action, "*", context) {
+                out.insert(action, Grant { principal: resource, conditional: decision == Decision::DependsOn });
+            }
+        }
+        out
+    }
+
+    /// A resource of a format (`*`, or an ARN pattern) on which the entity may do an action: candidates are the
+    /// resources that its own statements name.
+    pub(crate) fn some_resource(&self, entity: &Entity, action: &str, format: &str, context: &Context) -> Option<(String, Decision)> {
+        let mut best = None;
+        for resource in self.candidates(entity, action, format) {
+            let request = self.request(entity, action, &resource, context);
+            let owner = request.resource_account.clone().unwrap_or_default();
+            match decide(&request, &self.sets(entity, &resource, &owner)) {
+                Decision::Allow => return Some((resource, Decision::Allow)),
+                Decision::DependsOn => {
+                    best.get_or_insert((resource, Decision::DependsOn));
+                }
+                _ => {}
+            }
+        }
+        best
+    }
+
+    /// Example resources for an action: one for each resource pattern of the statements that allow it.
+    fn candidates(&self, entity: &Entity, action: &str, format: &str) -> BTreeSet<String> {
+        let wanted = crate::arn_pattern::Widest::new(format);
+        let lower = action.to_ascii_lowercase();
+        let mut out = BTreeSet::new();
+        for statement in entity.policies.iter().flat_map(|p| p.policy.with_effect(Effect::Allow)) {
+            if !statement.action.matches(&lower) {
+                continue;
+            }
+            match &statement.resource {
+                Some(element) if !element.negated => {
+                    out.extend(element.patterns.iter().filter_map(|p| p.widest().witness(&wanted)));
+                }
+                _ => out.extend(wanted.witness(&wanted)),
+            }
+        }
+        out
+    }
+
+    /// The administrators, in order of ARN: their policies within their boundary and the organisation's guardrails.
+    pub fn admins(&self) -> Vec<String> {
+        self.entities.iter().filter(|e| self.is_admin(e)).map(|e| e.arn.clone()).collect()
+    }
+
+    /// Whether an entity is an administrator within all layers.
+    pub fn is_admin(&self, entity: &Entity) -> bool {
+        let own: Vec<&Policy> = entity.policies.iter().map(|p| &*p.policy).collect();
+        is_admin(&own) && self.ceiling_allows_admin(entity)
+    }
+
+    /// Whether boundary and service control policies leave room for an administrator.
+    pub(crate) fn ceiling_allows_admin(&self, entity: &Entity) -> bool {
+        entity.boundary.as_ref().is_none_or(|b| is_admin(&[&b.policy])) && self.guardrails_allow_admin(entity)
+    }
+
+    /// Whether the service control policies leave room for an administrator.
+    pub(crate) fn guardrails_allow_admin(&self, entity: &Entity) -> bool {
+        self.scp.get(&entity.account).into_iter().flatten().all(|level| {
+            let policies: Vec<&Policy> = level.policies.iter().map(|p| &*p.policy).collect();
+            is_admin(&policies)
+        })
+    }
+
+    /// Everything that can be reached from outside: roles by their trust, resources by their policies. Accounts of this
+    /// model count as inside.
+    pub fn external(&self) -> Vec<ExternalAccess> {
+        let inside: BTreeSet<&str> = self.entities.iter().map(|e| e.account.as_str()).collect();
+        let trusts = self.entities.iter().filter_map(|e| Some((e.arn.as_str(), e.account.as_str(), &*e.trust.as_ref()?.policy)));
+        let policies = self.resources.iter().map(|(arn, p)| (arn.as_str(), ArnText::new(arn).account().unwrap_or_default(), &*p.policy));
+        let mut out = BTreeSet::new();
+        for (resource, owner, policy) in trusts.chain(policies) {
+            for who in external_accounts(policy, owner, &PublicOptions::default()) {
+                let kind = match who.as_str() {
+                    "*" => ExternalKind::Public,
+                    who if who.starts_with("o-") => ExternalKind::Organization,
+                    who if inside.contains(who) => continue,
+                    _ => ExternalKind::CrossAccount,
+                };
+                out.insert(ExternalAccess { resource: resource.to_owned(), kind, who });
+            }
+            for statement in policy.with_effect(Effect::Allow) {
+                for entry in statement.principal.iter().flat_map(|p| &p.entries) {
+                    if let PrincipalEntry::Federated(provider) = entry {
+                        out.insert(ExternalAccess { resource: resource.to_owned(), kind: ExternalKind::Federation, who: provider.clone() });
+                    }
+                }
+            }
+        }
+        out.into_iter().collect()
+    }
+
+    /// The services that an entity may use by its policies and has not used: `used` holds the service prefixes with
+    /// their last use from last-accessed data. Sorted.
+    pub fn unused_services(&self, principal: &str, used: &BTreeSet<String>, catalogue: &Catalogue) -> Vec<String> {
+        let Some(entity) = self.entity(principal) else { return Vec::new() };
+        let allowed = |prefix: &str| {
+            let whole = Pattern::new(&format!("{}:*", prefix.to_ascii_lowercase()));
+            entity.policies.iter().flat_map(|p| p.policy.with_effect(Effect::Allow)).any(|s| s.action.overlaps(&whole))
+        };
+        catalogue.services().map(|s| s.prefix.as_str()).filter(|p| !used.contains(*p) && allowed(p)).map(ToOwned::to_owned).collect()
+    }
+}
