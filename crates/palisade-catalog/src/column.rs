@@ -18,7 +18,7 @@ pub enum ColumnType {
     List(Box<ColumnType>),
     /// Text keys, values of one type; sorted by key.
     Map(Box<ColumnType>),
-    /// Fields in the model's order, names in snake case.
+    /// Fields in the order of the shape's members, names in snake case; members that the service file hides are left out.
     Struct(Vec<(String, ColumnType)>),
 }
 

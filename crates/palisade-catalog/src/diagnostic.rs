@@ -51,21 +51,3 @@ impl std::fmt::Display for Diagnostic {
         Ok(())
     }
 }
-
-/// Everything that is wrong, as one error. Sorted, never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostics(pub Vec<Diagnostic>);
-
-impl std::fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, diagnostic) in self.0.iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n")?;
-            }
-            diagnostic.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Diagnostics {}

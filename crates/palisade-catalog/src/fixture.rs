@@ -315,7 +315,18 @@ mod tests {
             "passs { \"a\": 1 }\nfail { \"a\": tru }\nfail {\n  \"a\": 1\n  \"b\": 2\n}\nfail { \"a\": ! }\nfail { \"a\": 1, \"a\": 2 }\nfail { \"a\": \"x }\nfail { \"a\": 01 }\nfail 3\nfail {} x\npass { \"ok\": 1 }\n",
         );
         assert_eq!(fixtures.len(), 1);
-        insta::assert_snapshot!(problems.join("\n"), @r#""#);
+        insta::assert_snapshot!(problems.join("\n"), @r"
+        f:1:1: error: unknown fixture `passs`: an expected status begins a row
+          hint: did you mean `pass`?
+        f:2:13: error: `tru` is not a JSON value; texts are quoted
+        f:5:3: error: `,` or `}` is expected
+        f:7:13: error: an error code is expected after `!`
+        f:8:16: error: `a` is given twice
+        f:9:13: error: the quote is not closed on its line
+        f:10:13: error: `01` is not a number
+        f:11:6: error: a JSON object is expected after the status
+        f:12:9: error: the end of the line is expected after the object
+        ");
     }
 
     #[test]

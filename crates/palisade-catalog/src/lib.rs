@@ -40,7 +40,7 @@ pub use check::{
     Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
 };
 pub use column::{Column, ColumnType, Origin, Step, TableSchema, Transform};
-pub use diagnostic::{Diagnostic, DiagnosticLevel, Diagnostics};
+pub use diagnostic::{Diagnostic, DiagnosticLevel};
 pub use fixture::{ERROR_KEY, error_code};
 pub use framework::{Framework, Requirement, RequirementKind};
 pub use load::{Loaded, load};
@@ -56,6 +56,7 @@ pub use service::{
 };
 pub use source::{Source, SourceError};
 pub use sql::{is_query, parameters};
+pub use suggest::candidates as similar;
 pub use template::{TemplateError, TemplatePart, parse_template};
 pub use validate::validate_models;
 pub use words::{BANNED_WORDS, PLACEHOLDER};

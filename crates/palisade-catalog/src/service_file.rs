@@ -269,7 +269,13 @@ impl Context<'_> {
         let mut columns = BTreeMap::new();
         for (header, s) in section.entries("column") {
             self.note(table, format!("column.{}", header.value), header.at);
-            self.column_name(&header);
+            // `a.b[].c` hides a field inside a column.
+            let inside = header.value.contains(['.', '[']);
+            if inside {
+                self.path(&header, false);
+            } else {
+                self.column_name(&header);
+            }
             let from = s.text("from");
             let transform = s.text("as");
             let value = s.text("value");
@@ -278,10 +284,17 @@ impl Context<'_> {
             let kind = s.text("type");
             s.finish();
             let name = &header.value;
+            if inside && hide != Some(true) {
+                reporter.error(
+                    header.at,
+                    format!("`{name}` is inside a column, where only `hide = true` has a meaning"),
+                );
+            }
+            // A column that others begin with may itself be hidden.
             let given = [
                 from.is_some(),
                 value.is_some(),
-                hide == Some(true),
+                hide == Some(true) && from.is_none(),
                 csv.is_some(),
             ];
             if given.iter().filter(|g| **g).count() != 1 {

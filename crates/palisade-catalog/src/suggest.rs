@@ -37,11 +37,8 @@ pub(crate) fn hint<'k>(
     Some(format!("known: {list}"))
 }
 
-/// The nearest names for a user's selection: near ones first, then those that contain what was typed.
-pub(crate) fn candidates<'k>(
-    found: &str,
-    known: impl IntoIterator<Item = &'k str> + Clone,
-) -> Vec<String> {
+/// The nearest known names for one that a user typed, at most five: near ones first, then those that contain it.
+pub fn candidates<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Vec<String> {
     let limit = (found.chars().count() / 3).clamp(1, 6);
     let mut near: Vec<(usize, &str)> = known
         .into_iter()

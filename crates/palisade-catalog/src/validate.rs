@@ -18,7 +18,7 @@ pub fn validate_models(catalog: &Catalog, models: &Models) -> Vec<Diagnostic> {
     }
     for table in catalog.tables.keys() {
         if let Err(diagnostics) = catalog.table_schema(table, models) {
-            found.extend(diagnostics.0);
+            found.extend(diagnostics);
         }
     }
     for check in catalog.checks.values() {

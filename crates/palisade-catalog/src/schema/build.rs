@@ -2,8 +2,8 @@
 use super::walk::{Naming, Reached, walk};
 use super::{Problem, params, types};
 use crate::{
-    Batch, CallSpec, Catalog, Column, ColumnType, Diagnostic, Diagnostics, ListSpec, Origin, Step,
-    TableSchema, TableSpec, Transform, parse_path, suggest,
+    Batch, CallSpec, Catalog, Column, ColumnType, Diagnostic, ListSpec, Origin, Step, TableSchema,
+    TableSpec, Transform, parse_path, suggest,
 };
 use indexmap::IndexMap;
 use palisade_model::{Location, Model, Models, Operation, ShapeId, ShapeKind};
@@ -32,7 +32,7 @@ pub(super) fn build(
     spec: &TableSpec,
     models: &Models,
     parent: Option<Arc<TableSchema>>,
-) -> Result<TableSchema, Diagnostics> {
+) -> Result<TableSchema, Vec<Diagnostic>> {
     let mut builder = Builder {
         catalog,
         spec,
@@ -54,7 +54,7 @@ pub(super) fn build(
                         hint,
                     },
                 );
-                return Err(Diagnostics(builder.problems));
+                return Err(builder.problems);
             }
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn build(
     } else {
         builder.problems.sort();
         builder.problems.dedup();
-        Err(Diagnostics(builder.problems))
+        Err(builder.problems)
     }
 }
 

@@ -6,6 +6,9 @@ use crate::service_file::BASE_COLUMNS;
 use crate::{ColumnSpec, ColumnType, Origin, Step, Transform, parse_path, suggest};
 use indexmap::IndexMap;
 
+/// Columns made from columns made from columns: more than this is a circle.
+const DEEPEST: usize = 8;
+
 impl Builder<'_> {
     /// All columns in their order: those of every table, those of the calls, those that are written down.
     pub(super) fn columns(&mut self) -> IndexMap<String, Raw> {
@@ -14,7 +17,16 @@ impl Builder<'_> {
         for (name, column) in &spec.columns {
             let part = format!("column.{name}");
             let raw = match column {
-                ColumnSpec { hide: true, .. } => {
+                ColumnSpec {
+                    hide: true,
+                    from: None,
+                    ..
+                } if name.contains(['.', '[']) => continue,
+                ColumnSpec {
+                    hide: true,
+                    from: None,
+                    ..
+                } => {
                     if !self.raw.contains_key(name) {
                         let known = self.raw.keys().map(String::as_str);
                         let problem = Problem {
@@ -27,8 +39,8 @@ impl Builder<'_> {
                 }
                 ColumnSpec {
                     from: Some(from), ..
-                } => match self.derived(from, column.transform.as_deref()) {
-                    Ok(raw) => Some(raw),
+                } => match self.derived(from, column.transform.as_deref(), DEEPEST) {
+                    Ok(raw) => (!column.hide).then_some(raw),
                     Err(problem) => {
                         self.problem(&part, problem);
                         continue;
@@ -73,6 +85,7 @@ impl Builder<'_> {
                 columns.insert(name.to_owned(), raw);
             }
         }
+        self.hide_fields(&mut columns);
         if spec.tags_from_tagging {
             columns.insert(
                 "tags".to_owned(),
@@ -83,6 +96,33 @@ impl Builder<'_> {
             );
         }
         columns
+    }
+
+    /// `"a.b[].c" = { hide = true }`: the field leaves the column's type, and with it the table.
+    fn hide_fields(&mut self, columns: &mut IndexMap<String, Raw>) {
+        let spec = self.spec;
+        for (path, _) in spec
+            .columns
+            .iter()
+            .filter(|(n, c)| c.hide && n.contains(['.', '[']))
+        {
+            let steps = parse_path(path).unwrap_or_default();
+            let hidden = match steps.split_first() {
+                Some((Step::Member(column), inside)) => match columns.get_mut(column) {
+                    Some(raw) => without(&mut raw.ty, inside),
+                    // The whole column is hidden.
+                    None if spec.columns.get(column).is_some_and(|c| c.hide) => Ok(()),
+                    None => Err(Problem {
+                        message: format!("there is no column `{column}`"),
+                        hint: suggest::hint(column, columns.keys().map(String::as_str)),
+                    }),
+                },
+                _ => Err(Problem::new(format!("`{path}` names no column"))),
+            };
+            if let Err(problem) = hidden {
+                self.problem(&format!("column.{path}"), problem);
+            }
+        }
     }
 
     fn base(&self, name: &str) -> Raw {
@@ -108,7 +148,7 @@ impl Builder<'_> {
 
     /// `from` and `as`: a path over what the calls gave. A path into an answer is written in the model's names, so that
     /// nothing depends on whether the column that it begins with is there.
-    fn derived(&self, from: &str, transform: Option<&str>) -> Result<Raw, Problem> {
+    fn derived(&self, from: &str, transform: Option<&str>, deeper: usize) -> Result<Raw, Problem> {
         let steps = parse_path(from).map_err(|e| Problem::new(e.to_string()))?;
         let Some((Step::Member(column), inside)) = steps.split_first() else {
             return Err(Problem::new(format!("`{from}` names no column")));
@@ -122,11 +162,10 @@ impl Builder<'_> {
             Some("count") => Transform::Count,
             Some(other) => return Err(Problem::new(format!("unknown `as` `{other}`"))),
         };
-        let raw = self
-            .raw
-            .get(column)
-            .cloned()
-            .or_else(|| self.written(column));
+        let raw = match self.raw.get(column) {
+            Some(raw) => Some(raw.clone()),
+            None => self.written(column, deeper)?,
+        };
         let Some(raw) = raw else {
             let known = self.raw.keys().map(String::as_str);
             return Err(Problem {
@@ -174,6 +213,24 @@ impl Builder<'_> {
                 };
                 (ty, origin)
             }
+            // What looks like a credential is looked for in base64 as well, so the decoded text need not be a column.
+            (
+                Origin::Answer {
+                    source,
+                    path,
+                    shape,
+                    transform: Transform::Base64,
+                },
+                _,
+            ) if inside.is_empty() && transform == Transform::Secrets => {
+                let origin = Origin::Answer {
+                    source: *source,
+                    path: path.clone(),
+                    shape: *shape,
+                    transform,
+                };
+                (raw.ty.clone(), origin)
+            }
             _ => {
                 let ty = inside_type(&raw.ty, inside).ok_or_else(|| {
                     Problem::new(format!("`{from}` does not exist in `{column}`"))
@@ -196,9 +253,19 @@ impl Builder<'_> {
         })
     }
 
-    /// A column that is written down and does not read another one's inside.
-    fn written(&self, name: &str) -> Option<Raw> {
-        let column = self.spec.columns.get(name)?;
+    /// A column that is written down.
+    fn written(&self, name: &str, deeper: usize) -> Result<Option<Raw>, Problem> {
+        let Some(column) = self.spec.columns.get(name) else {
+            return Ok(is_base(name).then(|| self.base(name)));
+        };
+        if let Some(from) = &column.from {
+            let deeper = deeper
+                .checked_sub(1)
+                .ok_or_else(|| Problem::new(format!("`{name}` is made from itself")))?;
+            return self
+                .derived(from, column.transform.as_deref(), deeper)
+                .map(Some);
+        }
         let template = column.value.as_ref().map(|value| Raw {
             ty: ColumnType::Text,
             origin: Origin::Template {
@@ -206,9 +273,7 @@ impl Builder<'_> {
             },
         });
         let header = column.csv.as_ref();
-        template
-            .or_else(|| header.map(|h| csv(h, column.kind.as_deref())))
-            .or_else(|| is_base(name).then(|| self.base(name)))
+        Ok(template.or_else(|| header.map(|h| csv(h, column.kind.as_deref()))))
     }
 }
 
@@ -258,6 +323,38 @@ fn inside_type(ty: &ColumnType, steps: &[Step]) -> Option<ColumnType> {
     } else {
         ty
     })
+}
+
+/// Takes the field at the end of a path out of a type.
+fn without(ty: &mut ColumnType, steps: &[Step]) -> Result<(), Problem> {
+    match (steps.split_first(), ty) {
+        (Some((Step::Each, rest)), ColumnType::List(inner)) => without(inner, rest),
+        (Some((Step::Member(_), rest)), ColumnType::Map(inner)) if !rest.is_empty() => {
+            without(inner, rest)
+        }
+        (Some((Step::Member(name), rest)), ColumnType::Struct(fields)) => {
+            let Some(index) = fields.iter().position(|(n, _)| n == name) else {
+                return Err(Problem {
+                    message: format!("there is no field `{name}`"),
+                    hint: suggest::hint(name, fields.iter().map(|(n, _)| n.as_str())),
+                });
+            };
+            if rest.is_empty() {
+                if fields.len() == 1 {
+                    return Err(Problem::new(format!(
+                        "`{name}` is the only field; hide what encloses it"
+                    )));
+                }
+                fields.remove(index);
+                return Ok(());
+            }
+            match fields.get_mut(index) {
+                Some((_, inner)) => without(inner, rest),
+                None => Ok(()),
+            }
+        }
+        _ => Err(Problem::new("the path does not lead to a field")),
+    }
 }
 
 /// The type after the transform, which has to fit what is there.

@@ -11,7 +11,7 @@ mod walk;
 pub use types::{column_type, is_recursive, is_sensitive};
 
 use crate::load::table_hint;
-use crate::{Catalog, Diagnostic, DiagnosticLevel, Diagnostics, TableSchema};
+use crate::{Catalog, Diagnostic, DiagnosticLevel, TableSchema};
 use palisade_model::Models;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +38,7 @@ impl Problem {
     }
 }
 
-type Computed = Result<Arc<TableSchema>, Diagnostics>;
+type Computed = Result<Arc<TableSchema>, Vec<Diagnostic>>;
 
 /// What [`Catalog::table_schema`] has computed so far. A clone begins empty, so that a catalogue that is cloned and
 /// changed computes anew.
@@ -63,7 +63,7 @@ impl Catalog {
         &self,
         table: &str,
         models: &Models,
-    ) -> Result<Arc<TableSchema>, Diagnostics> {
+    ) -> Result<Arc<TableSchema>, Vec<Diagnostic>> {
         {
             let known = self.schemas.tables.lock();
             let known = known.unwrap_or_else(PoisonError::into_inner);
@@ -79,32 +79,32 @@ impl Catalog {
 
     fn compute(&self, table: &str, models: &Models) -> Computed {
         let Some(spec) = self.tables.get(table) else {
-            return Err(Diagnostics(vec![Diagnostic {
+            return Err(vec![Diagnostic {
                 file: String::new(),
                 line: 0,
                 column: 0,
                 level: DiagnosticLevel::Error,
                 message: format!("unknown table `{table}`"),
                 hint: table_hint(table, self),
-            }]));
+            }]);
         };
         let parent = match spec.list.as_ref().and_then(|l| l.parent.as_deref()) {
             // The loader refuses circles; a catalogue made by hand may still have one.
             Some(parent) if self.is_below(parent, table) => {
-                return Err(Diagnostics(vec![self.problem_in(
+                return Err(vec![self.problem_in(
                     spec,
                     "list.parent",
                     Problem::new("parents lead in a circle"),
-                )]));
+                )]);
             }
             Some(parent) => match self.table_schema(parent, models) {
                 Ok(schema) => Some(schema),
                 Err(_) => {
-                    return Err(Diagnostics(vec![self.problem_in(
+                    return Err(vec![self.problem_in(
                         spec,
                         "list.parent",
                         Problem::new(format!("the parent `{parent}` has errors")),
-                    )]));
+                    )]);
                 }
             },
             None => None,
