@@ -197,16 +197,12 @@ fn json(path: &Path) -> Result<Option<Json>> {
 
 /// Region descriptions are documentation.
 fn compact(mut partitions: Json) -> Json {
-    for partition in partitions["partitions"]
-        .as_array_mut()
-        .into_iter()
-        .flatten()
-    {
-        for region in partition["regions"]
-            .as_object_mut()
-            .into_iter()
-            .flat_map(|r| r.values_mut())
-        {
+    let all = partitions
+        .get_mut("partitions")
+        .and_then(Json::as_array_mut);
+    for partition in all.into_iter().flatten() {
+        let regions = partition.get_mut("regions").and_then(Json::as_object_mut);
+        for region in regions.into_iter().flat_map(|r| r.values_mut()) {
             if let Some(region) = region.as_object_mut() {
                 region.shift_remove("description");
             }
@@ -217,21 +213,20 @@ fn compact(mut partitions: Json) -> Json {
 
 fn regions(endpoints: &Json, prefixes: &[(String, String)]) -> Regions {
     let mut all = Regions::default();
-    for partition in endpoints["partitions"].as_array().into_iter().flatten() {
-        let id = partition["partition"].as_str().unwrap_or_default();
-        let mut names: Vec<String> = keys(&partition["regions"]).collect();
+    for partition in at(endpoints, "partitions").as_array().into_iter().flatten() {
+        let id = at(partition, "partition").as_str().unwrap_or_default();
+        let mut names: Vec<String> = keys(at(partition, "regions")).collect();
         names.sort();
         for (service, prefix) in prefixes {
-            let facts = &partition["services"][prefix];
-            let mut regions: Vec<String> = keys(&facts["endpoints"])
-                .filter(|r| names.contains(r))
-                .collect();
+            let facts = at(at(partition, "services"), prefix);
+            let endpoints = at(facts, "endpoints");
+            let mut regions: Vec<String> = keys(endpoints).filter(|r| names.contains(r)).collect();
             regions.sort();
-            let main = facts["partitionEndpoint"]
+            let main = at(facts, "partitionEndpoint")
                 .as_str()
-                .filter(|_| facts["isRegionalized"] == false);
+                .filter(|_| at(facts, "isRegionalized") == false);
             let scope =
-                main.and_then(|m| facts["endpoints"][m]["credentialScope"]["region"].as_str());
+                main.and_then(|m| at(at(at(endpoints, m), "credentialScope"), "region").as_str());
             let global = scope.or(main).map(str::to_owned);
             if facts.is_object() && (global.is_some() || !regions.is_empty()) {
                 let entry = all.services.entry(service.clone()).or_default();
@@ -241,6 +236,11 @@ fn regions(endpoints: &Json, prefixes: &[(String, String)]) -> Regions {
         all.partitions.insert(id.to_owned(), names);
     }
     all
+}
+
+/// A member; null when there is none.
+fn at<'j>(value: &'j Json, name: &str) -> &'j Json {
+    value.get(name).unwrap_or(&Json::Null)
 }
 
 fn keys(value: &Json) -> impl Iterator<Item = String> {

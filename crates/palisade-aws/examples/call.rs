@@ -12,7 +12,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let params = serde_json::from_str(rest.first().map_or("{}", |p| p))?;
     let models = Arc::new(Models::embedded());
-    let config = ClientConfig { region: Some(region.clone()), ..ClientConfig::default() };
+    let config = ClientConfig {
+        region: Some(region.clone()),
+        ..ClientConfig::default()
+    };
     let client = Client::connect(config, Arc::clone(&models)).await?;
     let model = models.get(service)?;
     let region = region.parse()?;

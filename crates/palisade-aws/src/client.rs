@@ -77,7 +77,9 @@ pub(crate) struct Lane {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("region", &self.0.shared.region).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("region", &self.0.shared.region)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +91,8 @@ impl Client {
     /// When there are no credentials, they have expired, or there is no region.
     pub async fn connect(config: ClientConfig, models: Arc<Models>) -> Result<Self, ConnectError> {
         let found = credentials::find(&config).await?;
-        let partitions = Partitions::parse(models.partitions()).map_err(|e| ConnectError::Model(e.to_string()))?;
+        let partitions = Partitions::parse(models.partitions())
+            .map_err(|e| ConnectError::Model(e.to_string()))?;
         let shared = Arc::new(Shared {
             max_attempts: found.max_attempts,
             endpoints: EndpointSettings {
@@ -106,11 +109,19 @@ impl Client {
             config,
         });
         let client = Self::with_credentials(Arc::clone(&shared), found.credentials);
-        let Some(role) = shared.config.role.clone() else { return Ok(client) };
+        let Some(role) = shared.config.role.clone() else {
+            return Ok(client);
+        };
         let assumed = AssumedRole::new(client.clone(), role.clone());
-        let failed = |e: CallFailure| ConnectError::Role { role: role.arn.clone(), reason: e.to_string() };
+        let failed = |e: CallFailure| ConnectError::Role {
+            role: role.arn.clone(),
+            reason: e.to_string(),
+        };
         assumed.credentials().await.map_err(failed)?;
-        Ok(Self::with_credentials(shared, SharedCredentialsProvider::new(assumed)))
+        Ok(Self::with_credentials(
+            shared,
+            SharedCredentialsProvider::new(assumed),
+        ))
     }
 
     fn with_credentials(shared: Arc<Shared>, credentials: SharedCredentialsProvider) -> Self {
@@ -118,7 +129,9 @@ impl Client {
             shared,
             identity: SharedIdentityResolver::new(credentials),
             // The chain may ask an identity provider over the network; the default of 5 seconds is short.
-            identity_cache: IdentityCache::lazy().load_timeout(Duration::from_secs(30)).build(),
+            identity_cache: IdentityCache::lazy()
+                .load_timeout(Duration::from_secs(30))
+                .build(),
             clock_skew: SharedInterceptor::new(ServiceClockSkewInterceptor::new()),
             lanes: Mutex::default(),
             statistics: Statistics::default(),
@@ -130,7 +143,10 @@ impl Client {
     #[must_use]
     pub fn assume_role(&self, role: Role) -> Self {
         let provider = AssumedRole::new(self.clone(), role);
-        Self::with_credentials(Arc::clone(&self.0.shared), SharedCredentialsProvider::new(provider))
+        Self::with_credentials(
+            Arc::clone(&self.0.shared),
+            SharedCredentialsProvider::new(provider),
+        )
     }
 
     /// The default region.
@@ -148,14 +164,27 @@ impl Client {
     /// # Errors
     /// When the call fails or its answer makes no sense.
     pub async fn identity(&self) -> Result<Identity, CallFailure> {
-        let answer = self.call("sts", "GetCallerIdentity", self.region(), &Map::new()).await?;
+        let answer = self
+            .call("sts", "GetCallerIdentity", self.region(), &Map::new())
+            .await?;
         let model = self.model("sts")?;
-        let text = |name: &str| answer.get(&model, name).and_then(Value::as_str).unwrap_or_default();
-        let malformed = |what: String| CallFailure::local(CallErrorKind::Malformed, "MalformedAnswer", &what);
+        let text = |name: &str| {
+            answer
+                .get(&model, name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let malformed =
+            |what: String| CallFailure::local(CallErrorKind::Malformed, "MalformedAnswer", &what);
         let arn: Arn = text("Arn").parse().map_err(|e| malformed(format!("{e}")))?;
         Ok(Identity {
-            account_id: text("Account").parse().map_err(|e| malformed(format!("{e}")))?,
-            partition: arn.partition().parse().map_err(|e| malformed(format!("{e}")))?,
+            account_id: text("Account")
+                .parse()
+                .map_err(|e| malformed(format!("{e}")))?,
+            partition: arn
+                .partition()
+                .parse()
+                .map_err(|e| malformed(format!("{e}")))?,
             arn: text("Arn").to_owned(),
         })
     }
@@ -166,18 +195,27 @@ impl Client {
     /// When the call fails.
     pub async fn enabled_regions(&self) -> Result<Vec<Region>, CallFailure> {
         let params = Map::from_iter([("AllRegions".to_owned(), json!(false))]);
-        let answer = self.call("ec2", "DescribeRegions", self.region(), &params).await?;
+        let answer = self
+            .call("ec2", "DescribeRegions", self.region(), &params)
+            .await?;
         let model = self.model("ec2")?;
         let mut regions = Vec::new();
         let Some(Value::List(all)) = answer.get(&model, "Regions") else {
             let message = "the answer lists no regions";
-            return Err(CallFailure::local(CallErrorKind::Malformed, "MalformedAnswer", message));
+            return Err(CallFailure::local(
+                CallErrorKind::Malformed,
+                "MalformedAnswer",
+                message,
+            ));
         };
         for region in all {
             // Filtered here as well: not every endpoint honours the parameter.
             let status = region.get(&model, "OptInStatus").and_then(Value::as_str);
             if matches!(status, None | Some("opt-in-not-required" | "opted-in")) {
-                let name = region.get(&model, "RegionName").and_then(Value::as_str).unwrap_or_default();
+                let name = region
+                    .get(&model, "RegionName")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 regions.push(name.parse().map_err(|e| {
                     CallFailure::local(CallErrorKind::Malformed, "MalformedAnswer", &format!("{e}"))
                 })?);
@@ -200,7 +238,8 @@ impl Client {
     ) -> Result<Value, CallFailure> {
         let service = self.service(service)?;
         let operation = operation_of(&service.model, operation)?;
-        self.output(&service, operation, region.as_str(), params).await
+        self.output(&service, operation, region.as_str(), params)
+            .await
     }
 
     /// All pages of a call. An operation without pages gives one.
@@ -212,8 +251,15 @@ impl Client {
         params: Map<String, Json>,
     ) -> impl Stream<Item = Result<Value, CallFailure>> + Send + 'a {
         futures::stream::try_unfold(Some(params), move |params| async move {
-            let Some(params) = params else { return Ok(None) };
-            let request = CallRequest { service, operation, region: region.as_str(), params: &params };
+            let Some(params) = params else {
+                return Ok(None);
+            };
+            let request = CallRequest {
+                service,
+                operation,
+                region: region.as_str(),
+                params: &params,
+            };
             let page = self.page(request).await?;
             Ok(Some((page.value, page.next)))
         })
@@ -227,11 +273,14 @@ impl Client {
     async fn page(&self, request: CallRequest<'_>) -> Result<Page, CallFailure> {
         let service = self.service(request.service)?;
         let operation = operation_of(&service.model, request.operation)?;
-        let value = self.output(&service, operation, request.region, request.params).await?;
-        let next = paginate::next(&service.model, operation, request.params, &value).map_err(|_| {
-            let message = "the service gave the same page token twice";
-            CallFailure::local(CallErrorKind::Malformed, "RepeatedToken", message)
-        })?;
+        let value = self
+            .output(&service, operation, request.region, request.params)
+            .await?;
+        let next =
+            paginate::next(&service.model, operation, request.params, &value).map_err(|_| {
+                let message = "the service gave the same page token twice";
+                CallFailure::local(CallErrorKind::Malformed, "RepeatedToken", message)
+            })?;
         Ok(Page { value, next })
     }
 
@@ -244,9 +293,11 @@ impl Client {
     ) -> Result<Value, CallFailure> {
         match self.attempt(service, operation, region, params).await {
             // Amazon S3 names the bucket's region when another one was asked.
-            Err(CallFailure { region: Some(other), status: Some(301 | 307 | 400), .. })
-                if service.is_s3() && other != region =>
-            {
+            Err(CallFailure {
+                region: Some(other),
+                status: Some(301 | 307 | 400),
+                ..
+            }) if service.is_s3() && other != region => {
                 self.attempt(service, operation, &other, params).await
             }
             result => result,
@@ -261,7 +312,13 @@ impl Client {
         params: &Map<String, Json>,
     ) -> Result<Value, CallFailure> {
         let shared = &self.0.shared;
-        let target = service.target(operation, region, params, &shared.endpoints, &shared.partitions)?;
+        let target = service.target(
+            operation,
+            region,
+            params,
+            &shared.endpoints,
+            &shared.partitions,
+        )?;
         let lane = self.lane(&service.model.name, &target.signing_region);
         let outgoing = Outgoing::new(service, operation, params, &target)?;
         // Answers of sts carry credentials.
@@ -283,16 +340,23 @@ impl Client {
 
     fn lane(&self, service: &str, region: &str) -> Arc<Lane> {
         let mut lanes = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.entry((region.to_owned(), service.to_owned())).or_insert_with(|| {
-            let width = self.0.shared.config.max_in_flight_per_service.max(1);
-            // Throttling is answered by the rate limit, so it hardly counts against the retries of the rest.
-            let bucket = TokenBucket::builder().capacity(500).throttling_retry_cost(1).build();
-            Arc::new(Lane {
-                limit: Arc::default(),
-                here: Arc::new(Semaphore::new(width)),
-                retries: RetryPartition::custom(format!("{region}/{service}")).token_bucket(bucket).build(),
-            })
-        });
+        let lane = lanes
+            .entry((region.to_owned(), service.to_owned()))
+            .or_insert_with(|| {
+                let width = self.0.shared.config.max_in_flight_per_service.max(1);
+                // Throttling is answered by the rate limit, so it hardly counts against the retries of the rest.
+                let bucket = TokenBucket::builder()
+                    .capacity(500)
+                    .throttling_retry_cost(1)
+                    .build();
+                Arc::new(Lane {
+                    limit: Arc::default(),
+                    here: Arc::new(Semaphore::new(width)),
+                    retries: RetryPartition::custom(format!("{region}/{service}"))
+                        .token_bucket(bucket)
+                        .build(),
+                })
+            });
         Arc::clone(lane)
     }
 
@@ -305,7 +369,12 @@ impl Client {
 
     fn service(&self, name: &str) -> Result<Arc<Service>, CallFailure> {
         let shared = &self.0.shared;
-        let services = || shared.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let services = || {
+            shared
+                .services
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         if let Some(service) = services().get(name) {
             return Ok(Arc::clone(service));
         }
@@ -313,7 +382,9 @@ impl Client {
         let custom = shared.custom_endpoint(&model);
         let service = Arc::new(Service::new(model, custom)?);
         // Two callers may have built it; all must use one, since it caches.
-        Ok(Arc::clone(services().entry(name.to_owned()).or_insert(service)))
+        Ok(Arc::clone(
+            services().entry(name.to_owned()).or_insert(service),
+        ))
     }
 }
 
@@ -322,10 +393,15 @@ impl Shared {
     /// ("Service-specific endpoints" in the AWS SDKs and Tools reference guide).
     fn custom_endpoint(&self, model: &Model) -> Option<String> {
         let id = model.service_id.to_lowercase().replace([' ', '-'], "_");
-        let key = ServiceConfigKey::builder().service_id(&id).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+        let key = ServiceConfigKey::builder()
+            .service_id(&id)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url");
         let configured = || self.sdk.service_config()?.load_config(key.build().ok()?);
         let given = self.config.endpoint_url.clone();
-        given.or_else(configured).or_else(|| self.sdk.endpoint_url().map(str::to_owned))
+        given
+            .or_else(configured)
+            .or_else(|| self.sdk.endpoint_url().map(str::to_owned))
     }
 }
 

@@ -29,7 +29,8 @@ pub(crate) async fn find(config: &ClientConfig) -> Result<Found, ConnectError> {
         check_url(url)?;
     }
     let http = config.http_client.clone().unwrap_or_else(http_client);
-    let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http.clone());
+    let mut loader =
+        aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http.clone());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }
@@ -46,35 +47,66 @@ pub(crate) async fn find(config: &ClientConfig) -> Result<Found, ConnectError> {
         loader = loader.use_dual_stack(dual);
     }
     if let Some(fixed) = &config.credentials {
-        let keys = Credentials::new(&fixed.access_key_id, &fixed.secret_access_key, fixed.session_token.clone(), None, "Static");
+        let keys = Credentials::new(
+            &fixed.access_key_id,
+            &fixed.secret_access_key,
+            fixed.session_token.clone(),
+            None,
+            "Static",
+        );
         loader = loader.credentials_provider(keys);
     }
     let sdk = loader.load().await;
     let region = sdk.region().ok_or(ConnectError::NoRegion)?;
-    let region = region.as_ref().parse().map_err(|e| ConnectError::InvalidRegion(format!("{e}")))?;
+    let region = region
+        .as_ref()
+        .parse()
+        .map_err(|e| ConnectError::InvalidRegion(format!("{e}")))?;
     if let Some(url) = sdk.endpoint_url() {
         check_url(url)?;
     }
-    let credentials = sdk.credentials_provider().ok_or(ConnectError::NoCredentials)?;
-    credentials.provide_credentials().await.map_err(|e| explain(&e))?;
+    let credentials = sdk
+        .credentials_provider()
+        .ok_or(ConnectError::NoCredentials)?;
+    credentials
+        .provide_credentials()
+        .await
+        .map_err(|e| explain(&e))?;
     // AWS's default of three attempts suits interactive programs; only an explicit setting counts.
-    let configured = std::env::var_os("AWS_MAX_ATTEMPTS").and(sdk.retry_config()).map(|r| r.max_attempts());
+    let configured = std::env::var_os("AWS_MAX_ATTEMPTS")
+        .and(sdk.retry_config())
+        .map(|r| r.max_attempts());
     let max_attempts = config.max_attempts.or(configured).unwrap_or(8).max(1);
-    Ok(Found { http, credentials, region, max_attempts, sdk })
+    Ok(Found {
+        http,
+        credentials,
+        region,
+        max_attempts,
+        sdk,
+    })
 }
 
 /// One pool of connections for everything.
 fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https()
 }
 
 /// The profile to use, when one is named; it must exist.
 async fn check_profile(config: &ClientConfig) -> Result<Option<String>, ConnectError> {
-    let named = config.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok()).filter(|p| !p.is_empty());
+    let named = config
+        .profile
+        .clone()
+        .or_else(|| std::env::var("AWS_PROFILE").ok())
+        .filter(|p| !p.is_empty());
     let Some(name) = named else { return Ok(None) };
     let files = aws_runtime::env_config::file::EnvConfigFiles::default();
-    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &files, Some(name.clone().into())).await;
-    let profiles = loaded.map_err(|e| ConnectError::Configuration(crate::transport::root_cause(&e)))?;
+    let loaded =
+        aws_config::profile::load(&Fs::real(), &Env::real(), &files, Some(name.clone().into()))
+            .await;
+    let profiles =
+        loaded.map_err(|e| ConnectError::Configuration(crate::transport::root_cause(&e)))?;
     if profiles.get_profile(&name).is_none() {
         return Err(ConnectError::ProfileNotFound(name));
     }
@@ -82,7 +114,9 @@ async fn check_profile(config: &ClientConfig) -> Result<Option<String>, ConnectE
 }
 
 fn check_url(url: &str) -> Result<(), ConnectError> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
     let host = rest.and_then(|r| r.split('/').next()).unwrap_or_default();
     let parsed: Result<http::Uri, _> = url.parse();
     match parsed {
@@ -97,8 +131,16 @@ fn explain(error: &CredentialsError) -> ConnectError {
     match error {
         _ if expired.contains("expired") => ConnectError::Expired(message),
         CredentialsError::CredentialsNotLoaded(_) => ConnectError::NoCredentials,
+        // The metadata service is asked last: when it does not answer as hoped, nothing before it had any.
+        _ if caused_by::<aws_config::imds::client::error::ImdsError>(error) => {
+            ConnectError::NoCredentials
+        }
         _ => ConnectError::Credentials(message),
     }
+}
+
+fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<E>())
 }
 
 /// Credentials of a role, asked for with another client.
@@ -125,21 +167,41 @@ impl AssumedRole {
         if let Some(duration) = self.role.duration {
             params.insert("DurationSeconds".into(), json!(duration.as_secs()));
         }
-        let answer = self.client.call("sts", "AssumeRole", self.client.region(), &params).await?;
+        let answer = self
+            .client
+            .call("sts", "AssumeRole", self.client.region(), &params)
+            .await?;
         let malformed =
             |what: &str| CallFailure::local(CallErrorKind::Malformed, "MalformedAnswer", what);
-        let model = self.client.models().get("sts").map_err(|e| malformed(&e.to_string()))?;
-        let keys = answer.get(&model, "Credentials").ok_or_else(|| malformed("the answer has no credentials"))?;
-        let text = |name: &str| keys.get(&model, name).and_then(Value::as_str).map(str::to_owned);
+        let model = self
+            .client
+            .models()
+            .get("sts")
+            .map_err(|e| malformed(&e.to_string()))?;
+        let keys = answer
+            .get(&model, "Credentials")
+            .ok_or_else(|| malformed("the answer has no credentials"))?;
+        let text = |name: &str| {
+            keys.get(&model, name)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         let expires = match keys.get(&model, "Expiration") {
-            Some(Value::Timestamp(micros)) => {
-                u64::try_from(*micros).ok().map(|m| SystemTime::UNIX_EPOCH + Duration::from_micros(m))
-            }
+            Some(Value::Timestamp(micros)) => u64::try_from(*micros)
+                .ok()
+                .map(|m| SystemTime::UNIX_EPOCH + Duration::from_micros(m)),
             _ => None,
         };
         let id_and_secret = text("AccessKeyId").zip(text("SecretAccessKey"));
-        let (id, secret) = id_and_secret.ok_or_else(|| malformed("the answer has no credentials"))?;
-        Ok(Credentials::new(id, secret, text("SessionToken"), expires, "AssumeRole"))
+        let (id, secret) =
+            id_and_secret.ok_or_else(|| malformed("the answer has no credentials"))?;
+        Ok(Credentials::new(
+            id,
+            secret,
+            text("SessionToken"),
+            expires,
+            "AssumeRole",
+        ))
     }
 }
 
@@ -148,6 +210,10 @@ impl ProvideCredentials for AssumedRole {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async move { self.credentials().await.map_err(CredentialsError::provider_error) })
+        future::ProvideCredentials::new(async move {
+            self.credentials()
+                .await
+                .map_err(CredentialsError::provider_error)
+        })
     }
 }

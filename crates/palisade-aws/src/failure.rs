@@ -24,7 +24,13 @@ pub struct CallFailure {
 impl CallFailure {
     /// A failure without an answer, or with one that could not be understood.
     pub(crate) fn local(kind: CallErrorKind, code: &str, message: &str) -> Self {
-        Self { kind, code: code.to_owned(), message: clean(message), status: None, region: None }
+        Self {
+            kind,
+            code: code.to_owned(),
+            message: clean(message),
+            status: None,
+            region: None,
+        }
     }
 
     /// What a service answered.
@@ -41,7 +47,11 @@ impl CallFailure {
 
 impl From<CallFailure> for ApiError {
     fn from(failure: CallFailure) -> Self {
-        Self { kind: failure.kind, code: failure.code, message: failure.message }
+        Self {
+            kind: failure.kind,
+            code: failure.code,
+            message: failure.message,
+        }
     }
 }
 
@@ -53,24 +63,53 @@ pub(crate) fn classify(code: &str, status: u16) -> CallErrorKind {
     }
     match code {
         // Before the denials: these come with status 403, too.
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidClientTokenId"
-        | "UnrecognizedClientException" | "SignatureDoesNotMatch" | "InvalidSignatureException"
-        | "IncompleteSignature" | "IncompleteSignatureException" | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" | "AuthFailure" | "InvalidAccessKeyId"
-        | "InvalidToken" | "RequestExpired" | "RequestTimeTooSkewed" | "MissingSecurityHeader"
-        | "NotSignedUp" | "AuthMissingFailure" => CallErrorKind::Credentials,
-        "OptInRequired" | "UnsupportedOperation" | "UnsupportedOperationException" | "InvalidAction"
-        | "UnknownOperationException" | "UnknownOperation" | "UnknownEndpoint" | "SubscriptionRequiredException"
-        | "RegionDisabledException" | "OperationNotSupportedException" | "NotImplemented"
-        | "InvalidRegionException" | "UnsupportedCommandException" => CallErrorKind::Unavailable,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "TokenRefreshRequired"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "AuthFailure"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "MissingSecurityHeader"
+        | "NotSignedUp"
+        | "AuthMissingFailure" => CallErrorKind::Credentials,
+        "OptInRequired"
+        | "UnsupportedOperation"
+        | "UnsupportedOperationException"
+        | "InvalidAction"
+        | "UnknownOperationException"
+        | "UnknownOperation"
+        | "UnknownEndpoint"
+        | "SubscriptionRequiredException"
+        | "RegionDisabledException"
+        | "OperationNotSupportedException"
+        | "NotImplemented"
+        | "InvalidRegionException"
+        | "UnsupportedCommandException" => CallErrorKind::Unavailable,
         "RequestTimeout" | "RequestTimeoutException" => CallErrorKind::Timeout,
         _ if code.starts_with("AccessDenied")
             || code.starts_with("UnauthorizedOperation")
             || code.starts_with("Client.UnauthorizedOperation")
             || matches!(
                 code,
-                "AuthorizationError" | "AuthorizationErrorException" | "NotAuthorized" | "NotAuthorizedException"
-                    | "UnauthorizedException" | "Unauthorized" | "Forbidden" | "ForbiddenException" | "AllAccessDisabled"
+                "AuthorizationError"
+                    | "AuthorizationErrorException"
+                    | "NotAuthorized"
+                    | "NotAuthorizedException"
+                    | "UnauthorizedException"
+                    | "Unauthorized"
+                    | "Forbidden"
+                    | "ForbiddenException"
+                    | "AllAccessDisabled"
                     | "AuthorizationException"
             ) =>
         {
@@ -102,7 +141,11 @@ fn clean(message: &str) -> String {
         }
     }
     if out.chars().count() > MAX_MESSAGE {
-        out = out.chars().take(MAX_MESSAGE).chain(std::iter::once('…')).collect();
+        out = out
+            .chars()
+            .take(MAX_MESSAGE)
+            .chain(std::iter::once('…'))
+            .collect();
     }
     out
 }
@@ -149,7 +192,9 @@ mod tests {
     fn messages_keep_no_secrets_and_no_novels() {
         let text = clean("The key AKIAIOSFODNN7EXAMPLE is unknown\nhost:sts.amazonaws.com");
         assert_eq!(text, "The key *** is unknown");
-        let text = clean("Encoded authorization failure message: aB3dEfGhIjKlMnOpQrStUvWxYz0123456789aB3dEfGhIj");
+        let text = clean(
+            "Encoded authorization failure message: aB3dEfGhIjKlMnOpQrStUvWxYz0123456789aB3dEfGhIj",
+        );
         assert_eq!(text, "Encoded authorization failure message: ***");
         let arn = "arn:aws:iam::123456789012:user/some-longish-name is not authorized to perform: s3:ListAllMyBuckets";
         assert_eq!(clean(arn), arn);

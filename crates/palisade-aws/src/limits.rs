@@ -53,7 +53,9 @@ struct Bucket {
 impl RateLimit {
     /// Waits until a request may be sent. Cancelling gives the place back.
     pub async fn acquire(&self) {
-        let Some(delay) = self.reserve(Instant::now()) else { return };
+        let Some(delay) = self.reserve(Instant::now()) else {
+            return;
+        };
         let place = Place(Some(self));
         tokio::time::sleep(delay).await;
         place.keep();
@@ -105,7 +107,13 @@ impl RateLimit {
             None => {
                 let ceiling = measured.max(SLOWEST);
                 let rate = (ceiling * CUT).max(SLOWEST);
-                state.bucket = Some(Bucket { rate, tokens: 0.0, filled: now, throttled: now, ceiling });
+                state.bucket = Some(Bucket {
+                    rate,
+                    tokens: 0.0,
+                    filled: now,
+                    throttled: now,
+                    ceiling,
+                });
             }
         }
     }
@@ -118,14 +126,20 @@ impl RateLimit {
 
 impl State {
     fn forget(&mut self, now: Instant) {
-        while self.answered.front().is_some_and(|t| now.duration_since(*t) > WINDOW) {
+        while self
+            .answered
+            .front()
+            .is_some_and(|t| now.duration_since(*t) > WINDOW)
+        {
             self.answered.pop_front();
         }
     }
 
     /// Answers a second of late.
     fn measured(&self, now: Instant) -> f64 {
-        let running = self.started.map_or(Duration::ZERO, |s| now.duration_since(s));
+        let running = self
+            .started
+            .map_or(Duration::ZERO, |s| now.duration_since(s));
         let time = running.clamp(SHORTEST, WINDOW);
         self.answered.len() as f64 / time.as_secs_f64()
     }

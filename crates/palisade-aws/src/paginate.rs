@@ -13,13 +13,17 @@ pub(crate) fn next(
     params: &Map<String, Json>,
     answer: &Value,
 ) -> Result<Option<Map<String, Json>>, RepeatedToken> {
-    let Some(pages) = &operation.pagination else { return Ok(None) };
+    let Some(pages) = &operation.pagination else {
+        return Ok(None);
+    };
     if let Some(more) = &pages.more_results
         && find(model, answer, more).is_none_or(|v| *v != Value::Bool(true))
     {
         return Ok(None);
     }
-    let Some(tokens) = tokens(model, pages, answer) else { return Ok(None) };
+    let Some(tokens) = tokens(model, pages, answer) else {
+        return Ok(None);
+    };
     let mut next = params.clone();
     for (name, token) in pages.input_tokens.iter().zip(tokens) {
         match token {
@@ -27,7 +31,11 @@ pub(crate) fn next(
             None => next.shift_remove(name),
         };
     }
-    if next == *params { Err(RepeatedToken) } else { Ok(Some(next)) }
+    if next == *params {
+        Err(RepeatedToken)
+    } else {
+        Ok(Some(next))
+    }
 }
 
 /// One entry an input token; `None` when there is no token at all.
@@ -45,7 +53,9 @@ fn tokens(model: &Model, pages: &Pagination, answer: &Value) -> Option<Vec<Optio
 fn find<'v>(model: &Model, value: &'v Value, expression: &str) -> Option<&'v Value> {
     expression.split("||").find_map(|path| {
         let found = path.trim().split('.').try_fold(value, |value, part| {
-            let (name, last) = part.strip_suffix("[-1]").map_or((part, false), |name| (name, true));
+            let (name, last) = part
+                .strip_suffix("[-1]")
+                .map_or((part, false), |name| (name, true));
             match value.get(model, name)? {
                 Value::List(items) if last => items.last(),
                 _ if last => None,

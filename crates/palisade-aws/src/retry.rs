@@ -22,7 +22,10 @@ pub(crate) struct AttemptFailure {
 
 impl From<CallFailure> for AttemptFailure {
     fn from(failure: CallFailure) -> Self {
-        let meta = ErrorMetadata::builder().code(failure.code.clone()).message(failure.message.clone()).build();
+        let meta = ErrorMetadata::builder()
+            .code(failure.code.clone())
+            .message(failure.message.clone())
+            .build();
         Self { failure, meta }
     }
 }
@@ -39,8 +42,12 @@ pub(crate) struct AnsweredFailures(pub(crate) Arc<Attempts>);
 
 impl ClassifyRetry for AnsweredFailures {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let Some(Err(error)) = context.output_or_error() else { return RetryAction::NoActionIndicated };
-        let failure = error.as_operation_error().and_then(|e| e.downcast_ref::<AttemptFailure>());
+        let Some(Err(error)) = context.output_or_error() else {
+            return RetryAction::NoActionIndicated;
+        };
+        let failure = error
+            .as_operation_error()
+            .and_then(|e| e.downcast_ref::<AttemptFailure>());
         match failure.map(|f| f.failure.kind) {
             Some(CallErrorKind::Throttled) => RetryAction::throttling_error(),
             Some(CallErrorKind::Server | CallErrorKind::Malformed | CallErrorKind::Timeout) => {

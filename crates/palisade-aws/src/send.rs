@@ -52,20 +52,31 @@ impl Outgoing {
         let wrong = |e: encode::EncodeError| {
             CallFailure::local(CallErrorKind::Other, "InvalidParameters", &e.to_string())
         };
-        let request = encode::request(&service.model, operation, service.protocol, params).map_err(wrong)?;
+        let request =
+            encode::request(&service.model, operation, service.protocol, params).map_err(wrong)?;
         let mut uri = request.uri().to_owned();
         if service.is_s3() && operation.uri.starts_with("/{Bucket}") {
             uri = without_bucket(&uri);
         }
-        let mut headers: Vec<(String, String)> =
-            request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut headers: Vec<(String, String)> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         headers.extend(target.headers.iter().cloned());
         let body = request.body().bytes().unwrap_or_default().to_vec();
-        let summed = |(name, _): &(String, String)| name.starts_with("x-amz-checksum-") || name == "content-md5";
+        let summed = |(name, _): &(String, String)| {
+            name.starts_with("x-amz-checksum-") || name == "content-md5"
+        };
         if operation.checksum_required && !headers.iter().any(summed) {
             headers.push(("x-amz-checksum-crc32".to_owned(), crc32(&body)));
         }
-        Ok(Self { method: request.method().to_owned(), uri, headers, body })
+        Ok(Self {
+            method: request.method().to_owned(),
+            uri,
+            headers,
+            body,
+        })
     }
 
     fn request(&self) -> Result<Request, Box<dyn std::error::Error + Send + Sync>> {
@@ -73,7 +84,9 @@ impl Outgoing {
         request.set_method(&self.method)?;
         request.set_uri(self.uri.as_str())?;
         for (name, value) in &self.headers {
-            request.headers_mut().try_insert(name.clone(), value.clone())?;
+            request
+                .headers_mut()
+                .try_insert(name.clone(), value.clone())?;
         }
         Ok(request)
     }
@@ -111,8 +124,10 @@ pub(crate) async fn send(
         .with_initial_backoff(config.initial_backoff)
         .with_max_backoff(config.max_backoff);
     // The limit on a whole attempt is kept by the transport, where waiting for a place does not count.
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(config.connect_timeout).read_timeout(config.read_timeout).build();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(config.connect_timeout)
+        .read_timeout(config.read_timeout)
+        .build();
     let (plugin, unsigned) = plugin(session, lane, &attempts, operation, target);
     let service = Arc::clone(&attempts.service);
     let (facts, decoder_service) = (operation.clone(), Arc::clone(&service));
@@ -120,7 +135,10 @@ pub(crate) async fn send(
         .service_name(service.model.service_id.clone())
         .operation_name(operation.name.clone())
         .endpoint_url(&target.url)
-        .http_client(Transport { client: session.shared.http.clone(), attempts: Arc::clone(&attempts) })
+        .http_client(Transport {
+            client: session.shared.http.clone(),
+            attempts: Arc::clone(&attempts),
+        })
         .standard_retry(&retries)
         .timeout_config(timeouts)
         .retry_classifier(TransientErrorClassifier::<AttemptFailure>::new())
@@ -133,11 +151,18 @@ pub(crate) async fn send(
     let orchestrated = builder
         .runtime_plugin(plugin)
         .serializer(move |()| outgoing.request())
-        .deserializer::<Value, AttemptFailure>(move |response: &Response| {
-            decode(&decoder_service, &facts, response).map_err(|f| OrchestratorError::operation(f.into()))
-        })
+        .deserializer::<Value, AttemptFailure>(
+            #[expect(clippy::result_large_err, reason = "the signature is AWS's")]
+            move |response: &Response| {
+                decode(&decoder_service, &facts, response)
+                    .map_err(|f| OrchestratorError::operation(f.into()))
+            },
+        )
         .build();
-    orchestrated.invoke(()).await.map_err(|error| failure(error, &attempts))
+    orchestrated
+        .invoke(())
+        .await
+        .map_err(|error| failure(error, &attempts))
 }
 
 fn plugin(
@@ -153,10 +178,13 @@ fn plugin(
     options.normalize_uri_path = !s3;
     options.content_sha256_header = s3 || attempts.service.model.service_id == "S3 Control";
     let mut layer = Layer::new("palisade");
-    let mut signing = SigV4OperationSigningConfig::default();
-    signing.signing_options = options;
-    layer.store_put(signing);
-    layer.store_put(SigningRegion::from(Region::new(target.signing_region.clone())));
+    layer.store_put(SigV4OperationSigningConfig {
+        signing_options: options,
+        ..Default::default()
+    });
+    layer.store_put(SigningRegion::from(Region::new(
+        target.signing_region.clone(),
+    )));
     layer.store_put(SigningName::from(target.signing_name.clone()));
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
     layer.store_put(ApiMetadata::new("palisade", env!("CARGO_PKG_VERSION")));
@@ -164,7 +192,8 @@ fn plugin(
     let mut components = RuntimeComponentsBuilder::new("palisade");
     if !operation.unsigned {
         let sigv4 = StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]);
-        components.set_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(sigv4)));
+        components
+            .set_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(sigv4)));
         components.push_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()));
         components.set_identity_resolver(SCHEME_ID, session.identity.clone());
         components.set_identity_cache(Some(session.identity_cache.clone()));
@@ -173,23 +202,36 @@ fn plugin(
     components.push_interceptor(aws_runtime::invocation_id::InvocationIdInterceptor::new());
     components.push_interceptor(aws_runtime::request_info::RequestInfoInterceptor::new());
     components.push_interceptor(session.clock_skew.clone());
-    let plugin = StaticRuntimePlugin::new().with_config(layer.freeze()).with_runtime_components(components);
+    let plugin = StaticRuntimePlugin::new()
+        .with_config(layer.freeze())
+        .with_runtime_components(components);
     (plugin, operation.unsigned)
 }
 
-fn decode(service: &Service, operation: &Operation, response: &Response) -> Result<Value, CallFailure> {
+fn decode(
+    service: &Service,
+    operation: &Operation,
+    response: &Response,
+) -> Result<Value, CallFailure> {
     let status = response.status().as_u16();
     let body = response.body().bytes().unwrap_or_default();
     if !response.status().is_success() {
         let error = service.decoder.error(status, response.headers(), body);
         return Err(CallFailure::answered(&error, status));
     }
-    match service.decoder.answer(operation, status, response.headers(), body) {
+    match service
+        .decoder
+        .answer(operation, status, response.headers(), body)
+    {
         Ok(Answer::Output(value)) => Ok(value),
         // Only failures of the service itself come this way, so they count as 5xx.
         Ok(Answer::Error(error)) => Err(CallFailure::answered(&error, 500)),
         Err(error) => {
-            let mut failure = CallFailure::local(CallErrorKind::Malformed, "MalformedAnswer", &error.to_string());
+            let mut failure = CallFailure::local(
+                CallErrorKind::Malformed,
+                "MalformedAnswer",
+                &error.to_string(),
+            );
             failure.status = Some(status);
             Err(failure)
         }

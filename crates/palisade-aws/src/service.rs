@@ -1,6 +1,6 @@
 //! One API, ready for calls: model, decoder, endpoint rules and the endpoints they resolved to.
 use crate::decode::Decoder;
-use crate::encode::choose_protocol;
+use crate::encode::{choose_protocol, host_prefix};
 use crate::endpoint::{EndpointError, Partitions, RuleSet};
 use crate::failure::CallFailure;
 use palisade_core::CallErrorKind;
@@ -41,10 +41,18 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(model: Arc<Model>, custom: Option<String>) -> Result<Self, CallFailure> {
         let broken = |what: &str| CallFailure::local(CallErrorKind::Other, "InvalidModel", what);
-        let protocol = choose_protocol(&model).ok_or_else(|| broken("the API model names no protocol"))?;
+        let protocol =
+            choose_protocol(&model).ok_or_else(|| broken("the API model names no protocol"))?;
         let rules = RuleSet::parse(&model.endpoint_rules).map_err(|e| broken(&e.to_string()))?;
         let decoder = Decoder::new(Arc::clone(&model), protocol);
-        Ok(Self { model, protocol, decoder, rules, custom, targets: Mutex::new(BTreeMap::new()) })
+        Ok(Self {
+            model,
+            protocol,
+            decoder,
+            rules,
+            custom,
+            targets: Mutex::new(BTreeMap::new()),
+        })
     }
 
     /// True for Amazon S3 itself: its own signing, redirects and bucket addressing.
@@ -62,9 +70,19 @@ impl Service {
         partitions: &Partitions,
     ) -> Result<Arc<Target>, CallFailure> {
         let inputs = self.inputs(operation, region, params, settings);
-        let prefix = operation.host_prefix.as_deref().filter(|_| self.custom.is_none());
-        let prefix = prefix.map(|p| host_prefix(p, params)).transpose()?;
-        let key = format!("{}{}", prefix.as_deref().unwrap_or_default(), Json::Object(inputs.clone()));
+        let prefix = operation
+            .host_prefix
+            .as_deref()
+            .map(|p| host_prefix(p, params))
+            .transpose();
+        let prefix = prefix.map_err(|e| {
+            CallFailure::local(CallErrorKind::Other, "InvalidParameters", &e.to_string())
+        })?;
+        let key = format!(
+            "{}{}",
+            prefix.as_deref().unwrap_or_default(),
+            Json::Object(inputs.clone())
+        );
         let cached = || self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(target) = cached().get(&key) {
             return Ok(Arc::clone(target));
@@ -97,11 +115,18 @@ impl Service {
             }
         }
         for (name, value) in &operation.static_context {
-            inputs.insert(name.clone(), serde_json::from_str(value).unwrap_or_default());
+            inputs.insert(
+                name.clone(),
+                serde_json::from_str(value).unwrap_or_default(),
+            );
         }
-        let input = operation.input.as_ref().and_then(|r| self.model.shape(r.shape));
+        let input = operation
+            .input
+            .as_ref()
+            .and_then(|r| self.model.shape(r.shape));
         for member in input.into_iter().flat_map(|s| &s.members) {
-            if let Some((name, value)) = member.context_param.as_ref().zip(params.get(&member.name)) {
+            if let Some((name, value)) = member.context_param.as_ref().zip(params.get(&member.name))
+            {
                 inputs.insert(name.clone(), value.clone());
             }
         }
@@ -123,21 +148,45 @@ impl Service {
             CallFailure::local(kind, "EndpointError", &error.to_string())
         })?;
         let mut url = endpoint.url;
-        // The rules of Amazon S3 Control put the account into the host themselves.
-        if let Some(prefix) = prefix.filter(|p| !url.contains(&format!("://{p}"))) {
-            url = url.replacen("://", &format!("://{prefix}"), 1);
+        if let Some(prefix) = prefix {
+            // The rules of Amazon S3 Control put the account into the host themselves.
+            let (bare, prefixed) = ("://", format!("://{prefix}"));
+            if self.custom.is_some() {
+                // A custom endpoint has no names below its own.
+                url = url.replacen(&prefixed, bare, 1);
+            } else if !url.contains(&prefixed) {
+                url = url.replacen(bare, &prefixed, 1);
+            }
         }
-        let schemes = endpoint.properties.get("authSchemes").and_then(Json::as_array);
-        let named = |name: &str| schemes.and_then(|s| s.iter().find(|s| s.get("name") == Some(&Json::from(name))));
+        let schemes = endpoint
+            .properties
+            .get("authSchemes")
+            .and_then(Json::as_array);
+        let named = |name: &str| {
+            schemes.and_then(|s| s.iter().find(|s| s.get("name") == Some(&Json::from(name))))
+        };
         let scheme = named("sigv4");
         if scheme.is_none() && schemes.is_some_and(|s| !s.is_empty()) {
             let message = "the endpoint asks for a kind of signature that is not supported";
-            return Err(CallFailure::local(CallErrorKind::Unavailable, "UnsupportedSignature", message));
+            return Err(CallFailure::local(
+                CallErrorKind::Unavailable,
+                "UnsupportedSignature",
+                message,
+            ));
         }
-        let text = |name: &str| scheme.and_then(|s| s.get(name)?.as_str()).map(str::to_owned);
+        let text = |name: &str| {
+            scheme
+                .and_then(|s| s.get(name)?.as_str())
+                .map(str::to_owned)
+        };
         let mut headers = Vec::new();
         for (name, values) in &endpoint.headers {
-            for value in values.as_array().into_iter().flatten().filter_map(Json::as_str) {
+            for value in values
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Json::as_str)
+            {
                 headers.push((name.clone(), value.to_owned()));
             }
         }
@@ -145,26 +194,10 @@ impl Service {
             url,
             signing_region: text("signingRegion").unwrap_or_else(|| region.to_owned()),
             signing_name: text("signingName").unwrap_or_else(|| self.model.signing_name.clone()),
-            double_encode: scheme.and_then(|s| s.get("disableDoubleEncoding")?.as_bool()).map(|off| !off),
+            double_encode: scheme
+                .and_then(|s| s.get("disableDoubleEncoding")?.as_bool())
+                .map(|off| !off),
             headers,
         })
     }
-}
-
-/// `endpoint.hostPrefix` with its labels filled in.
-fn host_prefix(template: &str, params: &Map<String, Json>) -> Result<String, CallFailure> {
-    let mut out = template.to_owned();
-    for (name, value) in params {
-        let label = format!("{{{name}}}");
-        if out.contains(&label) {
-            let value = value.as_str().unwrap_or_default();
-            let fits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-            if !fits {
-                let message = format!("`{name}` cannot be part of a host name");
-                return Err(CallFailure::local(CallErrorKind::Other, "InvalidParameter", &message));
-            }
-            out = out.replace(&label, value);
-        }
-    }
-    Ok(out)
 }

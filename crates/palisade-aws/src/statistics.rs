@@ -25,7 +25,10 @@ pub(crate) struct Statistics(Mutex<BTreeMap<(String, String), Arc<Counters>>>);
 impl Statistics {
     pub(crate) fn of(&self, service: &str, operation: &str) -> Arc<Counters> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry((service.to_owned(), operation.to_owned())).or_default())
+        Arc::clone(
+            all.entry((service.to_owned(), operation.to_owned()))
+                .or_default(),
+        )
     }
 
     pub(crate) fn report(&self) -> Vec<OperationStatistics> {

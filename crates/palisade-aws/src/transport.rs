@@ -5,7 +5,8 @@ use crate::limits::RateLimit;
 use crate::service::Service;
 use crate::statistics::Counters;
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -43,20 +44,30 @@ pub(crate) struct Attempts {
 
 impl std::fmt::Debug for Attempts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attempts").field("service", &self.service.model.name).finish_non_exhaustive()
+        f.debug_struct("Attempts")
+            .field("service", &self.service.model.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl Attempts {
     fn note(&self, kind: CallErrorKind, message: &str) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some((kind, message.to_owned()));
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((kind, message.to_owned()));
     }
 
     pub(crate) fn trouble(&self) -> Option<(CallErrorKind, String)> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    async fn send(&self, client: SharedHttpConnector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    async fn send(
+        &self,
+        client: SharedHttpConnector,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
         self.limit.acquire().await;
         let closed = |e: tokio::sync::AcquireError| ConnectorError::user(e.into());
         // First the narrow door: who waits here must not hold a place in the wide one.
@@ -72,7 +83,10 @@ impl Attempts {
                 Ok(body) => body.into_bytes(),
                 Err(error) => return Err(self.cut_off(&error.to_string())),
             };
-            let promised = response.headers().get("content-length").and_then(|l| l.parse::<usize>().ok());
+            let promised = response
+                .headers()
+                .get("content-length")
+                .and_then(|l| l.parse::<usize>().ok());
             if let Some(promised) = promised.filter(|l| *l != body.len() && !head) {
                 return Err(self.cut_off(&format!("{} of {promised} bytes arrived", body.len())));
             }
@@ -81,23 +95,39 @@ impl Attempts {
         let (mut response, body) = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(done) => done?,
             Err(elapsed) => {
-                self.note(CallErrorKind::Timeout, &format!("no answer within {:?}", self.timeout));
+                self.note(
+                    CallErrorKind::Timeout,
+                    &format!("no answer within {:?}", self.timeout),
+                );
                 return Err(ConnectorError::timeout(elapsed.into()));
             }
         };
         self.account(&response, &body);
         if let Some((recorder, request)) = self.recorder.as_ref().zip(sent) {
-            recorder(Exchange { request, response: recorded_response(&response, &body) });
+            recorder(Exchange {
+                request,
+                response: recorded_response(&response, &body),
+            });
         }
         *response.body_mut() = SdkBody::from(body);
         Ok(response)
     }
 
     fn account(&self, response: &HttpResponse, body: &[u8]) {
-        Counters::add(&self.counters.bytes, u64::try_from(body.len()).unwrap_or(u64::MAX));
+        Counters::add(
+            &self.counters.bytes,
+            u64::try_from(body.len()).unwrap_or(u64::MAX),
+        );
         let status = response.status().as_u16();
         let throttled = status >= 400
-            && is_throttling(&self.service.decoder.error(status, response.headers(), body).code, status);
+            && is_throttling(
+                &self
+                    .service
+                    .decoder
+                    .error(status, response.headers(), body)
+                    .code,
+                status,
+            );
         if throttled {
             Counters::add(&self.counters.throttled, 1);
             self.limit.throttled();
@@ -147,7 +177,11 @@ pub(crate) struct Transport {
 }
 
 impl HttpClient for Transport {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(Connector {
             inner: self.client.http_connector(settings, components),
             attempts: Arc::clone(&self.attempts),
@@ -169,16 +203,27 @@ impl HttpConnector for Connector {
 }
 
 /// Headers that carry or prove credentials.
-const SECRET_HEADERS: [&str; 3] = ["authorization", "x-amz-security-token", "x-amz-s3session-token"];
+const SECRET_HEADERS: [&str; 3] = [
+    "authorization",
+    "x-amz-security-token",
+    "x-amz-s3session-token",
+];
 
 fn recorded_request(request: &HttpRequest) -> RecordedRequest {
     let uri = request.uri();
-    let after_host = uri.split_once("://").map_or(uri, |(_, rest)| rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/"));
-    let kept = request.headers().iter().filter(|(name, _)| !SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str()));
+    let after_host = uri.split_once("://").map_or(uri, |(_, rest)| {
+        rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("/")
+    });
+    let kept = request
+        .headers()
+        .iter()
+        .filter(|(name, _)| !SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str()));
     RecordedRequest {
         method: request.method().to_owned(),
         path_and_query: after_host.to_owned(),
-        headers: kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: kept
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         body: request.body().bytes().unwrap_or_default().to_vec(),
     }
 }
@@ -186,7 +231,11 @@ fn recorded_request(request: &HttpRequest) -> RecordedRequest {
 fn recorded_response(response: &HttpResponse, body: &[u8]) -> RecordedResponse {
     RecordedResponse {
         status: response.status().as_u16(),
-        headers: response.headers().iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        headers: response
+            .headers()
+            .iter()
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .collect(),
         body: body.to_vec(),
     }
 }

@@ -12,7 +12,12 @@ const MAX_DEPTH: usize = 100;
 /// Reads a whole body as a value of that shape.
 pub(super) fn read(plans: &Plans, shape: ShapeId, body: &[u8]) -> Result<Value, DecodeError> {
     let mut input = Decoder::new(body);
-    let value = Reader { plans, input: &mut input, depth: 0 }.value(&plans.root(shape))?;
+    let value = Reader {
+        plans,
+        input: &mut input,
+        depth: 0,
+    }
+    .value(&plans.root(shape))?;
     if input.position() != body.len() {
         return Err(DecodeError::new("something follows the CBOR".to_owned()));
     }
@@ -92,7 +97,10 @@ impl Reader<'_, '_, '_> {
                         None => self.input.skip().map_err(|e| bad(&e))?,
                     }
                 }
-                Value::Struct(Box::new(Record { shape: using.shape, fields }))
+                Value::Struct(Box::new(Record {
+                    shape: using.shape,
+                    fields,
+                }))
             }
             (ShapeKind::List, Some(element)) => {
                 let mut left = self.input.list().map_err(|e| bad(&e))?;
@@ -135,12 +143,19 @@ impl Reader<'_, '_, '_> {
             ShapeKind::Timestamp => {
                 let date = input.timestamp().map_err(|e| bad(&e))?;
                 let micros = i64::from(date.subsec_nanos()) / 1000;
-                let whole = date.secs().checked_mul(1_000_000).and_then(|s| s.checked_add(micros));
+                let whole = date
+                    .secs()
+                    .checked_mul(1_000_000)
+                    .and_then(|s| s.checked_add(micros));
                 Value::Timestamp(whole.ok_or_else(wrong)?)
             }
             ShapeKind::Blob => Value::Blob(input.blob().map_err(|e| bad(&e))?.into_inner().into()),
-            ShapeKind::BigInteger => Value::String(input.big_integer().map_err(|e| bad(&e))?.as_ref().into()),
-            ShapeKind::BigDecimal => Value::String(input.big_decimal().map_err(|e| bad(&e))?.as_ref().into()),
+            ShapeKind::BigInteger => {
+                Value::String(input.big_integer().map_err(|e| bad(&e))?.as_ref().into())
+            }
+            ShapeKind::BigDecimal => {
+                Value::String(input.big_decimal().map_err(|e| bad(&e))?.as_ref().into())
+            }
             ShapeKind::String => scalar::from_text(using, input.str().map_err(|e| bad(&e))?)?,
             _ => return Err(wrong()),
         })

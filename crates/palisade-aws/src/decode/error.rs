@@ -25,11 +25,17 @@ pub(super) fn read(plans: &Plans, status: u16, headers: &Headers, body: &[u8]) -
         Protocol::Cbor => {
             let (code, message) = cbor::error_texts(body).unwrap_or_default();
             let code = code.as_deref().map(bare).unwrap_or_default();
-            ServiceError { code, message: message.unwrap_or_default(), region: None }
+            ServiceError {
+                code,
+                message: message.unwrap_or_default(),
+                region: None,
+            }
         }
     };
     if plans.model.query_compatible
-        && let Some((code, _)) = headers.get("x-amzn-query-error").and_then(|h| h.split_once(';'))
+        && let Some((code, _)) = headers
+            .get("x-amzn-query-error")
+            .and_then(|h| h.split_once(';'))
     {
         error.code = code.to_owned();
     }
@@ -50,8 +56,16 @@ fn bare(code: &str) -> String {
 
 fn json(headers: &Headers, body: &[u8]) -> ServiceError {
     let body: Json = serde_json::from_slice(body).unwrap_or_default();
-    let text = |names: &[&str]| names.iter().find_map(|n| body.get(*n)?.as_str()).map(str::to_owned);
-    let code = headers.get("x-amzn-errortype").map(str::to_owned).or_else(|| text(&["__type", "code", "Code"]));
+    let text = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|n| body.get(*n)?.as_str())
+            .map(str::to_owned)
+    };
+    let code = headers
+        .get("x-amzn-errortype")
+        .map(str::to_owned)
+        .or_else(|| text(&["__type", "code", "Code"]));
     ServiceError {
         code: code.as_deref().map(bare).unwrap_or_default(),
         message: text(&["message", "Message", "errorMessage"]).unwrap_or_default(),
@@ -95,7 +109,11 @@ fn fields(document: &mut Document<'_, '_>) -> Result<ServiceError, DecodeError> 
 }
 
 /// The members of a modeled error: inside `<Error>`, or beside it in the root.
-pub(super) fn xml_members(plans: &Plans, shape: ShapeId, body: &[u8]) -> Result<Record, DecodeError> {
+pub(super) fn xml_members(
+    plans: &Plans,
+    shape: ShapeId,
+    body: &[u8],
+) -> Result<Record, DecodeError> {
     let (mut document, root) = Document::open(plans, body)?;
     if root.local_name().as_ref() == b"Error" {
         return document.structure(shape, Some(&root));

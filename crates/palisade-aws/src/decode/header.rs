@@ -13,9 +13,16 @@ pub(super) fn read(
     status: u16,
     headers: &Headers,
 ) -> Result<(), DecodeError> {
-    let Some(shape) = plans.model.shape(record.shape) else { return Ok(()) };
+    let Some(shape) = plans.model.shape(record.shape) else {
+        return Ok(());
+    };
     let plan = plans.of(record.shape);
-    for ((member, using), field) in shape.members.iter().zip(&plan.members).zip(&mut record.fields) {
+    for ((member, using), field) in shape
+        .members
+        .iter()
+        .zip(&plan.members)
+        .zip(&mut record.fields)
+    {
         let name = member.traits.location_name.as_deref();
         match member.location {
             Location::StatusCode => *field = Value::Int(i64::from(status)),
@@ -34,9 +41,7 @@ pub(super) fn read(
                     }
                 }
                 entries.sort_by(|(a, _), (b, _): &(Box<str>, Value)| a.cmp(b));
-                if !entries.is_empty() {
-                    *field = Value::Map(entries);
-                }
+                *field = Value::Map(entries);
             }
             Location::Body | Location::Uri | Location::QueryString => {}
         }
@@ -44,7 +49,11 @@ pub(super) fn read(
     Ok(())
 }
 
-fn value<'h>(plans: &Plans, using: &Use, found: impl Iterator<Item = &'h str>) -> Result<Value, DecodeError> {
+fn value<'h>(
+    plans: &Plans,
+    using: &Use,
+    found: impl Iterator<Item = &'h str>,
+) -> Result<Value, DecodeError> {
     let plan = plans.of(using.shape);
     match (using.kind, &plan.element) {
         (ShapeKind::List, Some(element)) => {
@@ -61,7 +70,8 @@ fn value<'h>(plans: &Plans, using: &Use, found: impl Iterator<Item = &'h str>) -
             if using.json_value {
                 let bytes = aws_smithy_types::base64::decode(text.trim()).ok();
                 let json = bytes.and_then(|b| serde_json::from_slice(&b).ok());
-                let json = json.ok_or_else(|| DecodeError::new("a header is not JSON in base64".to_owned()))?;
+                let json = json
+                    .ok_or_else(|| DecodeError::new("a header is not JSON in base64".to_owned()))?;
                 return Ok(Value::Json(Box::new(json)));
             }
             scalar::from_text(using, Cow::Owned(text))

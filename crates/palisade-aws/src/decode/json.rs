@@ -3,7 +3,9 @@ use super::DecodeError;
 use super::plan::{Plans, ShapePlan, Use};
 use super::scalar;
 use palisade_model::{Record, ShapeId, ShapeKind, Value};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -12,7 +14,12 @@ pub(super) fn read(plans: &Plans, shape: ShapeId, body: &[u8]) -> Result<Value, 
     let bad = |e: serde_json::Error| DecodeError::new(format!("malformed JSON: {e}"));
     let mut text = serde_json::Deserializer::from_slice(body);
     let using = plans.root(shape);
-    let value = Seed { plans, using: &using }.deserialize(&mut text).map_err(bad)?;
+    let value = Seed {
+        plans,
+        using: &using,
+    }
+    .deserialize(&mut text)
+    .map_err(bad)?;
     text.end().map_err(bad)?;
     Ok(value)
 }
@@ -29,7 +36,11 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
         match self.using.kind {
             ShapeKind::Document => {
                 let json = serde_json::Value::deserialize(input)?;
-                Ok(if json.is_null() { Value::Null } else { Value::Json(Box::new(json)) })
+                Ok(if json.is_null() {
+                    Value::Null
+                } else {
+                    Value::Json(Box::new(json))
+                })
             }
             _ => input.deserialize_any(self),
         }
@@ -68,13 +79,18 @@ impl<'de> Visitor<'de> for Seed<'_> {
             ShapeKind::Integer => Ok(Value::Int(number)),
             ShapeKind::Double => Ok(Value::Float(number as f64)),
             ShapeKind::Timestamp => {
-                let micros = number.checked_mul(1_000_000).ok_or_else(|| E::custom("timestamp out of range"))?;
+                let micros = number
+                    .checked_mul(1_000_000)
+                    .ok_or_else(|| E::custom("timestamp out of range"))?;
                 Ok(Value::Timestamp(micros))
             }
             ShapeKind::String | ShapeKind::BigInteger | ShapeKind::BigDecimal => {
                 Ok(Value::String(number.to_string().into()))
             }
-            _ => Err(E::invalid_type(serde::de::Unexpected::Signed(number), &self)),
+            _ => Err(E::invalid_type(
+                serde::de::Unexpected::Signed(number),
+                &self,
+            )),
         }
     }
 
@@ -95,7 +111,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
         match self.using.kind {
             ShapeKind::Double => Ok(Value::Float(number)),
             ShapeKind::Integer => scalar::whole(number).map(Value::Int).ok_or_else(wrong),
-            ShapeKind::Timestamp => scalar::seconds(number).map(Value::Timestamp).ok_or_else(wrong),
+            ShapeKind::Timestamp => scalar::seconds(number)
+                .map(Value::Timestamp)
+                .ok_or_else(wrong),
             ShapeKind::String | ShapeKind::BigInteger | ShapeKind::BigDecimal => {
                 Ok(Value::String(number.to_string().into()))
             }
@@ -125,7 +143,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let (ShapeKind::List, Some(element)) = (self.using.kind, &plan.element) else {
             return Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &self));
         };
-        let seed = Seed { plans: self.plans, using: element };
+        let seed = Seed {
+            plans: self.plans,
+            using: element,
+        };
         let mut out = Vec::new();
         while let Some(value) = items.next_element_seed(seed)? {
             if plan.sparse || !value.is_null() {
@@ -144,15 +165,24 @@ impl<'de> Visitor<'de> for Seed<'_> {
                     let member = found.and_then(|i| plan.members.get(i).zip(fields.get_mut(i)));
                     match member {
                         Some((using, field)) => {
-                            *field = entries.next_value_seed(Seed { plans: self.plans, using })?;
+                            *field = entries.next_value_seed(Seed {
+                                plans: self.plans,
+                                using,
+                            })?;
                         }
                         None => drop(entries.next_value::<IgnoredAny>()?),
                     }
                 }
-                Ok(Value::Struct(Box::new(Record { shape: self.using.shape, fields })))
+                Ok(Value::Struct(Box::new(Record {
+                    shape: self.using.shape,
+                    fields,
+                })))
             }
             (ShapeKind::Map, Some(element)) => {
-                let seed = Seed { plans: self.plans, using: element };
+                let seed = Seed {
+                    plans: self.plans,
+                    using: element,
+                };
                 let mut out = Vec::new();
                 while let Some(key) = entries.next_key::<Box<str>>()? {
                     let value = entries.next_value_seed(seed)?;

@@ -11,7 +11,7 @@ mod xml;
 pub use error::ServiceError;
 
 use aws_smithy_runtime_api::http::Headers;
-use palisade_model::{Location, Model, Operation, Protocol, Record, ShapeId, ShapeKind, Value};
+use palisade_model::{Model, Operation, Protocol, Record, ShapeId, ShapeKind, Value};
 use plan::Plans;
 use std::sync::Arc;
 
@@ -44,7 +44,9 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder for this model.
     pub fn new(model: Arc<Model>, protocol: Protocol) -> Self {
-        Self { plans: Plans::new(model, protocol) }
+        Self {
+            plans: Plans::new(model, protocol),
+        }
     }
 
     /// Decodes an answer with a success status.
@@ -58,12 +60,18 @@ impl Decoder {
         headers: &Headers,
         body: &[u8],
     ) -> Result<Answer, DecodeError> {
-        let Some(output) = &operation.output else { return Ok(Answer::Output(Value::Null)) };
+        let Some(output) = &operation.output else {
+            return Ok(Answer::Output(Value::Null));
+        };
         let record = match self.plans.protocol {
             Protocol::Query | Protocol::Ec2 => self.rpc_xml(operation, output.shape, body),
             Protocol::Json => self.rpc_json(output.shape, body),
             Protocol::Cbor if body.is_empty() => Ok(self.empty(output.shape)),
-            Protocol::Cbor => record(cbor::read(&self.plans, output.shape, body)?, output.shape, &self.plans),
+            Protocol::Cbor => record(
+                cbor::read(&self.plans, output.shape, body)?,
+                output.shape,
+                &self.plans,
+            ),
             Protocol::RestJson | Protocol::RestXml => {
                 return self.rest(operation, output.shape, status, headers, body);
             }
@@ -77,18 +85,42 @@ impl Decoder {
     }
 
     /// The members of a modeled error; `None` when the code names none, or the body does not fit it.
-    pub fn error_members(&self, code: &str, status: u16, headers: &Headers, body: &[u8]) -> Option<Value> {
+    pub fn error_members(
+        &self,
+        code: &str,
+        status: u16,
+        headers: &Headers,
+        body: &[u8],
+    ) -> Option<Value> {
         let named = |s: &&(usize, &palisade_model::Shape)| {
-            s.1.error_code.as_deref() == Some(code) || (s.1.error_code.is_some() && s.1.name == code)
+            s.1.error_code.as_deref() == Some(code)
+                || (s.1.error_code.is_some() && s.1.name == code)
         };
-        let (index, _) = self.plans.model.shapes.iter().enumerate().collect::<Vec<_>>().iter().find(named).copied()?;
+        let (index, _) = self
+            .plans
+            .model
+            .shapes
+            .iter()
+            .enumerate()
+            .collect::<Vec<_>>()
+            .iter()
+            .find(named)
+            .copied()?;
         let shape = ShapeId(u32::try_from(index).ok()?);
         let record = match self.plans.protocol {
             Protocol::Json | Protocol::RestJson if body.is_empty() => self.empty(shape),
-            Protocol::Json | Protocol::RestJson => {
-                record(json::read(&self.plans, shape, body).ok()?, shape, &self.plans).ok()?
-            }
-            Protocol::Cbor => record(cbor::read(&self.plans, shape, body).ok()?, shape, &self.plans).ok()?,
+            Protocol::Json | Protocol::RestJson => record(
+                json::read(&self.plans, shape, body).ok()?,
+                shape,
+                &self.plans,
+            )
+            .ok()?,
+            Protocol::Cbor => record(
+                cbor::read(&self.plans, shape, body).ok()?,
+                shape,
+                &self.plans,
+            )
+            .ok()?,
             _ => error::xml_members(&self.plans, shape, body).ok()?,
         };
         let mut record = record;
@@ -97,7 +129,10 @@ impl Decoder {
     }
 
     fn empty(&self, shape: ShapeId) -> Record {
-        Record { shape, fields: vec![Value::Null; self.plans.of(shape).members.len()] }
+        Record {
+            shape,
+            fields: vec![Value::Null; self.plans.of(shape).members.len()],
+        }
     }
 
     fn rpc_json(&self, shape: ShapeId, body: &[u8]) -> Result<Record, DecodeError> {
@@ -109,13 +144,23 @@ impl Decoder {
     }
 
     /// `<OperationResponse><OperationResult>…`, or ec2's `<OperationResponse>…`.
-    fn rpc_xml(&self, operation: &Operation, shape: ShapeId, body: &[u8]) -> Result<Record, DecodeError> {
+    fn rpc_xml(
+        &self,
+        operation: &Operation,
+        shape: ShapeId,
+        body: &[u8],
+    ) -> Result<Record, DecodeError> {
         let empty = self.empty(shape);
         if empty.fields.is_empty() && body.is_empty() {
             return Ok(empty);
         }
         let (mut document, root) = xml::Document::open(&self.plans, body)?;
         let Some(wrapper) = operation.result_wrapper.as_deref() else {
+            if self.plans.protocol == Protocol::Query
+                && let Some(record) = self.unnamed_result(operation, shape, body)?
+            {
+                return Ok(record);
+            }
             let record = document.structure(shape, Some(&root))?;
             document.close()?;
             return Ok(record);
@@ -136,6 +181,27 @@ impl Decoder {
         }
     }
 
+    /// The query protocol's wrapper where the model does not name it: `OperationResult` by convention.
+    fn unnamed_result(
+        &self,
+        operation: &Operation,
+        shape: ShapeId,
+        body: &[u8],
+    ) -> Result<Option<Record>, DecodeError> {
+        let (mut document, _) = xml::Document::open(&self.plans, body)?;
+        let wrapper = format!("{}Result", operation.name);
+        let mut found = None;
+        while let Some(child) = document.child()? {
+            if child.local_name().as_ref() == wrapper.as_bytes() {
+                found = Some(document.structure(shape, Some(&child))?);
+            } else {
+                document.skip(&child)?;
+            }
+        }
+        document.close()?;
+        Ok(found)
+    }
+
     fn rest(
         &self,
         operation: &Operation,
@@ -149,16 +215,21 @@ impl Decoder {
         let shape_facts = model.shape(shape);
         let payload = shape_facts.and_then(|s| s.member(s.payload.as_deref()?));
         if let Some((index, member)) = payload {
-            let kind = model.shape(member.shape).map_or(ShapeKind::Blob, |s| s.kind);
+            let kind = model
+                .shape(member.shape)
+                .map_or(ShapeKind::Blob, |s| s.kind);
             let value = match kind {
                 _ if body.is_empty() => Value::Null,
                 ShapeKind::Blob => Value::Blob(body.into()),
                 ShapeKind::String => {
                     let text = std::str::from_utf8(body);
-                    let text = text.map_err(|_| DecodeError::new("the text is not UTF-8".to_owned()))?;
+                    let text =
+                        text.map_err(|_| DecodeError::new("the text is not UTF-8".to_owned()))?;
                     Value::String(text.into())
                 }
-                _ if self.plans.protocol == Protocol::RestJson => json::read(&self.plans, member.shape, body)?,
+                _ if self.plans.protocol == Protocol::RestJson => {
+                    json::read(&self.plans, member.shape, body)?
+                }
                 _ => match self.xml_body(operation, member.shape, body)? {
                     Ok(record) => Value::Struct(Box::new(record)),
                     Err(error) => return Ok(Answer::Error(error)),
@@ -167,7 +238,8 @@ impl Decoder {
             if let Some(field) = output.fields.get_mut(index) {
                 *field = value;
             }
-        } else if shape_facts.is_some_and(|s| s.members.iter().any(|m| m.location == Location::Body))
+        } else if shape_facts
+            .is_some_and(|s| s.members.iter().any(|m| plan::is_in_body(m.location)))
             && !body.is_empty()
         {
             if self.plans.protocol == Protocol::RestJson {
@@ -196,7 +268,9 @@ impl Decoder {
             return Ok(Err(error::read(&self.plans, 200, &Headers::new(), body)));
         }
         // Amazon S3 answers GetBucketLocation with the member itself in the place of the structure.
-        let bare = (operation.name == "GetBucketLocation").then(|| plan.find(root.local_name().as_ref())).flatten();
+        let bare = (operation.name == "GetBucketLocation")
+            .then(|| plan.find(root.local_name().as_ref()))
+            .flatten();
         let record = match bare {
             Some((index, using)) => {
                 let mut record = self.empty(shape);
@@ -217,7 +291,10 @@ impl Decoder {
 fn record(value: Value, shape: ShapeId, plans: &Plans) -> Result<Record, DecodeError> {
     match value {
         Value::Struct(record) => Ok(*record),
-        Value::Null => Ok(Record { shape, fields: vec![Value::Null; plans.of(shape).members.len()] }),
+        Value::Null => Ok(Record {
+            shape,
+            fields: vec![Value::Null; plans.of(shape).members.len()],
+        }),
         _ => Err(DecodeError::new("the answer is not a structure".to_owned())),
     }
 }

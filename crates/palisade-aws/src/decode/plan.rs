@@ -1,5 +1,7 @@
 //! What a decoder needs to know of each shape, worked out the first time that the shape is met.
-use palisade_model::{Location, Member, Model, Protocol, Shape, ShapeId, ShapeKind, TimestampFormat};
+use palisade_model::{
+    Location, Member, Model, Protocol, Shape, ShapeId, ShapeKind, TimestampFormat,
+};
 use std::sync::{Arc, OnceLock};
 
 /// The plans of one model under one protocol.
@@ -46,19 +48,32 @@ pub(crate) struct Use {
 impl Plans {
     pub(crate) fn new(model: Arc<Model>, protocol: Protocol) -> Self {
         let plans = model.shapes.iter().map(|_| OnceLock::new()).collect();
-        Self { model, protocol, plans, unknown: ShapePlan::default() }
+        Self {
+            model,
+            protocol,
+            plans,
+            unknown: ShapePlan::default(),
+        }
     }
 
     pub(crate) fn of(&self, shape: ShapeId) -> &ShapePlan {
-        let cell = self.plans.get(shape.0 as usize).zip(self.model.shape(shape));
-        cell.map_or(&self.unknown, |(cell, shape)| cell.get_or_init(|| self.plan(shape)))
+        let cell = self
+            .plans
+            .get(shape.0 as usize)
+            .zip(self.model.shape(shape));
+        cell.map_or(&self.unknown, |(cell, shape)| {
+            cell.get_or_init(|| self.plan(shape))
+        })
     }
 
     /// How to read a shape that stands by itself.
     pub(crate) fn root(&self, shape: ShapeId) -> Use {
         Use {
             shape,
-            kind: self.model.shape(shape).map_or(ShapeKind::Structure, |s| s.kind),
+            kind: self
+                .model
+                .shape(shape)
+                .map_or(ShapeKind::Structure, |s| s.kind),
             flattened: false,
             timestamp: None,
             percent_encoded: false,
@@ -70,7 +85,10 @@ impl Plans {
         let mut found = self.root(member.shape);
         if let Some(target) = self.model.shape(member.shape) {
             found.flattened = member.traits.flattened || target.traits.flattened;
-            found.timestamp = member.traits.timestamp_format.or(target.traits.timestamp_format);
+            found.timestamp = member
+                .traits
+                .timestamp_format
+                .or(target.traits.timestamp_format);
             found.percent_encoded = self.model.name == "iam" && target.name == "policyDocumentType";
             found.json_value = member.traits.json_value || target.traits.json_value;
         }
@@ -87,7 +105,8 @@ impl Plans {
                 let flat = target.filter(|t| {
                     t.kind == ShapeKind::List && (member.traits.flattened || t.traits.flattened)
                 });
-                let element = flat.and_then(|t| t.element.as_deref()?.traits.location_name.as_deref());
+                let element =
+                    flat.and_then(|t| t.element.as_deref()?.traits.location_name.as_deref());
                 let own = target.and_then(|t| t.traits.location_name.as_deref());
                 element.or(name).or(own).unwrap_or(&member.name)
             }
@@ -102,13 +121,15 @@ impl Plans {
             let entry = (Box::from(self.wire_name(member)), index);
             if member.traits.xml_attribute {
                 attributes.push(entry);
-            } else if !rest || member.location == Location::Body {
+            } else if !rest || is_in_body(member.location) {
                 names.push(entry);
             }
         }
         names.sort_unstable();
         let part = |part: &Option<Box<Member>>, default: &str| {
-            let name = part.as_deref().and_then(|m| m.traits.location_name.as_deref());
+            let name = part
+                .as_deref()
+                .and_then(|m| m.traits.location_name.as_deref());
             Box::from(name.unwrap_or(default))
         };
         ShapePlan {
@@ -123,10 +144,21 @@ impl Plans {
     }
 }
 
+/// Where a request has something in its URI, the answer has it in its body.
+pub(super) fn is_in_body(location: Location) -> bool {
+    !matches!(
+        location,
+        Location::Header | Location::Headers | Location::StatusCode
+    )
+}
+
 impl ShapePlan {
     /// Position and use of the body member of that name.
     pub(crate) fn find(&self, name: &[u8]) -> Option<(usize, &Use)> {
-        let at = self.names.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok()?;
+        let at = self
+            .names
+            .binary_search_by(|(known, _)| known.as_bytes().cmp(name))
+            .ok()?;
         let index = self.names.get(at)?.1 as usize;
         Some((index, self.members.get(index)?))
     }

@@ -7,7 +7,12 @@ use std::borrow::Cow;
 /// Reads a scalar from text as XML elements and HTTP headers carry it. An empty text is an absent number,
 /// boolean or timestamp.
 pub(super) fn from_text(using: &Use, text: Cow<'_, str>) -> Result<Value, DecodeError> {
-    let wrong = |what: &str| Err(DecodeError::new(format!("`{}` is not {what}", shorten(&text))));
+    let wrong = |what: &str| {
+        Err(DecodeError::new(format!(
+            "`{}` is not {what}",
+            shorten(&text)
+        )))
+    };
     let trimmed = text.trim();
     Ok(match using.kind {
         ShapeKind::Boolean | ShapeKind::Integer | ShapeKind::Double | ShapeKind::Timestamp
@@ -82,7 +87,10 @@ fn iso(text: &str) -> Option<i64> {
         (date, time) => (date, time.strip_prefix(['T', 't', ' '])?),
     };
     let date = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
-    let (clock, offset) = match time.find(['Z', 'z', '+', '-']).and_then(|i| time.split_at_checked(i)) {
+    let (clock, offset) = match time
+        .find(['Z', 'z', '+', '-'])
+        .and_then(|i| time.split_at_checked(i))
+    {
         Some((clock, zone)) => (clock, offset(zone)?),
         None => (time, 0),
     };
@@ -94,7 +102,9 @@ fn iso(text: &str) -> Option<i64> {
     };
     let time = chrono::NaiveTime::from_hms_opt(next()?, next()?, next()?.min(59))?;
     let micros = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
-    let micros = micros.map(|b| char::from(b).to_digit(10)).try_fold(0, |all, digit| Some(all * 10 + i64::from(digit?)))?;
+    let micros = micros
+        .map(|b| char::from(b).to_digit(10))
+        .try_fold(0, |all, digit| Some(all * 10 + i64::from(digit?)))?;
     let seconds = date.and_time(time).and_utc().timestamp() - offset;
     seconds.checked_mul(1_000_000)?.checked_add(micros)
 }
@@ -124,7 +134,9 @@ fn percent_decode(text: Cow<'_, str>) -> String {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let mut ahead = bytes.clone();
-        let digits = (byte == b'%').then(|| Some((hex(ahead.next()?)?, hex(ahead.next()?)?))).flatten();
+        let digits = (byte == b'%')
+            .then(|| Some((hex(ahead.next()?)?, hex(ahead.next()?)?)))
+            .flatten();
         match digits {
             Some((high, low)) => {
                 out.push(high << 4 | low);
@@ -137,7 +149,9 @@ fn percent_decode(text: Cow<'_, str>) -> String {
 }
 
 fn hex(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|d| u8::try_from(d).ok())
 }
 
 /// At most 40 letters, for messages.
@@ -165,16 +179,29 @@ mod tests {
         ] {
             assert_eq!(timestamp(text, None), noon, "{text}");
         }
-        assert_eq!(timestamp("2026-01-31T12:00:00.1234567Z", None), noon.map(|n| n + 123_456));
+        assert_eq!(
+            timestamp("2026-01-31T12:00:00.1234567Z", None),
+            noon.map(|n| n + 123_456)
+        );
         assert_eq!(timestamp("2026-01-31", None), Some(1_769_817_600_000_000));
-        for text in ["", "soon", "2026-13-01T00:00:00Z", "2026-01-31T25:00:00Z", "1e400", "2026-01-31T1x"] {
+        for text in [
+            "",
+            "soon",
+            "2026-13-01T00:00:00Z",
+            "2026-01-31T25:00:00Z",
+            "1e400",
+            "2026-01-31T1x",
+        ] {
             assert_eq!(timestamp(text, None), None, "{text}");
         }
     }
 
     #[test]
     fn policies_are_decoded_once() {
-        assert_eq!(percent_decode("%7B%22a%22%3A%22%25%22%7D".into()), r#"{"a":"%"}"#);
+        assert_eq!(
+            percent_decode("%7B%22a%22%3A%22%25%22%7D".into()),
+            r#"{"a":"%"}"#
+        );
         assert_eq!(percent_decode(r#"{"a":"%20"}"#.into()), r#"{"a":"%20"}"#);
         assert_eq!(percent_decode("100%".into()), "100%");
     }

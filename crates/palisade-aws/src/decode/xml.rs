@@ -27,11 +27,19 @@ fn ended() -> DecodeError {
 
 impl<'p, 'b> Document<'p, 'b> {
     /// Goes to the root element.
-    pub(super) fn open(plans: &'p Plans, body: &'b [u8]) -> Result<(Self, BytesStart<'b>), DecodeError> {
-        let text = std::str::from_utf8(body).map_err(|_| DecodeError::new("the XML is not UTF-8".to_owned()))?;
+    pub(super) fn open(
+        plans: &'p Plans,
+        body: &'b [u8],
+    ) -> Result<(Self, BytesStart<'b>), DecodeError> {
+        let text = std::str::from_utf8(body)
+            .map_err(|_| DecodeError::new("the XML is not UTF-8".to_owned()))?;
         let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        let mut document = Self { plans, reader, depth: 0 };
+        let mut document = Self {
+            plans,
+            reader,
+            depth: 0,
+        };
         loop {
             match document.next()? {
                 Event::Start(root) => return Ok((document, root)),
@@ -63,7 +71,10 @@ impl<'p, 'b> Document<'p, 'b> {
     }
 
     pub(super) fn skip(&mut self, element: &BytesStart<'b>) -> Result<(), DecodeError> {
-        self.reader.read_to_end(element.name()).map(drop).map_err(|e| bad(&e))
+        self.reader
+            .read_to_end(element.name())
+            .map(drop)
+            .map_err(|e| bad(&e))
     }
 
     /// After the root's end there may be blanks and comments only.
@@ -92,7 +103,9 @@ impl<'p, 'b> Document<'p, 'b> {
                         None => {
                             let name = reference.decode().map_err(|e| bad(&e))?;
                             let known = quick_xml::escape::resolve_predefined_entity(&name);
-                            text.to_mut().push_str(known.ok_or_else(|| bad(&format!("unknown entity `{name}`")))?);
+                            text.to_mut().push_str(
+                                known.ok_or_else(|| bad(&format!("unknown entity `{name}`")))?,
+                            );
                         }
                     }
                 }
@@ -129,7 +142,12 @@ impl<'p, 'b> Document<'p, 'b> {
     }
 
     /// Reads the open element into a place where, for flattened lists and maps, siblings may already be.
-    fn into(&mut self, using: &Use, element: &BytesStart<'b>, place: &mut Value) -> Result<(), DecodeError> {
+    fn into(
+        &mut self,
+        using: &Use,
+        element: &BytesStart<'b>,
+        place: &mut Value,
+    ) -> Result<(), DecodeError> {
         let plan = self.plans.of(using.shape);
         match (using.kind, &plan.element) {
             (ShapeKind::List, Some(inner)) if using.flattened => {
@@ -152,7 +170,11 @@ impl<'p, 'b> Document<'p, 'b> {
         Ok(())
     }
 
-    pub(super) fn value(&mut self, using: &Use, element: &BytesStart<'b>) -> Result<Value, DecodeError> {
+    pub(super) fn value(
+        &mut self,
+        using: &Use,
+        element: &BytesStart<'b>,
+    ) -> Result<Value, DecodeError> {
         if self.depth >= MAX_DEPTH {
             return Err(DecodeError::new("the XML is nested too deeply".to_owned()));
         }
@@ -183,7 +205,11 @@ impl<'p, 'b> Document<'p, 'b> {
     }
 
     /// A map's entry: `<key>` and `<value>` inside the open element.
-    fn entry(&mut self, plan: &ShapePlan, inner: &Use) -> Result<Option<(Box<str>, Value)>, DecodeError> {
+    fn entry(
+        &mut self,
+        plan: &ShapePlan,
+        inner: &Use,
+    ) -> Result<Option<(Box<str>, Value)>, DecodeError> {
         let mut key = None;
         let mut value = Value::Null;
         while let Some(child) = self.child()? {
@@ -201,7 +227,8 @@ impl<'p, 'b> Document<'p, 'b> {
 }
 
 fn is_blank(text: &[u8]) -> bool {
-    text.iter().all(|b| b.is_ascii_whitespace() || b"\xef\xbb\xbf".contains(b))
+    text.iter()
+        .all(|b| b.is_ascii_whitespace() || b"\xef\xbb\xbf".contains(b))
 }
 
 fn append<'b>(text: &mut Cow<'b, str>, part: Cow<'b, str>) {
@@ -212,10 +239,17 @@ fn append<'b>(text: &mut Cow<'b, str>, part: Cow<'b, str>) {
     }
 }
 
-fn read_attributes(plan: &ShapePlan, element: &BytesStart<'_>, fields: &mut [Value]) -> Result<(), DecodeError> {
+fn read_attributes(
+    plan: &ShapePlan,
+    element: &BytesStart<'_>,
+    fields: &mut [Value],
+) -> Result<(), DecodeError> {
     for attribute in element.attributes() {
         let attribute = attribute.map_err(|e| bad(&e))?;
-        let known = plan.attributes.iter().find(|(name, _)| name.as_bytes() == attribute.key.as_ref());
+        let known = plan
+            .attributes
+            .iter()
+            .find(|(name, _)| name.as_bytes() == attribute.key.as_ref());
         let Some((_, index)) = known else { continue };
         let text = attribute.unescape_value().map_err(|e| bad(&e))?;
         let index = *index as usize;

@@ -32,11 +32,13 @@ impl From<SerdeError> for EncodeError {
     }
 }
 
-/// The protocol to speak: AWS's first choice among those whose answers are text, `cbor` where nothing
-/// else is offered.
+/// The protocol to speak. Of several, the one that has been there longest: endpoints that imitate AWS know
+/// it. `cbor` where nothing else is offered.
 pub fn choose_protocol(model: &Model) -> Option<Protocol> {
     use Protocol::{Cbor, Ec2, Json, Query, RestJson, RestXml};
-    [RestJson, RestXml, Json, Query, Ec2, Cbor].into_iter().find(|p| model.protocols.contains(p))
+    [RestJson, RestXml, Query, Ec2, Json, Cbor]
+        .into_iter()
+        .find(|p| model.protocols.contains(p))
 }
 
 /// Writes the request of an operation. Its URI is path and query only.
@@ -54,13 +56,19 @@ pub fn request(
     match input {
         Some(shape) => {
             write::check_names(shape, &params)?;
-            let missing = shape.required.iter().find(|name| params.get(*name).is_none_or(Json::is_null));
+            let missing = shape
+                .required
+                .iter()
+                .find(|name| params.get(*name).is_none_or(Json::is_null));
             if let Some(name) = missing {
                 return Err(EncodeError(format!("`{}` needs `{name}`", operation.name)));
             }
         }
         None if !params.is_empty() => {
-            return Err(EncodeError(format!("`{}` takes no parameters", operation.name)));
+            return Err(EncodeError(format!(
+                "`{}` takes no parameters",
+                operation.name
+            )));
         }
         None => {}
     }
@@ -72,7 +80,12 @@ pub fn request(
         Some(reference) => {
             let built = builder.shape(reference.shape).ok_or_else(damaged)?;
             let schema = builder.input(operation, reference).ok_or_else(damaged)?;
-            let input = write::Structure { builder: &builder, built, schema, values: &params };
+            let input = write::Structure {
+                builder: &builder,
+                built,
+                schema,
+                values: &params,
+            };
             codec.serialize_request(&input, schema, "", &settings)?
         }
         None => {
@@ -85,7 +98,10 @@ pub fn request(
 }
 
 /// Fills in idempotency tokens that the caller left out.
-fn with_tokens<'p>(input: Option<&Shape>, params: &'p Map<String, Json>) -> Cow<'p, Map<String, Json>> {
+fn with_tokens<'p>(
+    input: Option<&Shape>,
+    params: &'p Map<String, Json>,
+) -> Cow<'p, Map<String, Json>> {
     let mut params = Cow::Borrowed(params);
     for member in input.into_iter().flat_map(|s| &s.members) {
         if member.traits.idempotency_token && !params.contains_key(&member.name) {
@@ -97,7 +113,9 @@ fn with_tokens<'p>(input: Option<&Shape>, params: &'p Map<String, Json>) -> Cow<
 }
 
 fn codec(model: &Model, protocol: Protocol) -> SharedClientProtocol {
-    use aws_smithy_json::protocol::{aws_json_rpc::AwsJsonRpcProtocol, aws_rest_json_1::AwsRestJsonProtocol};
+    use aws_smithy_json::protocol::{
+        aws_json_rpc::AwsJsonRpcProtocol, aws_rest_json_1::AwsRestJsonProtocol,
+    };
     match protocol {
         Protocol::Query | Protocol::Ec2 => {
             SharedClientProtocol::new(aws_smithy_query::protocol::AwsQueryProtocol::new())
@@ -107,16 +125,21 @@ fn codec(model: &Model, protocol: Protocol) -> SharedClientProtocol {
         }
         Protocol::Json => SharedClientProtocol::new(AwsJsonRpcProtocol::aws_json_1_1()),
         Protocol::RestJson => SharedClientProtocol::new(AwsRestJsonProtocol::new()),
-        Protocol::RestXml => {
-            SharedClientProtocol::new(aws_smithy_xml::protocol::aws_rest_xml::AwsRestXmlProtocol::new())
+        Protocol::RestXml => SharedClientProtocol::new(
+            aws_smithy_xml::protocol::aws_rest_xml::AwsRestXmlProtocol::new(),
+        ),
+        Protocol::Cbor => {
+            SharedClientProtocol::new(aws_smithy_cbor::protocol::RpcV2CborProtocol::new())
         }
-        Protocol::Cbor => SharedClientProtocol::new(aws_smithy_cbor::protocol::RpcV2CborProtocol::new()),
     }
 }
 
 fn settings(model: &Model, operation: &Operation) -> ConfigBag {
     let mut layer = Layer::new("palisade");
-    layer.store_put(Metadata::new(operation.name.clone(), model.service_id.clone()));
+    layer.store_put(Metadata::new(
+        operation.name.clone(),
+        model.service_id.clone(),
+    ));
     layer.store_put(ServiceShapeName::new(model.target_prefix.clone()));
     layer.store_put(ServiceVersion::new(model.api_version.clone()));
     if let Some(space) = &model.xml_namespace {
@@ -139,7 +162,9 @@ fn complete(model: &Model, operation: &Operation, protocol: Protocol, request: &
     }
     let input = operation.input.as_ref().and_then(|r| model.shape(r.shape));
     let payload = input.and_then(|s| s.member(s.payload.as_deref()?));
-    let Some(target) = payload.and_then(|(_, member)| model.shape(member.shape)) else { return };
+    let Some(target) = payload.and_then(|(_, member)| model.shape(member.shape)) else {
+        return;
+    };
     let empty = request.body().bytes().is_some_and(<[u8]>::is_empty);
     let content_type = match target.kind {
         ShapeKind::Blob if !empty => "application/octet-stream",
@@ -153,5 +178,32 @@ fn complete(model: &Model, operation: &Operation, protocol: Protocol, request: &
     };
     if request.headers().get("content-type").is_none() {
         request.headers_mut().insert("content-type", content_type);
+    }
+}
+
+/// An operation's `host_prefix` with its labels filled in.
+///
+/// # Errors
+/// When a label has no value that can be part of a host name.
+pub fn host_prefix(template: &str, params: &Map<String, Json>) -> Result<String, EncodeError> {
+    let mut out = template.to_owned();
+    for (name, value) in params {
+        let label = format!("{{{name}}}");
+        if out.contains(&label) {
+            let value = value.as_str().unwrap_or_default();
+            let fits = value
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+            if value.is_empty() || !fits {
+                return Err(EncodeError(format!(
+                    "`{name}` cannot be part of a host name"
+                )));
+            }
+            out = out.replace(&label, value);
+        }
+    }
+    match out.contains('{') {
+        true => Err(EncodeError(format!("the host name needs `{out}`"))),
+        false => Ok(out),
     }
 }

@@ -9,7 +9,9 @@
 use aws_smithy_schema::traits::{HttpTrait, TimestampFormat};
 use aws_smithy_schema::{Schema, ShapeId as Id, ShapeType, intern_header_name};
 use palisade_model as model;
-use palisade_model::{Location, Member, Model, Operation, Protocol, Reference, Shape, ShapeId, ShapeKind, Traits};
+use palisade_model::{
+    Location, Member, Model, Operation, Protocol, Reference, Shape, ShapeId, ShapeKind, Traits,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use typed_arena::Arena;
@@ -76,7 +78,12 @@ fn id(name: &str) -> Id<'_> {
 
 impl<'s> Builder<'s> {
     pub(super) fn new(arenas: &'s Arenas<'s>, model: &'s Model, protocol: Protocol) -> Self {
-        Self { arenas, model, protocol, known: RefCell::new(BTreeMap::new()) }
+        Self {
+            arenas,
+            model,
+            protocol,
+            known: RefCell::new(BTreeMap::new()),
+        }
     }
 
     fn keep(&self, schema: Schema<'s>) -> &'s Schema<'s> {
@@ -92,15 +99,33 @@ impl<'s> Builder<'s> {
     }
 
     /// The schema of an operation's input: its shape plus method, URI and the root's XML name.
-    pub(super) fn input(&self, operation: &'s Operation, reference: &'s Reference) -> Option<&'s Schema<'s>> {
+    pub(super) fn input(
+        &self,
+        operation: &'s Operation,
+        reference: &'s Reference,
+    ) -> Option<&'s Schema<'s>> {
         let built = self.shape(reference.shape)?;
         let mut schema = self.structure(&built.shape.name, ShapeType::Structure, &built.members);
         let traits = &built.shape.traits;
-        if let Some(name) = reference.location_name.as_ref().or(traits.location_name.as_ref()) {
+        if let Some(name) = reference
+            .location_name
+            .as_ref()
+            .or(traits.location_name.as_ref())
+        {
             schema = schema.with_xml_name(name);
         }
-        schema = namespace(schema, reference.xml_namespace.as_ref().or(traits.xml_namespace.as_ref()));
-        Some(self.keep(schema.with_http(HttpTrait::new(&operation.method, self.uri(operation, built), None))))
+        schema = namespace(
+            schema,
+            reference
+                .xml_namespace
+                .as_ref()
+                .or(traits.xml_namespace.as_ref()),
+        );
+        Some(self.keep(schema.with_http(HttpTrait::new(
+            &operation.method,
+            self.uri(operation, built),
+            None,
+        ))))
     }
 
     /// The schema of an operation without input.
@@ -112,10 +137,22 @@ impl<'s> Builder<'s> {
     /// The protocols look labels up by member name; botocore's templates use the name on the wire.
     fn uri(&self, operation: &'s Operation, built: &Built<'s>) -> &'s str {
         let mut uri = std::borrow::Cow::Borrowed(operation.uri.as_str());
-        for member in built.shape.members.iter().filter(|m| m.location == Location::Uri) {
-            if let Some(wire) = member.traits.location_name.as_ref().filter(|w| **w != member.name) {
+        for member in built
+            .shape
+            .members
+            .iter()
+            .filter(|m| m.location == Location::Uri)
+        {
+            if let Some(wire) = member
+                .traits
+                .location_name
+                .as_ref()
+                .filter(|w| **w != member.name)
+            {
                 let plain = uri.replace(&format!("{{{wire}}}"), &format!("{{{}}}", member.name));
-                uri = plain.replace(&format!("{{{wire}+}}"), &format!("{{{}+}}", member.name)).into();
+                uri = plain
+                    .replace(&format!("{{{wire}+}}"), &format!("{{{}+}}", member.name))
+                    .into();
             }
         }
         match uri {
@@ -149,18 +186,30 @@ impl<'s> Builder<'s> {
             _ => Schema::new(id(&shape.name), kind),
         };
         let schema = self.keep(self.decorate(schema, None, shape));
-        let built: &'s Built<'s> = self.arenas.built.alloc(Built { shape, schema, members, element });
+        let built: &'s Built<'s> = self.arenas.built.alloc(Built {
+            shape,
+            schema,
+            members,
+            element,
+        });
         self.known.borrow_mut().insert(shape_id, built);
         Some(built)
     }
 
     fn structure(&self, name: &'s str, kind: ShapeType, members: &[BuiltMember<'s>]) -> Schema<'s> {
-        let schemas: &'s Vec<&'s Schema<'s>> =
-            self.arenas.members.alloc(members.iter().map(|m| m.schema).collect());
+        let schemas: &'s Vec<&'s Schema<'s>> = self
+            .arenas
+            .members
+            .alloc(members.iter().map(|m| m.schema).collect());
         Schema::new_struct(id(name), kind, schemas)
     }
 
-    fn member(&self, member: &'s Member, index: usize, parent: &'s Shape) -> Option<BuiltMember<'s>> {
+    fn member(
+        &self,
+        member: &'s Member,
+        index: usize,
+        parent: &'s Shape,
+    ) -> Option<BuiltMember<'s>> {
         let target = self.model.shape(member.shape)?;
         let kind = shape_type(target.kind);
         let location_name = member.traits.location_name.as_deref();
@@ -169,7 +218,8 @@ impl<'s> Builder<'s> {
             _ => &member.name,
         };
         let bare = Schema::new_member(id(&target.name), kind, wire, index);
-        let mut schema = self.attach(self.decorate(bare, Some(&member.traits), target), target, 0)?;
+        let mut schema =
+            self.attach(self.decorate(bare, Some(&member.traits), target), target, 0)?;
         if let Some(name) = self.xml_name(member, target) {
             schema = schema.with_xml_name(name);
         }
@@ -190,19 +240,30 @@ impl<'s> Builder<'s> {
             }
         }
         let json_value = member.traits.json_value || target.traits.json_value;
-        Some(BuiltMember { member, schema: self.keep(schema), payload, json_value })
+        Some(BuiltMember {
+            member,
+            schema: self.keep(schema),
+            payload,
+            json_value,
+        })
     }
 
     /// Where a member of a REST protocol travels.
     fn bind(&self, schema: Schema<'s>, member: &'s Member, target: &Shape) -> Schema<'s> {
-        let wire = member.traits.location_name.as_deref().unwrap_or(&member.name);
+        let wire = member
+            .traits
+            .location_name
+            .as_deref()
+            .unwrap_or(&member.name);
         match member.location {
             Location::Header => schema.with_http_header(intern_header_name(wire)),
-            Location::Headers => {
-                schema.with_http_prefix_headers(member.traits.location_name.as_deref().unwrap_or_default())
-            }
+            Location::Headers => schema.with_http_prefix_headers(
+                member.traits.location_name.as_deref().unwrap_or_default(),
+            ),
             Location::Uri => schema.with_http_label(),
-            Location::QueryString if target.kind == ShapeKind::Map => schema.with_http_query_params(),
+            Location::QueryString if target.kind == ShapeKind::Map => {
+                schema.with_http_query_params()
+            }
             Location::QueryString => schema.with_http_query(wire),
             Location::Body | Location::StatusCode => schema,
         }
@@ -212,10 +273,19 @@ impl<'s> Builder<'s> {
         let built = self.shape(member.shape)?;
         let mut schema = self.structure(&target.name, shape_type(target.kind), &built.members);
         let traits = &target.traits;
-        if let Some(name) = member.traits.location_name.as_ref().or(traits.location_name.as_ref()) {
+        if let Some(name) = member
+            .traits
+            .location_name
+            .as_ref()
+            .or(traits.location_name.as_ref())
+        {
             schema = schema.with_xml_name(name);
         }
-        let space = member.traits.xml_namespace.as_ref().or(traits.xml_namespace.as_ref());
+        let space = member
+            .traits
+            .xml_namespace
+            .as_ref()
+            .or(traits.xml_namespace.as_ref());
         Some(self.keep(namespace(schema, space)))
     }
 
@@ -227,7 +297,11 @@ impl<'s> Builder<'s> {
     /// The name on the wire in XML and query strings, where it is not the member's own.
     fn xml_name(&self, member: &'s Member, target: &'s Shape) -> Option<&'s str> {
         let traits = &target.traits;
-        let location = member.traits.location_name.as_deref().or(traits.location_name.as_deref());
+        let location = member
+            .traits
+            .location_name
+            .as_deref()
+            .or(traits.location_name.as_deref());
         match self.protocol {
             Protocol::Ec2 => match member.query_name.as_deref() {
                 Some(name) => Some(name),
@@ -235,9 +309,12 @@ impl<'s> Builder<'s> {
             },
             Protocol::RestXml => location,
             _ => {
-                let flat = target.kind == ShapeKind::List && self.is_flattened(Some(&member.traits), target);
+                let flat = target.kind == ShapeKind::List
+                    && self.is_flattened(Some(&member.traits), target);
                 let element = target.element.as_deref().filter(|_| flat);
-                element.and_then(|e| e.traits.location_name.as_deref()).or(location)
+                element
+                    .and_then(|e| e.traits.location_name.as_deref())
+                    .or(location)
             }
         }
     }
@@ -253,8 +330,16 @@ impl<'s> Builder<'s> {
     }
 
     /// Traits that members and elements share.
-    fn decorate(&self, mut schema: Schema<'s>, used: Option<&'s Traits>, target: &'s Shape) -> Schema<'s> {
-        if let Some(format) = used.and_then(|t| t.timestamp_format).or(target.traits.timestamp_format) {
+    fn decorate(
+        &self,
+        mut schema: Schema<'s>,
+        used: Option<&'s Traits>,
+        target: &'s Shape,
+    ) -> Schema<'s> {
+        if let Some(format) = used
+            .and_then(|t| t.timestamp_format)
+            .or(target.traits.timestamp_format)
+        {
             schema = schema.with_timestamp_format(match format {
                 model::TimestampFormat::Iso8601 => TimestampFormat::DateTime,
                 model::TimestampFormat::Rfc822 => TimestampFormat::HttpDate,
@@ -267,7 +352,9 @@ impl<'s> Builder<'s> {
         if self.is_flattened(used, target) {
             schema = schema.with_xml_flattened();
         }
-        let space = used.and_then(|t| t.xml_namespace.as_ref()).or(target.traits.xml_namespace.as_ref());
+        let space = used
+            .and_then(|t| t.xml_namespace.as_ref())
+            .or(target.traits.xml_namespace.as_ref());
         namespace(schema, space)
     }
 
@@ -277,7 +364,9 @@ impl<'s> Builder<'s> {
             return Some(schema);
         }
         Some(match target.kind {
-            ShapeKind::List => schema.with_list_member(self.element(target.element.as_deref()?, 0, depth)?),
+            ShapeKind::List => {
+                schema.with_list_member(self.element(target.element.as_deref()?, 0, depth)?)
+            }
             ShapeKind::Map => schema.with_map_members(
                 self.element(target.key.as_deref()?, 0, depth)?,
                 self.element(target.element.as_deref()?, 1, depth)?,
@@ -288,7 +377,12 @@ impl<'s> Builder<'s> {
 
     fn element(&self, member: &'s Member, index: usize, depth: usize) -> Option<&'s Schema<'s>> {
         let target = self.model.shape(member.shape)?;
-        let mut schema = Schema::new_member(id(&target.name), shape_type(target.kind), &member.name, index);
+        let mut schema = Schema::new_member(
+            id(&target.name),
+            shape_type(target.kind),
+            &member.name,
+            index,
+        );
         if let Some(name) = &member.traits.location_name {
             schema = schema.with_xml_name(name);
         }

@@ -1,6 +1,6 @@
 //! Parameters (JSON by the model's names) → AWS's serialisers.
 use super::EncodeError;
-use super::schema::{Built, Builder, BuiltMember};
+use super::schema::{Builder, Built, BuiltMember};
 use aws_smithy_schema::serde::{SerdeError, SerializableStruct, ShapeSerializer};
 use aws_smithy_schema::{Schema, prelude};
 use aws_smithy_types::date_time::Format;
@@ -28,10 +28,16 @@ fn damaged() -> SerdeError {
 }
 
 /// Every key must be a member; a misspelt one would otherwise be lost.
-pub(super) fn check_names(shape: &palisade_model::Shape, params: &Map<String, Json>) -> std::result::Result<(), EncodeError> {
+pub(super) fn check_names(
+    shape: &palisade_model::Shape,
+    params: &Map<String, Json>,
+) -> std::result::Result<(), EncodeError> {
     for name in params.keys() {
         if shape.member(name).is_none() {
-            return Err(EncodeError::new(format!("`{}` has no member `{name}`", shape.name)));
+            return Err(EncodeError::new(format!(
+                "`{}` has no member `{name}`",
+                shape.name
+            )));
         }
     }
     Ok(())
@@ -51,13 +57,26 @@ impl SerializableStruct for Structure<'_, '_> {
     }
 
     fn serialize_members(&self, out: &mut dyn ShapeSerializer) -> Result<()> {
-        check_names(self.built.shape, self.values).map_err(|e| SerdeError::invalid_input(e.to_string()))?;
-        for BuiltMember { member, schema, payload, json_value } in &self.built.members {
+        check_names(self.built.shape, self.values)
+            .map_err(|e| SerdeError::invalid_input(e.to_string()))?;
+        for BuiltMember {
+            member,
+            schema,
+            payload,
+            json_value,
+        } in &self.built.members
+        {
             match self.values.get(&member.name) {
                 None | Some(Json::Null) => {}
                 Some(Json::String(text)) if *json_value => out.write_string(schema, text)?,
                 Some(value) if *json_value => out.write_string(schema, &value.to_string())?,
-                Some(value) => write(out, self.builder, payload.unwrap_or(schema), member.shape, value)?,
+                Some(value) => write(
+                    out,
+                    self.builder,
+                    payload.unwrap_or(schema),
+                    member.shape,
+                    value,
+                )?,
             }
         }
         Ok(())
@@ -88,8 +107,18 @@ fn write(
     let element = || built.element.ok_or_else(damaged);
     match built.shape.kind {
         ShapeKind::Structure | ShapeKind::Union => {
-            let values = value.as_object().ok_or_else(|| expected("an object", value))?;
-            out.write_struct(schema, &Structure { builder, built, schema: built.schema, values })
+            let values = value
+                .as_object()
+                .ok_or_else(|| expected("an object", value))?;
+            out.write_struct(
+                schema,
+                &Structure {
+                    builder,
+                    built,
+                    schema: built.schema,
+                    values,
+                },
+            )
         }
         ShapeKind::List => {
             let items = value.as_array().ok_or_else(|| expected("a list", value))?;
@@ -99,11 +128,15 @@ fn write(
             }
             let (member, element) = element()?;
             out.write_list_with_length(schema, items.len(), &|out| {
-                items.iter().try_for_each(|item| write_element(out, builder, element, member.shape, item))
+                items
+                    .iter()
+                    .try_for_each(|item| write_element(out, builder, element, member.shape, item))
             })
         }
         ShapeKind::Map => {
-            let entries = value.as_object().ok_or_else(|| expected("an object", value))?;
+            let entries = value
+                .as_object()
+                .ok_or_else(|| expected("an object", value))?;
             let (member, element) = element()?;
             out.write_map_with_length(schema, entries.len(), &|out| {
                 entries.iter().try_for_each(|(key, item)| {
@@ -129,14 +162,25 @@ fn write_element(
     }
 }
 
-fn write_scalar(out: &mut dyn ShapeSerializer, schema: &Schema<'_>, kind: ShapeKind, value: &Json) -> Result<()> {
+fn write_scalar(
+    out: &mut dyn ShapeSerializer,
+    schema: &Schema<'_>,
+    kind: ShapeKind,
+    value: &Json,
+) -> Result<()> {
     match kind {
-        ShapeKind::Boolean => {
-            out.write_boolean(schema, value.as_bool().ok_or_else(|| expected("true or false", value))?)
-        }
-        ShapeKind::Integer => {
-            out.write_long(schema, value.as_i64().ok_or_else(|| expected("a whole number", value))?)
-        }
+        ShapeKind::Boolean => out.write_boolean(
+            schema,
+            value
+                .as_bool()
+                .ok_or_else(|| expected("true or false", value))?,
+        ),
+        ShapeKind::Integer => out.write_long(
+            schema,
+            value
+                .as_i64()
+                .ok_or_else(|| expected("a whole number", value))?,
+        ),
         ShapeKind::Double => {
             let number = value.as_f64().or_else(|| match value.as_str()? {
                 "NaN" => Some(f64::NAN),
@@ -148,15 +192,21 @@ fn write_scalar(out: &mut dyn ShapeSerializer, schema: &Schema<'_>, kind: ShapeK
         }
         ShapeKind::BigInteger => {
             let number = BigInteger::from_str(&plain(value));
-            out.write_big_integer(schema, &number.map_err(|_| expected("a whole number", value))?)
+            out.write_big_integer(
+                schema,
+                &number.map_err(|_| expected("a whole number", value))?,
+            )
         }
         ShapeKind::BigDecimal => {
             let number = BigDecimal::from_str(&plain(value));
             out.write_big_decimal(schema, &number.map_err(|_| expected("a number", value))?)
         }
         ShapeKind::Blob => {
-            let text = value.as_str().ok_or_else(|| expected("base64 text", value))?;
-            let bytes = aws_smithy_types::base64::decode(text).map_err(|_| expected("base64 text", value))?;
+            let text = value
+                .as_str()
+                .ok_or_else(|| expected("base64 text", value))?;
+            let bytes = aws_smithy_types::base64::decode(text)
+                .map_err(|_| expected("base64 text", value))?;
             out.write_blob(schema, Blob::new(bytes))
         }
         ShapeKind::Timestamp => out.write_timestamp(schema, &timestamp(value)?),
@@ -171,7 +221,9 @@ fn write_scalar(out: &mut dyn ShapeSerializer, schema: &Schema<'_>, kind: ShapeK
 
 /// A number, or a number in quotes.
 fn plain(value: &Json) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn timestamp(value: &Json) -> Result<DateTime> {
@@ -181,7 +233,9 @@ fn timestamp(value: &Json) -> Result<DateTime> {
     if let Some(seconds) = value.as_f64() {
         return Ok(DateTime::from_secs_f64(seconds));
     }
-    let parsed = value.as_str().and_then(|t| DateTime::from_str(t, Format::DateTimeWithOffset).ok());
+    let parsed = value
+        .as_str()
+        .and_then(|t| DateTime::from_str(t, Format::DateTimeWithOffset).ok());
     parsed.ok_or_else(|| expected("an RFC 3339 timestamp or seconds since 1970", value))
 }
 
@@ -196,8 +250,11 @@ fn document(value: &Json) -> Document {
         }),
         Json::String(text) => Document::String(text.clone()),
         Json::Array(items) => Document::Array(items.iter().map(document).collect()),
-        Json::Object(members) => {
-            Document::Object(members.iter().map(|(k, v)| (k.clone(), document(v))).collect())
-        }
+        Json::Object(members) => Document::Object(
+            members
+                .iter()
+                .map(|(k, v)| (k.clone(), document(v)))
+                .collect(),
+        ),
     }
 }

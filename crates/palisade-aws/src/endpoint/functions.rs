@@ -10,14 +10,21 @@ pub(super) fn call(name: &str, arguments: &[Json], partitions: &Partitions) -> J
         "isSet" => Json::Bool(!any(0).is_null()),
         "not" => Json::Bool(matches!(any(0), Json::Null | Json::Bool(false))),
         "booleanEquals" | "stringEquals" => Json::Bool(any(0) == any(1)),
-        "getAttr" => text(1).and_then(|path| attribute(any(0), path, '.')).cloned().unwrap_or_default(),
+        "getAttr" => text(1)
+            .and_then(|path| attribute(any(0), path, '.'))
+            .cloned()
+            .unwrap_or_default(),
         "substring" => {
             let range = any(1).as_u64().zip(any(2).as_u64());
-            text(0).zip(range).map_or(Json::Null, |(t, (from, to))| substring(t, from, to, flag(3)))
+            text(0).zip(range).map_or(Json::Null, |(t, (from, to))| {
+                substring(t, from, to, flag(3))
+            })
         }
         "uriEncode" => text(0).map(uri_encode).into(),
         "isValidHostLabel" => Json::Bool(text(0).is_some_and(|t| host_label(t, flag(1)))),
-        "aws.isVirtualHostableS3Bucket" => Json::Bool(text(0).is_some_and(|t| virtual_hostable(t, flag(1)))),
+        "aws.isVirtualHostableS3Bucket" => {
+            Json::Bool(text(0).is_some_and(|t| virtual_hostable(t, flag(1))))
+        }
         "aws.partition" => text(0).map_or(Json::Null, |region| partitions.of(region)),
         "aws.parseArn" => text(0).map_or(Json::Null, parse_arn),
         "parseURL" => text(0).map_or(Json::Null, parse_url),
@@ -27,26 +34,37 @@ pub(super) fn call(name: &str, arguments: &[Json], partitions: &Partitions) -> J
 
 /// Follows `a.b[0]`; a negative index counts from the end.
 pub(super) fn attribute<'v>(value: &'v Json, path: &str, separator: char) -> Option<&'v Json> {
-    path.split(separator).try_fold(value, |value, part| match part.split_once('[') {
-        None => value.get(part),
-        Some((name, index)) => {
-            let value = if name.is_empty() { value } else { value.get(name)? };
-            let items = value.as_array()?;
-            let index: i64 = index.strip_suffix(']')?.parse().ok()?;
-            match usize::try_from(index) {
-                Ok(index) => items.get(index),
-                Err(_) => items.iter().nth_back(usize::try_from(-index - 1).ok()?),
+    path.split(separator)
+        .try_fold(value, |value, part| match part.split_once('[') {
+            None => value.get(part),
+            Some((name, index)) => {
+                let value = if name.is_empty() {
+                    value
+                } else {
+                    value.get(name)?
+                };
+                let items = value.as_array()?;
+                let index: i64 = index.strip_suffix(']')?.parse().ok()?;
+                match usize::try_from(index) {
+                    Ok(index) => items.get(index),
+                    Err(_) => items.iter().nth_back(usize::try_from(-index - 1).ok()?),
+                }
             }
-        }
-    })
+        })
 }
 
 fn substring(text: &str, from: u64, to: u64, from_the_end: bool) -> Json {
-    let (Ok(from), Ok(to)) = (usize::try_from(from), usize::try_from(to)) else { return Json::Null };
+    let (Ok(from), Ok(to)) = (usize::try_from(from), usize::try_from(to)) else {
+        return Json::Null;
+    };
     if from >= to || text.len() < to || !text.is_ascii() {
         return Json::Null;
     }
-    let range = if from_the_end { text.len() - to..text.len() - from } else { from..to };
+    let range = if from_the_end {
+        text.len() - to..text.len() - from
+    } else {
+        from..to
+    };
     text.get(range).into()
 }
 
@@ -84,7 +102,8 @@ pub(crate) fn uri_encode(text: &str) -> String {
 fn parse_arn(text: &str) -> Json {
     let mut parts = text.splitn(6, ':');
     let mut next = || parts.next().unwrap_or_default();
-    let (arn, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
+    let (arn, partition, service, region, account, resource) =
+        (next(), next(), next(), next(), next(), next());
     if arn != "arn" || partition.is_empty() || service.is_empty() || resource.is_empty() {
         return Json::Null;
     }
@@ -95,11 +114,16 @@ fn parse_arn(text: &str) -> Json {
 }
 
 fn parse_url(text: &str) -> Json {
-    let Some((scheme, rest)) = text.split_once("://") else { return Json::Null };
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Json::Null;
+    };
     if !matches!(scheme, "http" | "https") || rest.contains('?') {
         return Json::Null;
     }
-    let (authority, path) = rest.find('/').and_then(|i| rest.split_at_checked(i)).unwrap_or((rest, ""));
+    let (authority, path) = rest
+        .find('/')
+        .and_then(|i| rest.split_at_checked(i))
+        .unwrap_or((rest, ""));
     let v6 = authority.starts_with('[');
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !v6 => (host, Some(port)),
@@ -108,7 +132,11 @@ fn parse_url(text: &str) -> Json {
     if port.is_some_and(|p| p.parse::<u16>().is_err()) {
         return Json::Null;
     }
-    let normalized = if path.ends_with('/') { path.to_owned() } else { format!("{path}/") };
+    let normalized = if path.ends_with('/') {
+        path.to_owned()
+    } else {
+        format!("{path}/")
+    };
     json!({
         "scheme": scheme, "authority": authority, "path": path, "normalizedPath": normalized,
         "isIp": v6 || is_ip_v4(host),

@@ -24,18 +24,29 @@ impl Partitions {
     pub fn parse(json: &[u8]) -> Result<Self, EndpointError> {
         let damaged = |what: &str| EndpointError::Damaged(format!("partitions: {what}"));
         let file: Json = serde_json::from_slice(json).map_err(|e| damaged(&e.to_string()))?;
-        let all = file.get("partitions").and_then(Json::as_array).ok_or_else(|| damaged("no list"))?;
+        let all = file
+            .get("partitions")
+            .and_then(Json::as_array)
+            .ok_or_else(|| damaged("no list"))?;
         let one = |partition: &Json| -> Option<Partition> {
             let mut outputs = partition.get("outputs")?.as_object()?.clone();
             outputs.insert("name".into(), partition.get("id")?.clone());
             Some(Partition {
-                regions: partition.get("regions")?.as_object()?.keys().cloned().collect(),
+                regions: partition
+                    .get("regions")?
+                    .as_object()?
+                    .keys()
+                    .cloned()
+                    .collect(),
                 pattern: Regex::new(partition.get("regionRegex")?.as_str()?).ok()?,
                 outputs: Json::Object(outputs),
             })
         };
         let all = all.iter().map(one).collect::<Option<Vec<_>>>();
-        Ok(Self(all.filter(|all| !all.is_empty()).ok_or_else(|| damaged("incomplete"))?))
+        Ok(Self(
+            all.filter(|all| !all.is_empty())
+                .ok_or_else(|| damaged("incomplete"))?,
+        ))
     }
 
     /// The partition that lists the region, else the one whose pattern it matches, else the first (`aws`).

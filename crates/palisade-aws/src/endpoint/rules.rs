@@ -27,7 +27,11 @@ struct Rule {
 
 #[derive(Debug, Clone)]
 enum Then {
-    Endpoint { url: Expression, properties: Expression, headers: Expression },
+    Endpoint {
+        url: Expression,
+        properties: Expression,
+        headers: Expression,
+    },
     Error(Expression),
     Tree(Vec<Rule>),
 }
@@ -54,7 +58,11 @@ pub(super) struct Scope(Vec<(String, Json)>);
 
 impl Scope {
     pub(super) fn get(&self, name: &str) -> Option<&Json> {
-        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
+        self.0
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 }
 
@@ -64,17 +72,27 @@ impl RuleSet {
     /// # Errors
     /// When it is not JSON or a rule has an unknown form.
     pub fn parse(json: &str) -> Result<Self, EndpointError> {
-        let file: Json = serde_json::from_str(json).map_err(|e| EndpointError::Damaged(e.to_string()))?;
+        let file: Json =
+            serde_json::from_str(json).map_err(|e| EndpointError::Damaged(e.to_string()))?;
         let mut parameters = Vec::new();
-        for (name, facts) in file.get("parameters").and_then(Json::as_object).into_iter().flatten() {
+        for (name, facts) in file
+            .get("parameters")
+            .and_then(Json::as_object)
+            .into_iter()
+            .flatten()
+        {
             parameters.push(Parameter {
                 name: name.clone(),
-                built_in: facts.get("builtIn").and_then(Json::as_str).map(str::to_owned),
+                built_in: facts
+                    .get("builtIn")
+                    .and_then(Json::as_str)
+                    .map(str::to_owned),
                 default: facts.get("default").cloned().unwrap_or_default(),
                 required: facts.get("required") == Some(&Json::Bool(true)),
             });
         }
-        let rules = rules(file.get("rules")).ok_or_else(|| EndpointError::Damaged("unknown form".into()))?;
+        let rules = rules(file.get("rules"))
+            .ok_or_else(|| EndpointError::Damaged("unknown form".into()))?;
         Ok(Self { parameters, rules })
     }
 
@@ -86,7 +104,11 @@ impl RuleSet {
     ///
     /// # Errors
     /// When a rule refuses, a required parameter is missing, or no rule applies.
-    pub fn resolve(&self, params: &Map<String, Json>, partitions: &Partitions) -> Result<Endpoint, EndpointError> {
+    pub fn resolve(
+        &self,
+        params: &Map<String, Json>,
+        partitions: &Partitions,
+    ) -> Result<Endpoint, EndpointError> {
         let mut scope = Scope::default();
         for parameter in &self.parameters {
             let given = params.get(&parameter.name).filter(|v| !v.is_null());
@@ -116,7 +138,11 @@ impl Evaluation<'_> {
                     Then::Error(message) => {
                         return Err(EndpointError::Refused(text(self.value(message))));
                     }
-                    Then::Endpoint { url, properties, headers } => {
+                    Then::Endpoint {
+                        url,
+                        properties,
+                        headers,
+                    } => {
                         return Ok(Some(Endpoint {
                             url: text(self.value(url)),
                             properties: object(self.value(properties)),
@@ -159,9 +185,12 @@ impl Evaluation<'_> {
                 functions::call(name, &arguments, self.partitions)
             }
             Expression::List(items) => items.iter().map(|i| self.value(i)).collect(),
-            Expression::Object(members) => {
-                Json::Object(members.iter().map(|(k, v)| (k.clone(), self.value(v))).collect())
-            }
+            Expression::Object(members) => Json::Object(
+                members
+                    .iter()
+                    .map(|(k, v)| (k.clone(), self.value(v)))
+                    .collect(),
+            ),
         }
     }
 }
@@ -187,13 +216,21 @@ fn rules(value: Option<&Json>) -> Option<Vec<Rule>> {
 fn rule(value: &Json) -> Option<Rule> {
     let conditions = match value.get("conditions") {
         None => Vec::new(),
-        Some(all) => all.as_array()?.iter().map(condition).collect::<Option<_>>()?,
+        Some(all) => all
+            .as_array()?
+            .iter()
+            .map(condition)
+            .collect::<Option<_>>()?,
     };
     let then = match value.get("type")?.as_str()? {
         "error" => Then::Error(expression(value.get("error")?)?),
         "endpoint" => {
             let endpoint = value.get("endpoint")?;
-            let part = |name| endpoint.get(name).map_or(Some(Expression::Object(Vec::new())), expression);
+            let part = |name| {
+                endpoint
+                    .get(name)
+                    .map_or(Some(Expression::Object(Vec::new())), expression)
+            };
             Then::Endpoint {
                 url: expression(endpoint.get("url")?)?,
                 properties: part("properties")?,
@@ -207,8 +244,14 @@ fn rule(value: &Json) -> Option<Rule> {
 }
 
 fn condition(value: &Json) -> Option<Condition> {
-    let assign = value.get("assign").and_then(Json::as_str).map(str::to_owned);
-    Some(Condition { test: expression(value)?, assign })
+    let assign = value
+        .get("assign")
+        .and_then(Json::as_str)
+        .map(str::to_owned);
+    Some(Condition {
+        test: expression(value)?,
+        assign,
+    })
 }
 
 fn expression(value: &Json) -> Option<Expression> {
@@ -220,11 +263,15 @@ fn expression(value: &Json) -> Option<Expression> {
                 let arguments = members.get("argv")?.as_array()?.iter().map(expression);
                 Expression::Call(name.as_str()?.to_owned(), arguments.collect::<Option<_>>()?)
             } else {
-                let members = members.iter().map(|(k, v)| Some((k.clone(), expression(v)?)));
+                let members = members
+                    .iter()
+                    .map(|(k, v)| Some((k.clone(), expression(v)?)));
                 Expression::Object(members.collect::<Option<_>>()?)
             }
         }
-        Json::Array(items) => Expression::List(items.iter().map(expression).collect::<Option<_>>()?),
+        Json::Array(items) => {
+            Expression::List(items.iter().map(expression).collect::<Option<_>>()?)
+        }
         Json::String(text) if text.contains(['{', '}']) => Expression::Template(text.clone()),
         literal => Expression::Literal(literal.clone()),
     })

@@ -13,12 +13,17 @@ pub(super) fn fill(template: &str, scope: &Scope) -> String {
             rest = after.get(2..).unwrap_or_default();
             continue;
         }
-        let Some((reference, after)) = after.strip_prefix('{').and_then(|a| a.split_once('}')) else {
+        let Some((reference, after)) = after.strip_prefix('{').and_then(|a| a.split_once('}'))
+        else {
             rest = after;
             break;
         };
-        let (name, path) = reference.split_once('#').map_or((reference, None), |(n, p)| (n, Some(p)));
-        let value = scope.get(name).and_then(|v| path.map_or(Some(v), |path| attribute(v, path, '#')));
+        let (name, path) = reference
+            .split_once('#')
+            .map_or((reference, None), |(n, p)| (n, Some(p)));
+        let value = scope
+            .get(name)
+            .and_then(|v| path.map_or(Some(v), |path| attribute(v, path, '#')));
         match value {
             Some(Json::String(text)) => out.push_str(text),
             Some(other) => out.push_str(&other.to_string()),
