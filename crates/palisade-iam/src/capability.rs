@@ -518,7 +518,9 @@ pub fn trust_policy_allows_service(policy_json: &str, service: &str) -> Result<b
 
 /// Whether policies that apply together let their holder change permissions of identities on all resources.
 pub(crate) fn grants_iam_change(policies: &[&Policy]) -> bool {
-    SELF_GRANT.iter().any(|p| grants_on_everything(policies, &Pattern::new(p)))
+    SELF_GRANT
+        .iter()
+        .any(|p| grants_on_everything(policies, &Pattern::new(p)))
 }
 
 /// Whether one statement's actions and resources include all of another's, without regard to conditions.
@@ -526,15 +528,21 @@ pub(crate) fn statement_covers(outer: &Statement, inner: &Statement) -> bool {
     let actions = match (outer.action.negated, inner.action.negated) {
         (_, false) => inner.action.patterns.iter().all(|p| outer.action.covers(p)),
         (false, true) => outer.action.covers(&Pattern::Any),
-        (true, true) => outer.action.patterns.iter().all(|o| inner.action.patterns.iter().any(|i| i.covers(o))),
+        (true, true) => outer
+            .action
+            .patterns
+            .iter()
+            .all(|o| inner.action.patterns.iter().any(|i| i.covers(o))),
     };
     let resources = match (&outer.resource, &inner.resource) {
         (None, _) => true,
         (Some(o), _) if o.is_everything() => true,
-        (Some(o), Some(i)) if !o.negated && !i.negated => i
-            .patterns
-            .iter()
-            .all(|p| o.patterns.iter().filter(|q| !q.has_variable()).any(|q| q.widest().covers(&p.widest()))),
+        (Some(o), Some(i)) if !o.negated && !i.negated => i.patterns.iter().all(|p| {
+            o.patterns
+                .iter()
+                .filter(|q| !q.has_variable())
+                .any(|q| q.widest().covers(&p.widest()))
+        }),
         _ => false,
     };
     actions && resources

@@ -5,6 +5,7 @@
 //! AWS adds actions every week.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,23 @@ impl Catalogue {
             .get_or_init(|| Catalogue::read(EMBEDDED))
             .as_ref()
             .map_err(Clone::clone)
+    }
+
+    /// The header of the catalogue in the binary, without reading the rest.
+    ///
+    /// # Errors
+    /// The embedded file is damaged (a test reads it).
+    pub fn embedded_header() -> Result<&'static CatalogueHeader, CatalogueError> {
+        static HEADER: OnceLock<Result<CatalogueHeader, CatalogueError>> = OnceLock::new();
+        let read = || {
+            let failed = |e: std::io::Error| CatalogueError(e.to_string());
+            let mut line = String::new();
+            std::io::BufReader::new(zstd::Decoder::new(EMBEDDED).map_err(failed)?)
+                .read_line(&mut line)
+                .map_err(failed)?;
+            serde_json::from_str(&line).map_err(|e| CatalogueError(e.to_string()))
+        };
+        HEADER.get_or_init(read).as_ref().map_err(Clone::clone)
     }
 
     /// Reads a catalogue: JSON lines, plain or compressed with Zstandard.
@@ -346,7 +364,8 @@ mod tests {
             service.resource(&action.resources[0]).unwrap().pattern(),
             "arn:*:sqs:*:*:*"
         );
-        let again = Catalogue::read(&catalogue.to_bytes().unwrap()).unwrap();
-        assert_eq!(&again, catalogue);
+        assert_eq!(&catalogue.header, Catalogue::embedded_header().unwrap());
+        let small = Catalogue::new(catalogue.header.clone(), vec![service.clone()]);
+        assert_eq!(Catalogue::read(&small.to_bytes().unwrap()).unwrap(), small);
     }
 }

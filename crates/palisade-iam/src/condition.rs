@@ -157,10 +157,25 @@ pub struct Condition {
     pub values: Vec<String>,
     /// Where the key stands in the document.
     pub position: Position,
+    /// Whether the values could be read; otherwise nothing is known about the condition.
+    pub is_readable: bool,
     compiled: Vec<Compiled>,
 }
 
 impl Condition {
+    /// A condition whose values cannot be read: it may hold or not.
+    pub(crate) fn unreadable(
+        operator_name: &str,
+        operator: Operator,
+        key: &str,
+        position: Position,
+    ) -> Self {
+        Self {
+            is_readable: false,
+            ..Self::new(operator_name, operator, key, Vec::new(), position, false)
+        }
+    }
+
     /// Compiles a condition; `variables` is whether the document knows policy variables.
     pub fn new(
         operator_name: &str,
@@ -181,6 +196,7 @@ impl Condition {
             key_lower: key.to_ascii_lowercase().into(),
             values,
             position,
+            is_readable: true,
             compiled,
         }
     }
@@ -197,6 +213,9 @@ impl Condition {
 
     /// Whether the condition holds.
     pub fn evaluate(&self, context: &Context) -> Truth {
+        if !self.is_readable {
+            return Truth::Unknown;
+        }
         let found = context.lookup(&self.key_lower);
         if self.operator.family == Family::Null {
             return self.evaluate_null(found);

@@ -81,7 +81,11 @@ impl Context {
     }
 
     fn is_absent(&self, key: &str) -> bool {
-        self.absent.contains(key) || self.absent_prefixes.iter().any(|p| key.starts_with(p.as_str()))
+        self.absent.contains(key)
+            || self
+                .absent_prefixes
+                .iter()
+                .any(|p| key.starts_with(p.as_str()))
     }
 
     /// The keys that are set, in order of name.

@@ -26,8 +26,8 @@ mod time;
 mod truth;
 
 pub use account::{
-    Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, LoadError, ManagedPolicy, Model, NamedPolicy, OwnedLevel,
-    known_managed_policy,
+    Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, LoadError, ManagedPolicy, Model,
+    NamedPolicy, OwnedLevel, known_managed_policy,
 };
 pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
 pub use capability::*;
@@ -37,7 +37,8 @@ pub use conform::{ReadFile, conform_line};
 pub use context::{Context, Lookup};
 pub use error::{PolicyError, Position};
 pub use escalation::{
-    Edge, Escalation, Gain, Graph, Rule, Rules, RulesError, Step, Target, attempt_context, policy_escalation_paths,
+    Edge, Escalation, Gain, Graph, Rule, Rules, RulesError, Step, Target, attempt_context,
+    policy_escalation_paths,
 };
 pub use evaluate::{
     Answer, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Level, PolicySets, Source, decide,

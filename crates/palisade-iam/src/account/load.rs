@@ -17,8 +17,12 @@ pub struct LoadError(String);
 /// The text of AWS managed policies that matter and that an export may leave out (default versions).
 pub fn known_managed_policy(arn: &str) -> Option<&'static str> {
     Some(match arn.split_once(":policy/")?.1 {
-        "AdministratorAccess" => r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
-        "IAMFullAccess" => r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"}]}"#,
+        "AdministratorAccess" => {
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#
+        }
+        "IAMFullAccess" => {
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"}]}"#
+        }
         "PowerUserAccess" => {
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotAction":["iam:*","organizations:*","account:*"],"Resource":"*"}]}"#
         }
@@ -27,7 +31,11 @@ pub fn known_managed_policy(arn: &str) -> Option<&'static str> {
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
-    value.get(key).and_then(Value::as_array).into_iter().flatten()
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
@@ -54,7 +62,15 @@ impl Model {
     }
 
     pub(crate) fn add_authorization_value(&mut self, value: &Value) -> Result<(), LoadError> {
-        if ["UserDetailList", "RoleDetailList", "GroupDetailList", "Policies"].iter().all(|k| value.get(k).is_none()) {
+        if [
+            "UserDetailList",
+            "RoleDetailList",
+            "GroupDetailList",
+            "Policies",
+        ]
+        .iter()
+        .all(|k| value.get(k).is_none())
+        {
             return Err(LoadError("none of `UserDetailList`, `RoleDetailList`, `GroupDetailList` and `Policies` is there".to_owned()));
         }
         for policy in list(value, "Policies") {
@@ -74,38 +90,76 @@ impl Model {
     }
 
     fn add_managed(&mut self, value: &Value) {
-        let Some(arn) = text(value, "Arn") else { return };
+        let Some(arn) = text(value, "Arn") else {
+            return;
+        };
         let mut default = None;
         let mut others = Vec::new();
         for version in list(value, "PolicyVersionList") {
-            let parsed = version.get("Document").ok_or_else(|| "no document".to_owned()).and_then(|d| document(d).map_err(|e| e.to_string()));
+            let parsed = version
+                .get("Document")
+                .ok_or_else(|| "no document".to_owned())
+                .and_then(|d| document(d).map_err(|e| e.to_string()));
             match parsed {
-                Ok(policy) if version.get("IsDefaultVersion").and_then(Value::as_bool) == Some(true) => default = Some(Arc::new(policy)),
+                Ok(policy)
+                    if version.get("IsDefaultVersion").and_then(Value::as_bool) == Some(true) =>
+                {
+                    default = Some(Arc::new(policy))
+                }
                 Ok(policy) => others.push(Arc::new(policy)),
                 Err(error) => self.problems.push(format!("{arn}: {error}")),
             }
         }
-        self.managed.insert(arn.to_owned(), ManagedPolicy { arn: arn.to_owned(), default, others: Some(others) });
+        self.managed.insert(
+            arn.to_owned(),
+            ManagedPolicy {
+                arn: arn.to_owned(),
+                default,
+                others: Some(others),
+            },
+        );
     }
 
     /// Adds a managed policy of which only the default version is known.
     pub fn add_managed_policy(&mut self, arn: &str, policy: Policy) {
-        self.managed.insert(arn.to_owned(), ManagedPolicy { arn: arn.to_owned(), default: Some(Arc::new(policy)), others: None });
+        self.managed.insert(
+            arn.to_owned(),
+            ManagedPolicy {
+                arn: arn.to_owned(),
+                default: Some(Arc::new(policy)),
+                others: None,
+            },
+        );
     }
 
     fn managed_policy(&mut self, arn: &str) -> Option<NamedPolicy> {
         let known = self.managed.get(arn).and_then(|m| m.default.clone());
-        let policy = known.or_else(|| known_managed_policy(arn).and_then(|t| Policy::parse(t).ok()).map(Arc::new))?;
-        Some(NamedPolicy { name: arn.to_owned(), policy })
+        let policy = known.or_else(|| {
+            known_managed_policy(arn)
+                .and_then(|t| Policy::parse(t).ok())
+                .map(Arc::new)
+        })?;
+        Some(NamedPolicy {
+            name: arn.to_owned(),
+            policy,
+        })
     }
 
     /// The policies of a user, role or group: inline ones, then attached ones; and what could not be read.
-    fn policies(&mut self, value: &Value, owner: &str, inline: &str) -> (Vec<NamedPolicy>, Vec<String>, Vec<String>) {
+    fn policies(
+        &mut self,
+        value: &Value,
+        owner: &str,
+        inline: &str,
+    ) -> (Vec<NamedPolicy>, Vec<String>, Vec<String>) {
         let (mut policies, mut attached, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
         for item in list(value, inline) {
             let name = format!("{owner}/{}", text(item, "PolicyName").unwrap_or("?"));
             match item.get("PolicyDocument").map(document) {
-                Some(Ok(policy)) => policies.push(NamedPolicy { name, policy: Arc::new(policy) }),
+                Some(Ok(policy)) => policies.push(NamedPolicy {
+                    name,
+                    policy: Arc::new(policy),
+                }),
                 Some(Err(error)) => {
                     self.problems.push(format!("{name}: {error}"));
                     unreadable.push(name);
@@ -114,7 +168,9 @@ impl Model {
             }
         }
         for item in list(value, "AttachedManagedPolicies") {
-            let Some(arn) = text(item, "PolicyArn") else { continue };
+            let Some(arn) = text(item, "PolicyArn") else {
+                continue;
+            };
             attached.push(arn.to_owned());
             match self.managed_policy(arn) {
                 Some(policy) => policies.push(policy),
@@ -125,15 +181,31 @@ impl Model {
     }
 
     fn add_group(&mut self, value: &Value) {
-        let Some(arn) = text(value, "Arn") else { return };
+        let Some(arn) = text(value, "Arn") else {
+            return;
+        };
         let name = text(value, "GroupName").unwrap_or_default().to_owned();
         let (policies, attached, unreadable) = self.policies(value, arn, "GroupPolicyList");
-        self.problems.extend(unreadable.iter().map(|p| format!("{arn}: the text of {p} is not known")));
-        self.groups.insert(arn.to_owned(), Group { arn: arn.to_owned(), name, policies, attached });
+        self.problems.extend(
+            unreadable
+                .iter()
+                .map(|p| format!("{arn}: the text of {p} is not known")),
+        );
+        self.groups.insert(
+            arn.to_owned(),
+            Group {
+                arn: arn.to_owned(),
+                name,
+                policies,
+                attached,
+            },
+        );
     }
 
     fn add_entity(&mut self, value: &Value, kind: PrincipalKind) {
-        let Some(arn) = text(value, "Arn") else { return };
+        let Some(arn) = text(value, "Arn") else {
+            return;
+        };
         let account = arn.split(':').nth(4).unwrap_or_default().to_owned();
         let (inline, name_key, id_key) = match kind {
             PrincipalKind::User => ("UserPolicyList", "UserName", "UserId"),
@@ -142,7 +214,10 @@ impl Model {
         let (mut policies, attached, mut unreadable) = self.policies(value, arn, inline);
         let mut groups = Vec::new();
         for name in list(value, "GroupList").filter_map(Value::as_str) {
-            let group = self.groups.values().find(|g| g.name == name && g.arn.split(':').nth(4) == Some(&account));
+            let group = self
+                .groups
+                .values()
+                .find(|g| g.name == name && g.arn.split(':').nth(4) == Some(&account));
             match group {
                 Some(group) => {
                     groups.push(group.arn.clone());
@@ -151,7 +226,10 @@ impl Model {
                 None => unreadable.push(format!("group {name}")),
             }
         }
-        let boundary_arn = value.get("PermissionsBoundary").and_then(|b| text(b, "PermissionsBoundaryArn")).map(ToOwned::to_owned);
+        let boundary_arn = value
+            .get("PermissionsBoundary")
+            .and_then(|b| text(b, "PermissionsBoundaryArn"))
+            .map(ToOwned::to_owned);
         let boundary = boundary_arn.as_deref().and_then(|b| self.managed_policy(b));
         if let (Some(missing), None) = (&boundary_arn, &boundary) {
             unreadable.push(missing.clone());
@@ -159,7 +237,12 @@ impl Model {
         let mut trust = None;
         if let Some(parsed) = value.get("AssumeRolePolicyDocument").map(document) {
             match parsed {
-                Ok(policy) => trust = Some(NamedPolicy { name: format!("{arn} trust"), policy: Arc::new(policy) }),
+                Ok(policy) => {
+                    trust = Some(NamedPolicy {
+                        name: format!("{arn} trust"),
+                        policy: Arc::new(policy),
+                    })
+                }
                 Err(error) => {
                     self.problems.push(format!("{arn} trust: {error}"));
                     unreadable.push("trust policy".to_owned());
@@ -169,11 +252,18 @@ impl Model {
         let tags: BTreeMap<String, String> = list(value, "Tags")
             .filter_map(|t| Some((text(t, "Key")?.to_owned(), text(t, "Value")?.to_owned())))
             .collect();
-        self.problems.extend(unreadable.iter().map(|p| format!("{arn}: {p} is not known")));
+        self.problems.extend(
+            unreadable
+                .iter()
+                .map(|p| format!("{arn}: {p} is not known")),
+        );
         self.entities.push(Entity {
             arn: arn.to_owned(),
             kind,
-            name: text(value, name_key).map_or_else(|| arn.rsplit('/').next().unwrap_or_default().to_owned(), ToOwned::to_owned),
+            name: text(value, name_key).map_or_else(
+                || arn.rsplit('/').next().unwrap_or_default().to_owned(),
+                ToOwned::to_owned,
+            ),
             unique_id: text(value, id_key).map(ToOwned::to_owned),
             account,
             groups,
@@ -191,7 +281,10 @@ impl Model {
     /// # Errors
     /// The policy cannot be read.
     pub fn add_resource_policy(&mut self, arn: &str, json: &str) -> Result<(), crate::PolicyError> {
-        let policy = NamedPolicy { name: format!("{arn} policy"), policy: Arc::new(Policy::parse(json)?) };
+        let policy = NamedPolicy {
+            name: format!("{arn} policy"),
+            policy: Arc::new(Policy::parse(json)?),
+        };
         self.resources.insert(arn.to_owned(), policy);
         Ok(())
     }
@@ -200,13 +293,29 @@ impl Model {
     ///
     /// # Errors
     /// A policy cannot be read.
-    pub fn add_scp_level(&mut self, account: &str, name: &str, documents: &[String]) -> Result<(), crate::PolicyError> {
+    pub fn add_scp_level(
+        &mut self,
+        account: &str,
+        name: &str,
+        documents: &[String],
+    ) -> Result<(), crate::PolicyError> {
         let policies = documents
             .iter()
             .enumerate()
-            .map(|(at, text)| Ok(NamedPolicy { name: format!("{name} scp {}", at + 1), policy: Arc::new(Policy::parse(text)?) }))
+            .map(|(at, text)| {
+                Ok(NamedPolicy {
+                    name: format!("{name} scp {}", at + 1),
+                    policy: Arc::new(Policy::parse(text)?),
+                })
+            })
             .collect::<Result<_, crate::PolicyError>>()?;
-        self.scp.entry(account.to_owned()).or_default().push(OwnedLevel { name: name.to_owned(), policies });
+        self.scp
+            .entry(account.to_owned())
+            .or_default()
+            .push(OwnedLevel {
+                name: name.to_owned(),
+                policies,
+            });
         Ok(())
     }
 }

@@ -25,7 +25,10 @@ pub struct NamedPolicy {
 
 impl NamedPolicy {
     pub(crate) fn source(&self) -> Source<'_> {
-        Source { name: &self.name, policy: &self.policy }
+        Source {
+            name: &self.name,
+            policy: &self.policy,
+        }
     }
 }
 
@@ -131,7 +134,10 @@ fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<
     map.get(account)
         .into_iter()
         .flatten()
-        .map(|level| Level { name: &level.name, policies: level.policies.iter().map(NamedPolicy::source).collect() })
+        .map(|level| Level {
+            name: &level.name,
+            policies: level.policies.iter().map(NamedPolicy::source).collect(),
+        })
         .collect()
 }
 
@@ -178,7 +184,9 @@ impl Model {
 
     /// The place of a user or role.
     pub fn position(&self, arn: &str) -> Option<usize> {
-        self.entities.binary_search_by(|e| e.arn.as_str().cmp(arn)).ok()
+        self.entities
+            .binary_search_by(|e| e.arn.as_str().cmp(arn))
+            .ok()
     }
 
     /// Puts entities in order; call after adding some.
@@ -191,7 +199,10 @@ impl Model {
 
     /// The policies that decide over a request of an entity on a resource.
     pub fn sets<'a>(&'a self, entity: &'a Entity, resource: &str, owner: &str) -> PolicySets<'a> {
-        let target = self.entity(resource).and_then(|role| role.trust.as_ref()).or_else(|| self.resource_policy(resource));
+        let target = self
+            .entity(resource)
+            .and_then(|role| role.trust.as_ref())
+            .or_else(|| self.resource_policy(resource));
         PolicySets {
             identity: entity.policies.iter().map(NamedPolicy::source).collect(),
             boundary: entity.boundary.as_ref().map(|b| vec![b.source()]),
@@ -211,7 +222,13 @@ impl Model {
     }
 
     /// A request of an entity.
-    pub fn request(&self, entity: &Entity, action: &str, resource: &str, context: &Context) -> Request {
+    pub fn request(
+        &self,
+        entity: &Entity,
+        action: &str,
+        resource: &str,
+        context: &Context,
+    ) -> Request {
         let named = crate::arn_pattern::ArnText::new(resource).account();
         Request {
             principal: entity.principal(),

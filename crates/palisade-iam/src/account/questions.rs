@@ -63,7 +63,10 @@ impl Model {
                     kind: Principal::new(principal).kind,
                     name: principal.rsplit('/').next().unwrap_or_default().to_owned(),
                     unique_id: None,
-                    account: Principal::new(principal).account().cloned().unwrap_or_default(),
+                    account: Principal::new(principal)
+                        .account()
+                        .cloned()
+                        .unwrap_or_default(),
                     groups: Vec::new(),
                     attached: Vec::new(),
                     policies: Vec::new(),
@@ -89,27 +92,58 @@ impl Model {
             let owner = request.resource_account.as_deref().unwrap_or_default();
             let decision = decide(&request, &self.sets(entity, resource, owner));
             if matches!(decision, Decision::Allow | Decision::DependsOn) {
-                out.push(Grant { principal: entity.arn.clone(), conditional: decision == Decision::DependsOn });
+                out.push(Grant {
+                    principal: entity.arn.clone(),
+                    conditional: decision == Decision::DependsOn,
+                });
             }
         }
         out
     }
 
     /// The actions of the catalogue that a principal may do on some resource, each with an example of a resource.
-    pub fn what_can(&self, principal: &str, context: &Context, catalogue: &Catalogue) -> BTreeMap<String, Grant> {
+    pub fn what_can(
+        &self,
+        principal: &str,
+        context: &Context,
+        catalogue: &Catalogue,
+    ) -> BTreeMap<String, Grant> {
         let mut out = BTreeMap::new();
-        let Some(entity) = self.entity(principal) else { return out };
+        let Some(entity) = self.entity(principal) else {
+            return out;
+        };
         let mut actions: BTreeSet<String> = BTreeSet::new();
-        for statement in entity.policies.iter().flat_map(|p| p.policy.with_effect(Effect::Allow)) {
+        for statement in entity
+            .policies
+            .iter()
+            .flat_map(|p| p.policy.with_effect(Effect::Allow))
+        {
             if statement.action.negated {
-                actions.extend(catalogue.matching(&Pattern::Any).into_iter().filter(|a| statement.action.matches(&a.to_ascii_lowercase())));
+                actions.extend(
+                    catalogue
+                        .matching(&Pattern::Any)
+                        .into_iter()
+                        .filter(|a| statement.action.matches(&a.to_ascii_lowercase())),
+                );
             } else {
-                actions.extend(statement.action.patterns.iter().flat_map(|p| catalogue.matching(p)));
+                actions.extend(
+                    statement
+                        .action
+                        .patterns
+                        .iter()
+                        .flat_map(|p| catalogue.matching(p)),
+                );
             }
         }
         for action in actions {
             if let Some((resource, decision)) = self.some_resource(entity, &action, "*", context) {
-                out.insert(action, Grant { principal: resource, conditional: decision == Decision::DependsOn });
+                out.insert(
+                    action,
+                    Grant {
+                        principal: resource,
+                        conditional: decision == Decision::DependsOn,
+                    },
+                );
             }
         }
         out
@@ -117,7 +151,13 @@ impl Model {
 
     /// A resource of a format (`*`, or an ARN pattern) on which the entity may do an action: candidates are the
     /// resources that its own statements name.
-    pub(crate) fn some_resource(&self, entity: &Entity, action: &str, format: &str, context: &Context) -> Option<(String, Decision)> {
+    pub(crate) fn some_resource(
+        &self,
+        entity: &Entity,
+        action: &str,
+        format: &str,
+        context: &Context,
+    ) -> Option<(String, Decision)> {
         let mut best = None;
         for resource in self.candidates(entity, action, format) {
             let request = self.request(entity, action, &resource, context);
@@ -138,13 +178,22 @@ impl Model {
         let wanted = crate::arn_pattern::Widest::new(format);
         let lower = action.to_ascii_lowercase();
         let mut out = BTreeSet::new();
-        for statement in entity.policies.iter().flat_map(|p| p.policy.with_effect(Effect::Allow)) {
+        for statement in entity
+            .policies
+            .iter()
+            .flat_map(|p| p.policy.with_effect(Effect::Allow))
+        {
             if !statement.action.matches(&lower) {
                 continue;
             }
             match &statement.resource {
                 Some(element) if !element.negated => {
-                    out.extend(element.patterns.iter().filter_map(|p| p.widest().witness(&wanted)));
+                    out.extend(
+                        element
+                            .patterns
+                            .iter()
+                            .filter_map(|p| p.widest().witness(&wanted)),
+                    );
                 }
                 _ => out.extend(wanted.witness(&wanted)),
             }
@@ -154,7 +203,11 @@ impl Model {
 
     /// The administrators, in order of ARN: their policies within their boundary and the organisation's guardrails.
     pub fn admins(&self) -> Vec<String> {
-        self.entities.iter().filter(|e| self.is_admin(e)).map(|e| e.arn.clone()).collect()
+        self.entities
+            .iter()
+            .filter(|e| self.is_admin(e))
+            .map(|e| e.arn.clone())
+            .collect()
     }
 
     /// Whether an entity is an administrator within all layers.
@@ -165,23 +218,43 @@ impl Model {
 
     /// Whether boundary and service control policies leave room for an administrator.
     pub(crate) fn ceiling_allows_admin(&self, entity: &Entity) -> bool {
-        entity.boundary.as_ref().is_none_or(|b| is_admin(&[&b.policy])) && self.guardrails_allow_admin(entity)
+        entity
+            .boundary
+            .as_ref()
+            .is_none_or(|b| is_admin(&[&b.policy]))
+            && self.guardrails_allow_admin(entity)
     }
 
     /// Whether the service control policies leave room for an administrator.
     pub(crate) fn guardrails_allow_admin(&self, entity: &Entity) -> bool {
-        self.scp.get(&entity.account).into_iter().flatten().all(|level| {
-            let policies: Vec<&Policy> = level.policies.iter().map(|p| &*p.policy).collect();
-            is_admin(&policies)
-        })
+        self.scp
+            .get(&entity.account)
+            .into_iter()
+            .flatten()
+            .all(|level| {
+                let policies: Vec<&Policy> = level.policies.iter().map(|p| &*p.policy).collect();
+                is_admin(&policies)
+            })
     }
 
     /// Everything that can be reached from outside: roles by their trust, resources by their policies. Accounts of this
     /// model count as inside.
     pub fn external(&self) -> Vec<ExternalAccess> {
         let inside: BTreeSet<&str> = self.entities.iter().map(|e| e.account.as_str()).collect();
-        let trusts = self.entities.iter().filter_map(|e| Some((e.arn.as_str(), e.account.as_str(), &*e.trust.as_ref()?.policy)));
-        let policies = self.resources.iter().map(|(arn, p)| (arn.as_str(), ArnText::new(arn).account().unwrap_or_default(), &*p.policy));
+        let trusts = self.entities.iter().filter_map(|e| {
+            Some((
+                e.arn.as_str(),
+                e.account.as_str(),
+                &*e.trust.as_ref()?.policy,
+            ))
+        });
+        let policies = self.resources.iter().map(|(arn, p)| {
+            (
+                arn.as_str(),
+                ArnText::new(arn).account().unwrap_or_default(),
+                &*p.policy,
+            )
+        });
         let mut out = BTreeSet::new();
         for (resource, owner, policy) in trusts.chain(policies) {
             for who in external_accounts(policy, owner, &PublicOptions::default()) {
@@ -191,12 +264,20 @@ impl Model {
                     who if inside.contains(who) => continue,
                     _ => ExternalKind::CrossAccount,
                 };
-                out.insert(ExternalAccess { resource: resource.to_owned(), kind, who });
+                out.insert(ExternalAccess {
+                    resource: resource.to_owned(),
+                    kind,
+                    who,
+                });
             }
             for statement in policy.with_effect(Effect::Allow) {
                 for entry in statement.principal.iter().flat_map(|p| &p.entries) {
                     if let PrincipalEntry::Federated(provider) = entry {
-                        out.insert(ExternalAccess { resource: resource.to_owned(), kind: ExternalKind::Federation, who: provider.clone() });
+                        out.insert(ExternalAccess {
+                            resource: resource.to_owned(),
+                            kind: ExternalKind::Federation,
+                            who: provider.clone(),
+                        });
                     }
                 }
             }
@@ -206,12 +287,28 @@ impl Model {
 
     /// The services that an entity may use by its policies and has not used: `used` holds the service prefixes with
     /// their last use from last-accessed data. Sorted.
-    pub fn unused_services(&self, principal: &str, used: &BTreeSet<String>, catalogue: &Catalogue) -> Vec<String> {
-        let Some(entity) = self.entity(principal) else { return Vec::new() };
+    pub fn unused_services(
+        &self,
+        principal: &str,
+        used: &BTreeSet<String>,
+        catalogue: &Catalogue,
+    ) -> Vec<String> {
+        let Some(entity) = self.entity(principal) else {
+            return Vec::new();
+        };
         let allowed = |prefix: &str| {
             let whole = Pattern::new(&format!("{}:*", prefix.to_ascii_lowercase()));
-            entity.policies.iter().flat_map(|p| p.policy.with_effect(Effect::Allow)).any(|s| s.action.overlaps(&whole))
+            entity
+                .policies
+                .iter()
+                .flat_map(|p| p.policy.with_effect(Effect::Allow))
+                .any(|s| s.action.overlaps(&whole))
         };
-        catalogue.services().map(|s| s.prefix.as_str()).filter(|p| !used.contains(*p) && allowed(p)).map(ToOwned::to_owned).collect()
+        catalogue
+            .services()
+            .map(|s| s.prefix.as_str())
+            .filter(|p| !used.contains(*p) && allowed(p))
+            .map(ToOwned::to_owned)
+            .collect()
     }
 }

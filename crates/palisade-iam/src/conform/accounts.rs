@@ -17,21 +17,29 @@ use crate::time::parse_date;
 
 /// The time of the question: the date of the catalogue, since a library has no clock.
 fn now() -> i64 {
-    Catalogue::embedded().ok().and_then(|c| parse_date(&c.header.date)).unwrap_or_default()
+    Catalogue::embedded()
+        .ok()
+        .and_then(|c| parse_date(&c.header.date))
+        .unwrap_or_default()
 }
 
-fn rules() -> Result<Rules, Refusal> {
+fn rules() -> Result<&'static Rules, Refusal> {
     Rules::embedded().map_err(|e| Refusal::Broken(e.to_string()))
 }
 
 fn identity(case: &Value) -> Result<Vec<Policy>, Refusal> {
-    let documents = get(case, &["policies", "identity"]).and_then(Value::as_array).into_iter().flatten();
-    Ok(documents.map(|d| Policy::parse(&d.to_string())).collect::<Result<_, _>>()?)
+    let documents = get(case, &["policies", "identity"])
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    Ok(documents
+        .map(|d| Policy::parse(&d.to_string()))
+        .collect::<Result<_, _>>()?)
 }
 
 pub(super) fn privesc_policy(case: &Value) -> Fields {
     let policies = identity(case)?;
-    let paths = policy_escalation_paths(&policies, &rules()?, now());
+    let paths = policy_escalation_paths(&policies, rules()?, now());
     let admin = is_admin(&policies.iter().collect::<Vec<_>>());
     let mut out = Map::new();
     out.insert("escalates".to_owned(), json!(!paths.is_empty() || admin));
@@ -45,7 +53,9 @@ pub(super) fn policy_admin(case: &Value, read: ReadFile<'_>) -> Fields {
         Some(_) => {
             let model = bundle(case, read)?;
             let principal = text(case, &["request", "principal"])?;
-            let entity = model.entity(principal).ok_or_else(|| Refusal::Broken(format!("`{principal}` is not in the bundle")))?;
+            let entity = model
+                .entity(principal)
+                .ok_or_else(|| Refusal::Broken(format!("`{principal}` is not in the bundle")))?;
             model.is_admin(entity)
         }
         None => is_admin(&identity(case)?.iter().collect::<Vec<_>>()),
@@ -56,11 +66,17 @@ pub(super) fn policy_admin(case: &Value, read: ReadFile<'_>) -> Fields {
 pub(super) fn privesc_graph(case: &Value, read: ReadFile<'_>) -> Fields {
     let model = bundle(case, read)?;
     let rules = rules()?;
-    let graph = Graph::new(&model, &rules, now());
+    let graph = Graph::new(&model, rules, now());
     let principal = text(case, &["request", "principal"])?;
-    let found = graph.escalation(principal).ok_or_else(|| Refusal::Broken(format!("`{principal}` is not in the bundle")))?;
+    let found = graph
+        .escalation(principal)
+        .ok_or_else(|| Refusal::Broken(format!("`{principal}` is not in the bundle")))?;
     let mut out = Map::new();
-    out.insert("escalates".to_owned(), json!(found.escalates));
+    // An administrator needs no way to become one; in this contract it counts as escalating.
+    out.insert(
+        "escalates".to_owned(),
+        json!(found.escalates || found.is_admin),
+    );
     out.insert("admin".to_owned(), json!(found.is_admin));
     out.insert("path_ids".to_owned(), json!(found.paths));
     let reaches = if found.to_admin.is_some() {
@@ -79,19 +95,26 @@ pub(super) fn privesc_graph(case: &Value, read: ReadFile<'_>) -> Fields {
 }
 
 fn reads_objects(model: &Model, arn: &str) -> bool {
-    model.entity(arn).is_some_and(|e| model.some_resource(e, "s3:GetObject", "arn:*:s3:::*", &Context::open()).is_some())
+    model.entity(arn).is_some_and(|e| {
+        model
+            .some_resource(e, "s3:GetObject", "arn:*:s3:::*", &Context::open())
+            .is_some()
+    })
 }
 
 fn bundle(case: &Value, read: ReadFile<'_>) -> Result<Model, Refusal> {
     let path = text(case, &["bundle_path"])?;
-    let json = read(path).ok_or_else(|| Refusal::Broken(format!("the bundle `{path}` cannot be read")))?;
+    let json =
+        read(path).ok_or_else(|| Refusal::Broken(format!("the bundle `{path}` cannot be read")))?;
     let value: Value = serde_json::from_str(&json).map_err(|e| Refusal::Broken(e.to_string()))?;
     let mut model = Model::default();
     match value.get("accounts") {
         Some(Value::Object(accounts)) => {
             for account in accounts.values() {
                 let details = account.get("authorization_details").unwrap_or(account);
-                model.add_authorization_value(details).map_err(|e| Refusal::Broken(e.to_string()))?;
+                model
+                    .add_authorization_value(details)
+                    .map_err(|e| Refusal::Broken(e.to_string()))?;
             }
             holders(&value, &mut model);
             resource_policies(&value, &mut model)?;
@@ -105,7 +128,11 @@ fn bundle(case: &Value, read: ReadFile<'_>) -> Result<Model, Refusal> {
 }
 
 fn each<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
-    value.get(key).and_then(Value::as_array).into_iter().flatten()
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 /// Resources that name a role hold it.
@@ -123,12 +150,28 @@ fn holders(value: &Value, model: &mut Model) {
         ("aws_sfn_state_machine", "states.amazonaws.com"),
     ];
     for resource in each(value, "resources") {
-        let service = resource.get("type").and_then(Value::as_str).and_then(|t| SERVICES.iter().find(|(name, _)| *name == t));
-        let role = ["role", "role_arn", "service_role", "iam_role_arn", "task_role_arn", "instance_role_arn"]
-            .iter()
-            .find_map(|key| get(resource, &["attrs", key]).and_then(Value::as_str));
-        if let (Some((_, service)), Some(role), Some(arn)) = (service, role, resource.get("arn").and_then(Value::as_str)) {
-            model.compute.push(Compute { arn: arn.to_owned(), service: (*service).to_owned(), role: role.to_owned() });
+        let service = resource
+            .get("type")
+            .and_then(Value::as_str)
+            .and_then(|t| SERVICES.iter().find(|(name, _)| *name == t));
+        let role = [
+            "role",
+            "role_arn",
+            "service_role",
+            "iam_role_arn",
+            "task_role_arn",
+            "instance_role_arn",
+        ]
+        .iter()
+        .find_map(|key| get(resource, &["attrs", key]).and_then(Value::as_str));
+        if let (Some((_, service)), Some(role), Some(arn)) =
+            (service, role, resource.get("arn").and_then(Value::as_str))
+        {
+            model.compute.push(Compute {
+                arn: arn.to_owned(),
+                service: (*service).to_owned(),
+                role: role.to_owned(),
+            });
         }
     }
 }
@@ -138,9 +181,14 @@ fn resource_policies(value: &Value, model: &mut Model) -> Result<(), Refusal> {
     for resource in each(value, "resources") {
         let policy = get(resource, &["policy"]).or(get(resource, &["attrs", "policy"]));
         if let (Some(policy), Some(arn)) = (policy, resource.get("arn").and_then(Value::as_str))
-            && (policy.is_object() || policy.as_str().is_some_and(|t| t.trim_start().starts_with('{')))
+            && (policy.is_object()
+                || policy
+                    .as_str()
+                    .is_some_and(|t| t.trim_start().starts_with('{')))
         {
-            let text = policy.as_str().map_or_else(|| policy.to_string(), ToOwned::to_owned);
+            let text = policy
+                .as_str()
+                .map_or_else(|| policy.to_string(), ToOwned::to_owned);
             model.add_resource_policy(arn, &text)?;
         }
     }
@@ -148,8 +196,17 @@ fn resource_policies(value: &Value, model: &mut Model) -> Result<(), Refusal> {
 }
 
 fn guardrails(value: &Value, model: &mut Model) -> Result<(), Refusal> {
-    for (account, documents) in get(value, &["organization", "scps"]).and_then(Value::as_object).into_iter().flatten() {
-        let texts: Vec<String> = documents.as_array().into_iter().flatten().map(Value::to_string).collect();
+    for (account, documents) in get(value, &["organization", "scps"])
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let texts: Vec<String> = documents
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(Value::to_string)
+            .collect();
         model.add_scp_level(account, "organization", &texts)?;
     }
     Ok(())
@@ -157,31 +214,69 @@ fn guardrails(value: &Value, model: &mut Model) -> Result<(), Refusal> {
 
 /// The second form of bundle: principals with names of their policies.
 fn principals(value: &Value, model: &mut Model) -> Result<(), Refusal> {
-    for (arn, document) in value.get("managed_policies").and_then(Value::as_object).into_iter().flatten() {
+    for (arn, document) in value
+        .get("managed_policies")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         model.add_managed_policy(arn, Policy::parse(&document.to_string())?);
     }
     for group in each(value, "groups") {
         let arn = text(group, &["arn"])?.to_owned();
         let (policies, attached, _) = named(group, &arn, model)?;
         let name = text(group, &["name"])?.to_owned();
-        model.groups.insert(arn.clone(), Group { arn, name, policies, attached });
+        model.groups.insert(
+            arn.clone(),
+            Group {
+                arn,
+                name,
+                policies,
+                attached,
+            },
+        );
     }
     for item in each(value, "principals") {
         let arn = text(item, &["arn"])?.to_owned();
         let (mut policies, attached, unreadable) = named(item, &arn, model)?;
-        let groups: Vec<String> = each(item, "groups").filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-        policies.extend(groups.iter().filter_map(|g| model.groups.get(g)).flat_map(|g| g.policies.iter().cloned()));
+        let groups: Vec<String> = each(item, "groups")
+            .filter_map(Value::as_str)
+            .map(ToOwned::to_owned)
+            .collect();
+        policies.extend(
+            groups
+                .iter()
+                .filter_map(|g| model.groups.get(g))
+                .flat_map(|g| g.policies.iter().cloned()),
+        );
         let trust = match get(item, &["trust_policy"]) {
-            Some(document) => Some(NamedPolicy { name: format!("{arn} trust"), policy: Arc::new(Policy::parse(&document.to_string())?) }),
+            Some(document) => Some(NamedPolicy {
+                name: format!("{arn} trust"),
+                policy: Arc::new(Policy::parse(&document.to_string())?),
+            }),
             None => None,
         };
         let boundary = match get(item, &["permissions_boundary"]) {
-            Some(Value::String(name)) => model.managed.get(name).and_then(|m| m.default.clone()).map(|policy| NamedPolicy { name: name.clone(), policy }),
-            Some(document) => Some(NamedPolicy { name: format!("{arn} boundary"), policy: Arc::new(Policy::parse(&document.to_string())?) }),
+            Some(Value::String(name)) => model
+                .managed
+                .get(name)
+                .and_then(|m| m.default.clone())
+                .map(|policy| NamedPolicy {
+                    name: name.clone(),
+                    policy,
+                }),
+            Some(document) => Some(NamedPolicy {
+                name: format!("{arn} boundary"),
+                policy: Arc::new(Policy::parse(&document.to_string())?),
+            }),
             None => None,
         };
         model.entities.push(Entity {
-            kind: if text(item, &["type"])? == "user" { PrincipalKind::User } else { PrincipalKind::Role },
+            kind: if text(item, &["type"])? == "user" {
+                PrincipalKind::User
+            } else {
+                PrincipalKind::Role
+            },
             name: arn.rsplit('/').next().unwrap_or_default().to_owned(),
             unique_id: None,
             account: text(item, &["account"])?.to_owned(),
@@ -198,8 +293,20 @@ fn principals(value: &Value, model: &mut Model) -> Result<(), Refusal> {
     for account in each(value, "accounts") {
         if let Some(levels) = get(account, &["scps"]).and_then(Value::as_array) {
             let id = text(account, &["id"])?.to_owned();
-            let policies = levels.iter().enumerate().map(|(at, d)| Ok(NamedPolicy { name: format!("scp {}", at + 1), policy: Arc::new(Policy::parse(&d.to_string())?) })).collect::<Result<_, Refusal>>()?;
-            model.scp.entry(id).or_default().push(OwnedLevel { name: "organization".to_owned(), policies });
+            let policies = levels
+                .iter()
+                .enumerate()
+                .map(|(at, d)| {
+                    Ok(NamedPolicy {
+                        name: format!("scp {}", at + 1),
+                        policy: Arc::new(Policy::parse(&d.to_string())?),
+                    })
+                })
+                .collect::<Result<_, Refusal>>()?;
+            model.scp.entry(id).or_default().push(OwnedLevel {
+                name: "organization".to_owned(),
+                policies,
+            });
         }
     }
     Ok(())
@@ -220,11 +327,17 @@ fn named(item: &Value, arn: &str, model: &Model) -> Result<Named, Refusal> {
                 continue;
             }
         };
-        policies.push(NamedPolicy { name: name.to_owned(), policy });
+        policies.push(NamedPolicy {
+            name: name.to_owned(),
+            policy,
+        });
     }
     for (at, document) in each(item, "inline_policies").enumerate() {
         let text = document.get("document").unwrap_or(document).to_string();
-        policies.push(NamedPolicy { name: format!("{arn}/inline {}", at + 1), policy: Arc::new(Policy::parse(&text)?) });
+        policies.push(NamedPolicy {
+            name: format!("{arn}/inline {}", at + 1),
+            policy: Arc::new(Policy::parse(&text)?),
+        });
     }
     Ok((policies, attached, unreadable))
 }

@@ -22,7 +22,14 @@ pub(super) fn expand_action(case: &Value) -> Fields {
         Expansion::Actions(actions) => {
             let mut out = Map::new();
             out.insert("count".to_owned(), json!(actions.len()));
-            out.insert("actions".to_owned(), if actions.len() > 50 { Value::Null } else { json!(actions) });
+            out.insert(
+                "actions".to_owned(),
+                if actions.len() > 50 {
+                    Value::Null
+                } else {
+                    json!(actions)
+                },
+            );
             Ok(out)
         }
     }
@@ -32,17 +39,41 @@ pub(super) fn expand_action(case: &Value) -> Fields {
 pub(super) fn effective_actions(case: &Value) -> Fields {
     let catalogue = catalogue()?;
     let (mut allowed, mut denied) = (BTreeSet::new(), BTreeSet::new());
-    for document in get(case, &["policies", "identity"]).and_then(Value::as_array).into_iter().flatten() {
+    for document in get(case, &["policies", "identity"])
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         // A document that AWS refuses gives nothing.
-        let Ok(policy) = Policy::parse(&document.to_string()) else { continue };
+        let Ok(policy) = Policy::parse(&document.to_string()) else {
+            continue;
+        };
         for statement in &policy.statements {
-            let into = if statement.effect == Effect::Allow { &mut allowed } else { &mut denied };
-            if statement.action.negated {
-                into.extend(catalogue.matching(&Pattern::Any).into_iter().filter(|a| statement.action.matches(&a.to_ascii_lowercase())));
+            let into = if statement.effect == Effect::Allow {
+                &mut allowed
             } else {
-                into.extend(statement.action.patterns.iter().flat_map(|p| catalogue.matching(p)));
+                &mut denied
+            };
+            if statement.action.negated {
+                into.extend(
+                    catalogue
+                        .matching(&Pattern::Any)
+                        .into_iter()
+                        .filter(|a| statement.action.matches(&a.to_ascii_lowercase())),
+                );
+            } else {
+                into.extend(
+                    statement
+                        .action
+                        .patterns
+                        .iter()
+                        .flat_map(|p| catalogue.matching(p)),
+                );
             }
         }
     }
-    one("actions", allowed.difference(&denied).cloned().collect::<Vec<_>>())
+    one(
+        "actions",
+        allowed.difference(&denied).cloned().collect::<Vec<_>>(),
+    )
 }

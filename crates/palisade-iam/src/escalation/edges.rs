@@ -7,7 +7,7 @@ use super::rules::{Gain, Rule, Rules};
 use super::{Edge, Target};
 use crate::account::{Entity, ManagedPolicy, Model, NamedPolicy};
 use crate::arn_pattern::ArnText;
-use crate::capability::{is_admin, grants_iam_change};
+use crate::capability::{grants_iam_change, is_admin};
 use crate::context::Context;
 use crate::evaluate::{Decision, decide};
 use crate::glob::Pattern;
@@ -24,7 +24,12 @@ fn format(action: &str, account: &str) -> String {
         };
     };
     let kind = match name {
-        "PassRole" | "PutRolePolicy" | "AttachRolePolicy" | "UpdateAssumeRolePolicy" | "DeleteRolePermissionsBoundary" | "PutRolePermissionsBoundary" => "role",
+        "PassRole"
+        | "PutRolePolicy"
+        | "AttachRolePolicy"
+        | "UpdateAssumeRolePolicy"
+        | "DeleteRolePermissionsBoundary"
+        | "PutRolePermissionsBoundary" => "role",
         "CreatePolicyVersion" | "SetDefaultPolicyVersion" => "policy",
         "PutGroupPolicy" | "AttachGroupPolicy" | "AddUserToGroup" => "group",
         _ => "user",
@@ -54,8 +59,20 @@ fn both(a: Possible, b: Possible) -> Possible {
 
 impl<'a> Finder<'a> {
     pub fn new(model: &'a Model, rules: &'a Rules, context: Context) -> Self {
-        let mut finder = Self { model, rules, context, trusting: BTreeMap::new(), named: BTreeMap::new(), holders: BTreeMap::new() };
-        let services: BTreeSet<&'a str> = rules.rules.iter().flat_map(|r| r.services.iter()).map(String::as_str).collect();
+        let mut finder = Self {
+            model,
+            rules,
+            context,
+            trusting: BTreeMap::new(),
+            named: BTreeMap::new(),
+            holders: BTreeMap::new(),
+        };
+        let services: BTreeSet<&'a str> = rules
+            .rules
+            .iter()
+            .flat_map(|r| r.services.iter())
+            .map(String::as_str)
+            .collect();
         for (at, entity) in model.entities.iter().enumerate() {
             for arn in &entity.attached {
                 finder.holders.entry(arn).or_default().push(at);
@@ -71,16 +88,31 @@ impl<'a> Finder<'a> {
                     finder.trusting.entry(service).or_default().push(at);
                 }
             }
-            for entry in trust.policy.with_effect(Effect::Allow).filter_map(|s| s.principal.as_ref()).flat_map(|p| {
-                if p.negated { &[PrincipalEntry::Everyone][..] } else { p.entries.as_slice() }
-            }) {
+            for entry in trust
+                .policy
+                .with_effect(Effect::Allow)
+                .filter_map(|s| s.principal.as_ref())
+                .flat_map(|p| {
+                    if p.negated {
+                        &[PrincipalEntry::Everyone][..]
+                    } else {
+                        p.entries.as_slice()
+                    }
+                })
+            {
                 let key = match entry {
                     PrincipalEntry::Everyone => "*",
-                    PrincipalEntry::Account(a) | PrincipalEntry::Arn(a) | PrincipalEntry::UniqueId(a) => a.as_str(),
+                    PrincipalEntry::Account(a)
+                    | PrincipalEntry::Arn(a)
+                    | PrincipalEntry::UniqueId(a) => a.as_str(),
                     _ => continue,
                 };
                 // `Everyone` above is a temporary; its key is static.
-                let key: &'a str = if key == "*" { "*" } else { trust_key(trust, key).unwrap_or("*") };
+                let key: &'a str = if key == "*" {
+                    "*"
+                } else {
+                    trust_key(trust, key).unwrap_or("*")
+                };
                 finder.named.entry(key).or_default().push(at);
             }
         }
@@ -104,21 +136,35 @@ impl<'a> Finder<'a> {
 
     /// Whether the entity may do an action on something; with an example.
     fn may_some(&self, entity: &Entity, action: &str) -> Option<(String, bool)> {
-        let (resource, decision) = self.model.some_resource(entity, action, &format(action, &entity.account), &self.context)?;
+        let (resource, decision) = self.model.some_resource(
+            entity,
+            action,
+            &format(action, &entity.account),
+            &self.context,
+        )?;
         Some((resource, decision == Decision::DependsOn))
     }
 
     /// Cheap test before the exact ones: some statement of the entity allows the action.
     fn mentions(entity: &Entity, action: &str) -> bool {
         let lower = action.to_ascii_lowercase();
-        entity.policies.iter().flat_map(|p| p.policy.with_effect(Effect::Allow)).any(|s| s.action.matches(&lower))
+        entity
+            .policies
+            .iter()
+            .flat_map(|p| p.policy.with_effect(Effect::Allow))
+            .any(|s| s.action.matches(&lower))
     }
 
     pub fn edges(&self, from: usize, entity: &Entity) -> Vec<Edge> {
         let mut out = Vec::new();
         for (index, rule) in self.rules.rules.iter().enumerate() {
             // A role that names the caller in its trust policy may be assumed without any policy of the caller.
-            if rule.gain != Gain::Assume && !rule.actions.iter().all(|a| a == "sts:AssumeRole" || Self::mentions(entity, a)) {
+            if rule.gain != Gain::Assume
+                && !rule
+                    .actions
+                    .iter()
+                    .all(|a| a == "sts:AssumeRole" || Self::mentions(entity, a))
+            {
                 continue;
             }
             self.rule_edges(from, entity, index, rule, &mut out);
@@ -127,7 +173,14 @@ impl<'a> Finder<'a> {
         out
     }
 
-    fn rule_edges(&self, from: usize, entity: &Entity, index: usize, rule: &Rule, out: &mut Vec<Edge>) {
+    fn rule_edges(
+        &self,
+        from: usize,
+        entity: &Entity,
+        index: usize,
+        rule: &Rule,
+        out: &mut Vec<Edge>,
+    ) {
         let edge = |to, resource: &str, conditional| Edge {
             from,
             to,
@@ -137,12 +190,22 @@ impl<'a> Finder<'a> {
             assumed: false,
             indirect: false,
         };
-        let others = |kind: PrincipalKind| self.model.entities.iter().enumerate().filter(move |(at, e)| *at != from && e.kind == kind);
-        let [first, ..] = rule.actions.as_slice() else { return };
+        let others = |kind: PrincipalKind| {
+            self.model
+                .entities
+                .iter()
+                .enumerate()
+                .filter(move |(at, e)| *at != from && e.kind == kind)
+        };
+        let [first, ..] = rule.actions.as_slice() else {
+            return;
+        };
         let second = rule.actions.get(1).map_or("", String::as_str);
         match rule.gain {
             Gain::Policy | Gain::PolicyVersion => out.extend(self.policy_edge(entity, rule, &edge)),
-            Gain::UserPolicy | Gain::RolePolicy => out.extend(self.change_edge(from, entity, rule, &edge)),
+            Gain::UserPolicy | Gain::RolePolicy => {
+                out.extend(self.change_edge(from, entity, rule, &edge))
+            }
             Gain::GroupPolicy | Gain::JoinGroup => out.extend(self.group_edge(entity, rule, &edge)),
             Gain::UserCredentials => {
                 for (at, user) in others(PrincipalKind::User) {
@@ -168,10 +231,16 @@ impl<'a> Finder<'a> {
                 }
             }
             Gain::RolePolicyAssume | Gain::RolePolicyTrust | Gain::UserPolicyCredentials => {
-                let kind = if rule.gain == Gain::UserPolicyCredentials { PrincipalKind::User } else { PrincipalKind::Role };
+                let kind = if rule.gain == Gain::UserPolicyCredentials {
+                    PrincipalKind::User
+                } else {
+                    PrincipalKind::Role
+                };
                 for (_, other) in others(kind) {
-                    if let Some(conditional) = both(self.may(entity, first, &other.arn), self.may(entity, second, &other.arn))
-                        && self.model.ceiling_allows_admin(other)
+                    if let Some(conditional) = both(
+                        self.may(entity, first, &other.arn),
+                        self.may(entity, second, &other.arn),
+                    ) && self.model.ceiling_allows_admin(other)
                     {
                         out.push(edge(Target::Admin, &other.arn, conditional));
                         break;
@@ -180,24 +249,36 @@ impl<'a> Finder<'a> {
             }
             Gain::PolicyAssume | Gain::PolicyTrust => {
                 for (policy, holders) in &self.holders {
-                    let Some(conditional) = self.may_change(entity, first, policy) else { continue };
-                    let hit = holders.iter().filter_map(|at| self.model.entities.get(*at)).find_map(|role| {
-                        (role.kind == PrincipalKind::Role && role.arn != entity.arn && self.model.ceiling_allows_admin(role))
+                    let Some(conditional) = self.may_change(entity, first, policy) else {
+                        continue;
+                    };
+                    let hit = holders
+                        .iter()
+                        .filter_map(|at| self.model.entities.get(*at))
+                        .find_map(|role| {
+                            (role.kind == PrincipalKind::Role
+                                && role.arn != entity.arn
+                                && self.model.ceiling_allows_admin(role))
                             .then(|| self.may(entity, second, &role.arn))
                             .flatten()
-                    });
+                        });
                     if let Some(more) = hit {
                         out.push(edge(Target::Admin, policy, conditional || more));
                         break;
                     }
                 }
             }
-            Gain::UserBoundary | Gain::RoleBoundary => out.extend(self.boundary_edge(entity, rule, &edge)),
+            Gain::UserBoundary | Gain::RoleBoundary => {
+                out.extend(self.boundary_edge(entity, rule, &edge))
+            }
             Gain::PassRole => self.pass_edges(from, entity, index, rule, out),
             Gain::Holder => self.holder_edges(from, entity, index, rule, out),
             Gain::PermissionSet => {
                 if let Some((resource, conditional)) = self.may_every(entity, &rule.actions) {
-                    out.push(Edge { assumed: true, ..edge(Target::Admin, &resource, conditional) });
+                    out.push(Edge {
+                        assumed: true,
+                        ..edge(Target::Admin, &resource, conditional)
+                    });
                 }
             }
         }
@@ -205,7 +286,9 @@ impl<'a> Finder<'a> {
 
     /// Whether all actions of a rule may be done on one resource.
     fn may_all(&self, entity: &Entity, rule: &Rule, resource: &str) -> Possible {
-        rule.actions.iter().try_fold(false, |conditional, action| Some(conditional || self.may(entity, action, resource)?))
+        rule.actions.iter().try_fold(false, |conditional, action| {
+            Some(conditional || self.may(entity, action, resource)?)
+        })
     }
 
     /// Whether each action may be done on something; the first gives the example.
@@ -223,13 +306,26 @@ impl<'a> Finder<'a> {
     /// Policies of AWS cannot be changed.
     fn may_change(&self, entity: &Entity, action: &str, policy: &str) -> Possible {
         let own = ArnText::new(policy).account() == Some(entity.account.as_str());
-        if own { self.may(entity, action, policy) } else { None }
+        if own {
+            self.may(entity, action, policy)
+        } else {
+            None
+        }
     }
 
     /// A managed policy that the entity holds, else one that somebody holds.
-    fn policy_edge(&self, entity: &Entity, rule: &Rule, edge: &dyn Fn(Target, &str, bool) -> Edge) -> Option<Edge> {
+    fn policy_edge(
+        &self,
+        entity: &Entity,
+        rule: &Rule,
+        edge: &dyn Fn(Target, &str, bool) -> Edge,
+    ) -> Option<Edge> {
         let action = rule.actions.first()?;
-        let through_groups = entity.groups.iter().filter_map(|g| self.model.groups.get(g)).flat_map(|g| &g.attached);
+        let through_groups = entity
+            .groups
+            .iter()
+            .filter_map(|g| self.model.groups.get(g))
+            .flat_map(|g| &g.attached);
         let own: Vec<&String> = entity.attached.iter().chain(through_groups).collect();
         for policy in &own {
             let useful = rule.gain == Gain::Policy || self.has_wider_version(policy);
@@ -237,15 +333,32 @@ impl<'a> Finder<'a> {
                 && useful
                 && self.model.ceiling_allows_admin(entity)
             {
-                let known = self.model.managed.get(*policy).is_some_and(|m| m.others.is_some());
-                return Some(Edge { assumed: rule.gain == Gain::PolicyVersion && !known, ..edge(Target::Admin, policy, conditional) });
+                let known = self
+                    .model
+                    .managed
+                    .get(*policy)
+                    .is_some_and(|m| m.others.is_some());
+                return Some(Edge {
+                    assumed: rule.gain == Gain::PolicyVersion && !known,
+                    ..edge(Target::Admin, policy, conditional)
+                });
             }
         }
         for (policy, holders) in &self.holders {
             let useful = rule.gain == Gain::Policy || self.has_wider_version(policy);
-            let Some(conditional) = self.may_change(entity, action, policy).filter(|_| useful) else { continue };
-            if holders.iter().filter_map(|at| self.model.entities.get(*at)).any(|e| e.arn != entity.arn && self.model.ceiling_allows_admin(e)) {
-                return Some(Edge { indirect: true, ..edge(Target::Admin, policy, conditional) });
+            let Some(conditional) = self.may_change(entity, action, policy).filter(|_| useful)
+            else {
+                continue;
+            };
+            if holders
+                .iter()
+                .filter_map(|at| self.model.entities.get(*at))
+                .any(|e| e.arn != entity.arn && self.model.ceiling_allows_admin(e))
+            {
+                return Some(Edge {
+                    indirect: true,
+                    ..edge(Target::Admin, policy, conditional)
+                });
             }
         }
         None
@@ -254,17 +367,30 @@ impl<'a> Finder<'a> {
     /// Whether a version that is not the default makes an administrator, or is not known.
     fn has_wider_version(&self, arn: &str) -> bool {
         match self.model.managed.get(arn) {
-            Some(ManagedPolicy { others: Some(others), .. }) => {
-                others.iter().any(|p: &Arc<Policy>| is_admin(&[p]) || grants_iam_change(&[p]))
-            }
+            Some(ManagedPolicy {
+                others: Some(others),
+                ..
+            }) => others
+                .iter()
+                .any(|p: &Arc<Policy>| is_admin(&[p]) || grants_iam_change(&[p])),
             _ => true,
         }
     }
 
     /// The permissions of the entity itself, else of another user or role.
-    fn change_edge(&self, from: usize, entity: &Entity, rule: &Rule, edge: &dyn Fn(Target, &str, bool) -> Edge) -> Option<Edge> {
+    fn change_edge(
+        &self,
+        from: usize,
+        entity: &Entity,
+        rule: &Rule,
+        edge: &dyn Fn(Target, &str, bool) -> Edge,
+    ) -> Option<Edge> {
         let action = rule.actions.first()?;
-        let kind = if rule.gain == Gain::UserPolicy { PrincipalKind::User } else { PrincipalKind::Role };
+        let kind = if rule.gain == Gain::UserPolicy {
+            PrincipalKind::User
+        } else {
+            PrincipalKind::Role
+        };
         if entity.kind == kind
             && self.model.ceiling_allows_admin(entity)
             && let Some(conditional) = self.may(entity, action, &entity.arn)
@@ -274,7 +400,10 @@ impl<'a> Finder<'a> {
         for (at, other) in self.model.entities.iter().enumerate() {
             if at != from && other.kind == kind && self.model.ceiling_allows_admin(other) {
                 if let Some(conditional) = self.may(entity, action, &other.arn) {
-                    return Some(Edge { indirect: true, ..edge(Target::Admin, &other.arn, conditional) });
+                    return Some(Edge {
+                        indirect: true,
+                        ..edge(Target::Admin, &other.arn, conditional)
+                    });
                 }
             }
         }
@@ -282,12 +411,19 @@ impl<'a> Finder<'a> {
     }
 
     /// A group of the entity, else one that some user is in or can be put into.
-    fn group_edge(&self, entity: &Entity, rule: &Rule, edge: &dyn Fn(Target, &str, bool) -> Edge) -> Option<Edge> {
+    fn group_edge(
+        &self,
+        entity: &Entity,
+        rule: &Rule,
+        edge: &dyn Fn(Target, &str, bool) -> Edge,
+    ) -> Option<Edge> {
         let action = rule.actions.first()?;
         let ceiling = self.model.ceiling_allows_admin(entity);
         let mut indirect = None;
         for group in self.model.groups.values() {
-            let Some(conditional) = self.may(entity, action, &group.arn) else { continue };
+            let Some(conditional) = self.may(entity, action, &group.arn) else {
+                continue;
+            };
             let policies: Vec<&Policy> = group.policies.iter().map(|p| &*p.policy).collect();
             let own = match rule.gain {
                 Gain::JoinGroup => {
@@ -301,21 +437,40 @@ impl<'a> Finder<'a> {
             if own && ceiling {
                 return Some(edge(Target::Admin, &group.arn, conditional));
             }
-            indirect.get_or_insert(Edge { indirect: true, ..edge(Target::Admin, &group.arn, conditional) });
+            indirect.get_or_insert(Edge {
+                indirect: true,
+                ..edge(Target::Admin, &group.arn, conditional)
+            });
         }
         indirect
     }
 
     /// A boundary whose loss makes an administrator.
-    fn boundary_edge(&self, entity: &Entity, rule: &Rule, edge: &dyn Fn(Target, &str, bool) -> Edge) -> Option<Edge> {
+    fn boundary_edge(
+        &self,
+        entity: &Entity,
+        rule: &Rule,
+        edge: &dyn Fn(Target, &str, bool) -> Edge,
+    ) -> Option<Edge> {
         let action = rule.actions.first()?;
-        let kind = if rule.gain == Gain::UserBoundary { PrincipalKind::User } else { PrincipalKind::Role };
-        for other in self.model.entities.iter().filter(|e| e.kind == kind && e.boundary.is_some()) {
+        let kind = if rule.gain == Gain::UserBoundary {
+            PrincipalKind::User
+        } else {
+            PrincipalKind::Role
+        };
+        for other in self
+            .model
+            .entities
+            .iter()
+            .filter(|e| e.kind == kind && e.boundary.is_some())
+        {
             let own: Vec<&Policy> = other.policies.iter().map(|p| &*p.policy).collect();
             if !is_admin(&own) || !self.model.guardrails_allow_admin(other) {
                 continue;
             }
-            let Some(mut conditional) = self.may(entity, action, &other.arn) else { continue };
+            let Some(mut conditional) = self.may(entity, action, &other.arn) else {
+                continue;
+            };
             let mine = other.arn == entity.arn;
             if !mine && kind == PrincipalKind::Role {
                 match self.may(entity, "sts:AssumeRole", &other.arn) {
@@ -323,7 +478,10 @@ impl<'a> Finder<'a> {
                     None => continue,
                 }
             }
-            return Some(Edge { indirect: !mine && kind == PrincipalKind::User, ..edge(Target::Admin, &other.arn, conditional) });
+            return Some(Edge {
+                indirect: !mine && kind == PrincipalKind::User,
+                ..edge(Target::Admin, &other.arn, conditional)
+            });
         }
         None
     }
@@ -332,27 +490,44 @@ impl<'a> Finder<'a> {
     fn trusting_caller(&self, entity: &Entity) -> BTreeSet<usize> {
         let mut keys = vec!["*", entity.arn.as_str(), entity.account.as_str()];
         keys.extend(entity.unique_id.as_deref());
-        let mut out: BTreeSet<usize> = keys.iter().filter_map(|k| self.named.get(k)).flatten().copied().collect();
+        let mut out: BTreeSet<usize> = keys
+            .iter()
+            .filter_map(|k| self.named.get(k))
+            .flatten()
+            .copied()
+            .collect();
         if let Some(at) = self.model.position(&entity.arn) {
             out.remove(&at);
         }
         out
     }
 
-    fn pass_edges(&self, from: usize, entity: &Entity, index: usize, rule: &Rule, out: &mut Vec<Edge>) {
+    fn pass_edges(
+        &self,
+        from: usize,
+        entity: &Entity,
+        index: usize,
+        rule: &Rule,
+        out: &mut Vec<Edge>,
+    ) {
         let rest: Vec<String> = rule.actions.iter().skip(1).cloned().collect();
-        let Some((_, depends)) = self.may_every(entity, &rest) else { return };
+        let Some((_, depends)) = self.may_every(entity, &rest) else {
+            return;
+        };
         let mut done = BTreeSet::new();
         for service in &rule.services {
             let mut context = self.context.clone();
             context.set("iam:PassedToService", [service]);
             for at in self.trusting.get(service.as_str()).into_iter().flatten() {
-                let Some(role) = self.model.entities.get(*at) else { continue };
+                let Some(role) = self.model.entities.get(*at) else {
+                    continue;
+                };
                 // Roles are passed within their account only.
                 if role.account != entity.account || done.contains(at) {
                     continue;
                 }
-                if let Some(conditional) = self.may_in(entity, "iam:PassRole", &role.arn, &context) {
+                if let Some(conditional) = self.may_in(entity, "iam:PassRole", &role.arn, &context)
+                {
                     done.insert(*at);
                     out.push(Edge {
                         from,
@@ -368,13 +543,31 @@ impl<'a> Finder<'a> {
         }
     }
 
-    fn holder_edges(&self, from: usize, entity: &Entity, index: usize, rule: &Rule, out: &mut Vec<Edge>) {
+    fn holder_edges(
+        &self,
+        from: usize,
+        entity: &Entity,
+        index: usize,
+        rule: &Rule,
+        out: &mut Vec<Edge>,
+    ) {
         let mut done = BTreeSet::new();
-        for compute in self.model.compute.iter().filter(|c| rule.services.contains(&c.service)) {
-            let Some(at) = self.model.position(&compute.role) else { continue };
+        for compute in self
+            .model
+            .compute
+            .iter()
+            .filter(|c| rule.services.contains(&c.service))
+        {
+            let Some(at) = self.model.position(&compute.role) else {
+                continue;
+            };
             let possible = rule.actions.iter().try_fold(false, |conditional, action| {
                 // Reading actions have no resource of their own.
-                let on = if action.contains(":Describe") { "*" } else { &compute.arn };
+                let on = if action.contains(":Describe") {
+                    "*"
+                } else {
+                    &compute.arn
+                };
                 Some(conditional || self.may(entity, action, on)?)
             });
             if let Some(conditional) = possible
@@ -394,11 +587,30 @@ impl<'a> Finder<'a> {
         if self.model.compute_is_complete {
             return;
         }
-        let Some((resource, conditional)) = self.may_every(entity, &rule.actions) else { return };
-        for at in rule.services.iter().filter_map(|s| self.trusting.get(s.as_str())).flatten() {
-            let same = self.model.entities.get(*at).is_some_and(|r| r.account == entity.account);
+        let Some((resource, conditional)) = self.may_every(entity, &rule.actions) else {
+            return;
+        };
+        for at in rule
+            .services
+            .iter()
+            .filter_map(|s| self.trusting.get(s.as_str()))
+            .flatten()
+        {
+            let same = self
+                .model
+                .entities
+                .get(*at)
+                .is_some_and(|r| r.account == entity.account);
             if same && done.insert(*at) {
-                out.push(Edge { from, to: Target::Entity(*at), rule: index, resource: resource.clone(), conditional, assumed: true, indirect: false });
+                out.push(Edge {
+                    from,
+                    to: Target::Entity(*at),
+                    rule: index,
+                    resource: resource.clone(),
+                    conditional,
+                    assumed: true,
+                    indirect: false,
+                });
             }
         }
     }
@@ -416,7 +628,13 @@ fn trust_key<'a>(trust: &'a NamedPolicy, key: &str) -> Option<&'a str> {
         .find(|text| *text == key)
         .or_else(|| {
             // An account may be written as an ARN; its id is kept in the entry.
-            trust.policy.statements.iter().filter_map(|s| s.principal.as_ref()).flat_map(|p| &p.entries).find_map(|e| e.account().filter(|a| *a == key))
+            trust
+                .policy
+                .statements
+                .iter()
+                .filter_map(|s| s.principal.as_ref())
+                .flat_map(|p| &p.entries)
+                .find_map(|e| e.account().filter(|a| *a == key))
         })
 }
 
@@ -429,7 +647,12 @@ fn trusts_service(trust: &Policy, service: &str) -> bool {
         trust
             .with_effect(effect)
             .filter(|s| s.action.covers(&assume))
-            .filter(|s| s.principal.as_ref().and_then(|p| p.closeness(&principal)).is_some_and(|c| effect == Effect::Deny || c == Closeness::Exact))
+            .filter(|s| {
+                s.principal
+                    .as_ref()
+                    .and_then(|p| p.closeness(&principal))
+                    .is_some_and(|c| effect == Effect::Deny || c == Closeness::Exact)
+            })
             .map(|s| s.conditions_hold(&context))
             .fold(Truth::False, Truth::or)
     };
@@ -437,7 +660,11 @@ fn trusts_service(trust: &Policy, service: &str) -> bool {
 }
 
 /// The ways that policies open when everything else that a rule needs is there.
-pub(super) fn paths_of_policies(policies: &[Policy], rules: &Rules, context: Context) -> BTreeSet<String> {
+pub(super) fn paths_of_policies(
+    policies: &[Policy],
+    rules: &Rules,
+    context: Context,
+) -> BTreeSet<String> {
     let account = "123456789012";
     let entity = Entity {
         arn: format!("arn:aws:iam::{account}:user/subject"),
@@ -447,7 +674,14 @@ pub(super) fn paths_of_policies(policies: &[Policy], rules: &Rules, context: Con
         account: account.to_owned(),
         groups: Vec::new(),
         attached: Vec::new(),
-        policies: policies.iter().enumerate().map(|(at, p)| NamedPolicy { name: format!("policy {}", at + 1), policy: Arc::new(p.clone()) }).collect(),
+        policies: policies
+            .iter()
+            .enumerate()
+            .map(|(at, p)| NamedPolicy {
+                name: format!("policy {}", at + 1),
+                policy: Arc::new(p.clone()),
+            })
+            .collect(),
         boundary: None,
         trust: None,
         tags: BTreeMap::new(),
@@ -459,9 +693,17 @@ pub(super) fn paths_of_policies(policies: &[Policy], rules: &Rules, context: Con
         let format = format(action, account);
         let lower = action.to_ascii_lowercase();
         let wanted = crate::arn_pattern::Widest::new(&format);
-        for statement in policies.iter().flat_map(|p| p.with_effect(Effect::Allow)).filter(|s| s.action.matches(&lower)) {
+        for statement in policies
+            .iter()
+            .flat_map(|p| p.with_effect(Effect::Allow))
+            .filter(|s| s.action.matches(&lower))
+        {
             match &statement.resource {
-                Some(r) if !r.negated => candidates.extend(r.patterns.iter().filter_map(|p| p.widest().witness(&wanted))),
+                Some(r) if !r.negated => candidates.extend(
+                    r.patterns
+                        .iter()
+                        .filter_map(|p| p.widest().witness(&wanted)),
+                ),
                 _ => candidates.extend(wanted.witness(&wanted)),
             }
         }
@@ -472,7 +714,10 @@ pub(super) fn paths_of_policies(policies: &[Policy], rules: &Rules, context: Con
                 request.action = "sts:assume-role-by-identity".to_owned();
                 return entity_allows(&entity, &lower, &request);
             }
-            matches!(decide(&request, &model.sets(&entity, "", account)), Decision::Allow | Decision::DependsOn)
+            matches!(
+                decide(&request, &model.sets(&entity, "", account)),
+                Decision::Allow | Decision::DependsOn
+            )
         })
     };
     rules
@@ -488,7 +733,9 @@ pub(super) fn paths_of_policies(policies: &[Policy], rules: &Rules, context: Con
             if contexts.is_empty() {
                 contexts.push(context.clone());
             }
-            contexts.iter().any(|context| rule.actions.iter().all(|action| may(action, context)))
+            contexts
+                .iter()
+                .any(|context| rule.actions.iter().all(|action| may(action, context)))
         })
         .map(|rule| rule.path.clone())
         .collect()
@@ -502,7 +749,10 @@ fn entity_allows(entity: &Entity, action: &str, request: &crate::request::Reques
             .policies
             .iter()
             .flat_map(|p| p.policy.with_effect(effect))
-            .map(|s| s.matches_target(action, &arn, &request.context).and(s.conditions_hold(&request.context)))
+            .map(|s| {
+                s.matches_target(action, &arn, &request.context)
+                    .and(s.conditions_hold(&request.context))
+            })
             .fold(Truth::False, Truth::or)
     };
     !truth(Effect::Allow).is_false() && !truth(Effect::Deny).is_true()

@@ -47,7 +47,9 @@ pub struct Edge {
 
 impl Edge {
     fn cost(&self) -> u64 {
-        1000 + u64::from(self.conditional) + 10 * u64::from(self.assumed) + 100 * u64::from(self.indirect)
+        1000 + u64::from(self.conditional)
+            + 10 * u64::from(self.assumed)
+            + 100 * u64::from(self.indirect)
     }
 }
 
@@ -129,10 +131,22 @@ impl<'a> Graph<'a> {
             .iter()
             .zip(&admin)
             .enumerate()
-            .map(|(at, (entity, admin))| if *admin { Vec::new() } else { finder.edges(at, entity) })
+            .map(|(at, (entity, admin))| {
+                if *admin {
+                    Vec::new()
+                } else {
+                    finder.edges(at, entity)
+                }
+            })
             .collect();
         let next = shortest(&edges, &admin);
-        Self { model, rules, edges, admin, next }
+        Self {
+            model,
+            rules,
+            edges,
+            admin,
+            next,
+        }
     }
 
     /// What a principal can get to; `None` when it is not in the model.
@@ -142,25 +156,45 @@ impl<'a> Graph<'a> {
         let mut paths = BTreeSet::new();
         for at in reached.iter().chain([&start]) {
             let steps = self.edges.get(*at).into_iter().flatten();
-            paths.extend(steps.filter_map(|e| self.rules.rules.get(e.rule)).map(|r| r.path.clone()));
+            paths.extend(
+                steps
+                    .filter_map(|e| self.rules.rules.get(e.rule))
+                    .map(|r| r.path.clone()),
+            );
         }
         let is_admin = self.admin.get(start).copied().unwrap_or(false);
-        let to_admin = if is_admin { None } else { self.path_to_admin(start) };
+        let to_admin = if is_admin {
+            None
+        } else {
+            self.path_to_admin(start)
+        };
         let own = self.model.entities.get(start)?;
-        let gains = reached.iter().filter_map(|at| self.model.entities.get(*at)).any(|e| adds_power(own, e));
+        let gains = reached
+            .iter()
+            .filter_map(|at| self.model.entities.get(*at))
+            .any(|e| adds_power(own, e));
         Some(Escalation {
             principal: own.arn.clone(),
             is_admin,
             escalates: to_admin.is_some() || gains,
             to_admin,
-            reaches: reached.iter().filter_map(|at| self.model.entities.get(*at)).map(|e| e.arn.clone()).collect(),
+            reaches: reached
+                .iter()
+                .filter_map(|at| self.model.entities.get(*at))
+                .map(|e| e.arn.clone())
+                .collect(),
             paths,
         })
     }
 
     /// Every principal that is not an administrator and can get to something, in order of ARN.
     pub fn all(&self) -> Vec<Escalation> {
-        self.model.entities.iter().filter_map(|e| self.escalation(&e.arn)).filter(|e| !e.is_admin && e.escalates).collect()
+        self.model
+            .entities
+            .iter()
+            .filter_map(|e| self.escalation(&e.arn))
+            .filter(|e| !e.is_admin && e.escalates)
+            .collect()
     }
 
     /// Number of edges.
@@ -233,15 +267,27 @@ fn shortest(edges: &[Vec<Edge>], admin: &[bool]) -> Vec<Option<(u64, usize)>> {
     }
     let mut best: Vec<Option<(u64, usize)>> = vec![None; edges.len()];
     let mut queue = BinaryHeap::from([Reverse((0, Target::Admin))]);
-    queue.extend(admin.iter().enumerate().filter(|(_, a)| **a).map(|(at, _)| Reverse((0, Target::Entity(at)))));
+    queue.extend(
+        admin
+            .iter()
+            .enumerate()
+            .filter(|(_, a)| **a)
+            .map(|(at, _)| Reverse((0, Target::Entity(at)))),
+    );
     while let Some(Reverse((cost, target))) = queue.pop() {
         if let Target::Entity(at) = target
-            && best.get(at).copied().flatten().is_some_and(|(known, _)| known < cost)
+            && best
+                .get(at)
+                .copied()
+                .flatten()
+                .is_some_and(|(known, _)| known < cost)
         {
             continue;
         }
         for (from, index) in into.get(&target).into_iter().flatten() {
-            let Some(edge) = edges.get(*from).and_then(|l| l.get(*index)) else { continue };
+            let Some(edge) = edges.get(*from).and_then(|l| l.get(*index)) else {
+                continue;
+            };
             let total = cost + edge.cost();
             if let Some(slot) = best.get_mut(*from)
                 && slot.is_none_or(|(known, _)| total < known)
@@ -259,16 +305,28 @@ fn adds_power(own: &Entity, other: &Entity) -> bool {
     if !other.unreadable.is_empty() && other.policies.is_empty() {
         return true;
     }
-    let mine: Vec<_> = own.policies.iter().flat_map(|p| p.policy.with_effect(Effect::Allow)).collect();
+    let mine: Vec<_> = own
+        .policies
+        .iter()
+        .flat_map(|p| p.policy.with_effect(Effect::Allow))
+        .collect();
     other
         .policies
         .iter()
         .flat_map(|p| p.policy.with_effect(Effect::Allow))
-        .any(|theirs| !mine.iter().any(|m| m.conditions.is_empty() && statement_covers(m, theirs)))
+        .any(|theirs| {
+            !mine
+                .iter()
+                .any(|m| m.conditions.is_empty() && statement_covers(m, theirs))
+        })
 }
 
 /// The public identifiers of the ways that identity policies by themselves open, were they held by a user or a role of
 /// an account with the usual things in it.
-pub fn policy_escalation_paths(policies: &[crate::policy::Policy], rules: &Rules, now: i64) -> BTreeSet<String> {
+pub fn policy_escalation_paths(
+    policies: &[crate::policy::Policy],
+    rules: &Rules,
+    now: i64,
+) -> BTreeSet<String> {
     edges::paths_of_policies(policies, rules, attempt_context(now))
 }

@@ -1,5 +1,7 @@
 //! The rules as data.
 
+use std::sync::OnceLock;
+
 use serde::Deserialize;
 
 const EMBEDDED: &str = include_str!("../../../../catalog/iam/escalation.toml");
@@ -12,7 +14,10 @@ pub struct RulesError(String);
 /// What a rule gains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the variants are explained in the rules' own file")]
+#[expect(
+    missing_docs,
+    reason = "the variants are explained in the rules' own file"
+)]
 pub enum Gain {
     Policy,
     PolicyVersion,
@@ -68,8 +73,12 @@ impl Rules {
     ///
     /// # Errors
     /// The embedded file is damaged (a test reads it).
-    pub fn embedded() -> Result<Self, RulesError> {
-        Self::parse(EMBEDDED)
+    pub fn embedded() -> Result<&'static Self, RulesError> {
+        static RULES: OnceLock<Result<Rules, RulesError>> = OnceLock::new();
+        RULES
+            .get_or_init(|| Rules::parse(EMBEDDED))
+            .as_ref()
+            .map_err(Clone::clone)
     }
 
     /// Reads rules.
@@ -88,19 +97,23 @@ mod tests {
 
     #[test]
     fn rules_are_whole_and_name_real_actions() {
-        let rules = Rules::embedded().unwrap().rules;
+        let rules = &Rules::embedded().unwrap().rules;
         let mut ids: Vec<&str> = rules.iter().map(|r| r.id.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), rules.len(), "ids are unique");
         let catalogue = Catalogue::embedded().unwrap();
-        for rule in &rules {
+        for rule in rules {
             let needs_service = matches!(rule.gain, Gain::PassRole | Gain::Holder);
             assert_eq!(needs_service, !rule.services.is_empty(), "{}", rule.id);
             for action in &rule.actions {
                 // Two retired services are kept: their permissions still stand in policies.
                 let known = catalogue.action(action).is_some();
-                assert!(known || action.starts_with("codestar:"), "{action} of {}", rule.id);
+                assert!(
+                    known || action.starts_with("codestar:"),
+                    "{action} of {}",
+                    rule.id
+                );
             }
         }
     }

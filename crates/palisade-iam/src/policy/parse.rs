@@ -265,36 +265,34 @@ impl Reader<'_> {
                 }
             };
             for member in keys {
-                let values = self.condition_values(&member.node, &member.key)?;
                 let position = Position::of(self.text, member.offset);
-                out.push(Condition::new(
-                    &block.key,
-                    operator,
-                    &member.key,
-                    values,
-                    position,
-                    variables,
-                ));
+                out.push(match condition_values(&member.node) {
+                    Some(values) => Condition::new(
+                        &block.key,
+                        operator,
+                        &member.key,
+                        values,
+                        position,
+                        variables,
+                    ),
+                    // AWS refuses such a value. It is read as one that nobody knows: the condition may hold or not.
+                    None => Condition::unreadable(&block.key, operator, &member.key, position),
+                });
             }
         }
         Ok(out)
     }
+}
 
-    fn condition_values(&self, node: &Node, key: &str) -> Result<Vec<String>, PolicyError> {
-        let scalar = |node: &Node| match &node.value {
-            Value::String(text) | Value::Number(text) => Ok(text.clone()),
-            Value::Bool(value) => Ok(value.to_string()),
-            other => Err(self.error(
-                node,
-                format!(
-                    "a value of `{key}` must be a string, a number or a boolean, found {}",
-                    other.kind()
-                ),
-            )),
-        };
-        match &node.value {
-            Value::Array(items) => items.iter().map(scalar).collect(),
-            _ => Ok(vec![scalar(node)?]),
-        }
+/// The values of a condition as texts; `None` when one of them is neither a string, a number nor a boolean.
+fn condition_values(node: &Node) -> Option<Vec<String>> {
+    let scalar = |node: &Node| match &node.value {
+        Value::String(text) | Value::Number(text) => Some(text.clone()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    };
+    match &node.value {
+        Value::Array(items) => items.iter().map(scalar).collect(),
+        _ => scalar(node).map(|text| vec![text]),
     }
 }
