@@ -38,6 +38,7 @@ def main():
             step(account, facts)
     account.clock(NOW)
     people.activity(account)
+    account.correct()
     print(json.dumps({"account": "123456789012", "now": NOW, "regions": ["us-east-1", "eu-west-1", "ap-southeast-2"]}))
 
 

@@ -4,11 +4,13 @@ An account that was made a second ago has no old access keys and no forgotten sn
 past and stands still; `POST /palisade/clock?now=<RFC 3339>` moves it on. Nothing in its answers depends on the time
 of day at which it runs, so the same seed records the same answers.
 
-`POST /palisade/activity` tells when credentials were last used (see `patches.py`).
+`POST /palisade/activity` tells when credentials were last used (see `patches.py`). `POST /palisade/corrections` puts
+the answers of `corrections.py` in place of moto's; `GET /palisade/unused` lists those that were never given.
 
     python demo/server.py PORT 2024-03-04T09:00:00Z
 """
 
+import io
 import json
 import os
 import sys
@@ -18,6 +20,7 @@ from urllib.parse import parse_qs
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
+import corrections  # noqa: E402
 import patches  # noqa: E402
 from freezegun import freeze_time  # noqa: E402
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
@@ -42,7 +45,10 @@ def main(port, start):
     backends = DomainDispatcherApplication(create_backend_app)
     with freeze_time(start) as clock:
 
+        corrected = None
+
         def application(environ, start_response):
+            nonlocal corrected
             if environ["PATH_INFO"] == "/palisade/clock":
                 clock.move_to(parse_qs(environ["QUERY_STRING"])["now"][0].rstrip("Z"))
                 start_response("204 No Content", [])
@@ -52,6 +58,22 @@ def main(port, start):
                 patches.activity(ACCOUNT, json.loads(facts))
                 start_response("204 No Content", [])
                 return [b""]
+            if environ["PATH_INFO"] == "/palisade/corrections":
+                corrected = corrections.Corrections()
+                start_response("204 No Content", [])
+                return [b""]
+            if environ["PATH_INFO"] == "/palisade/unused":
+                body = json.dumps(corrected.unused()).encode()
+                start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+                return [body]
+            if corrected:
+                body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                environ["wsgi.input"] = io.BytesIO(body)
+                if answer := corrected.find(environ, body):
+                    status, headers, body = answer
+                    headers["Content-Length"] = str(len(body))
+                    start_response(f"{status} {'OK' if status == 200 else 'Error'}", list(headers.items()))
+                    return [body]
             if environ["QUERY_STRING"].split("=")[0] == "policyStatus":
                 status, body = patches.policy_status(ACCOUNT, environ["PATH_INFO"].strip("/"))
                 start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])

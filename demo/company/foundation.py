@@ -73,6 +73,7 @@ def watch_over(account, facts):
     watch.recorder(account, EUROPE, recorder, LOGS, running=False)
     watch.detector(account, HOME)
     watch.detector(account, EUROPE, enabled=False)
+    account.client("inspector2").enable(accountIds=[ACCOUNT], resourceTypes=["EC2", "ECR", "LAMBDA"])
     for region, name, days, encrypted in (
         (HOME, "/network/shop", 90, key), (HOME, "/ecs/checkout", 30, None), (HOME, "/apps/old-shop", None, None),
         (EUROPE, "/network/analytics", 365, None), (EUROPE, "/apps/reports", 3, None), (SYDNEY, "/apps/outlet", None, None),
