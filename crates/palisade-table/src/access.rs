@@ -182,6 +182,21 @@ impl Access {
         })
     }
 
+    /// Entries of maps, one in the other; `[]` opens lists.
+    pub fn keys(path: &[Step]) -> Self {
+        let hop = |step: &Step| match step {
+            Step::Member(name) => Hop::Key(name.as_str().into()),
+            Step::Each => Hop::Each,
+        };
+        Self {
+            hops: path.iter().map(hop).collect(),
+            text: path_text(path).into(),
+            shape: None,
+            sensitive: false,
+            required: false,
+        }
+    }
+
     /// The value itself.
     pub fn identity(shape: Option<ShapeId>) -> Self {
         Self {
@@ -226,6 +241,14 @@ impl Access {
         }))
     }
 
+    /// True when the value that the path leads to, or the first list on it, is not there.
+    ///
+    /// # Errors
+    /// As [`Access::get`].
+    pub fn is_absent(&self, value: &Value) -> Result<bool, Mismatch> {
+        self.first_list(value).map(Value::is_null)
+    }
+
     /// Visits what the path reaches, with the index in each list on the way.
     ///
     /// # Errors
@@ -248,6 +271,21 @@ impl Access {
                 (Hop::Field(index), Value::Struct(record)) => record.fields.get(*index)?,
                 (Hop::Key(key), Value::Map(entries)) => {
                     entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)?
+                }
+                _ => return None,
+            };
+        }
+        Some(at)
+    }
+
+    /// The value at the path, to be changed; `None` where something on the way is absent, and for paths through lists.
+    pub fn at_mut<'v>(&self, value: &'v mut Value) -> Option<&'v mut Value> {
+        let mut at = value;
+        for hop in &self.hops {
+            at = match (hop, at) {
+                (Hop::Field(index), Value::Struct(record)) => record.fields.get_mut(*index)?,
+                (Hop::Key(key), Value::Map(entries)) => {
+                    entries.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v)?
                 }
                 _ => return None,
             };

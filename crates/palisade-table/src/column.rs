@@ -109,7 +109,11 @@ impl ColumnBuilder {
     }
 }
 
-fn transformed<'v>(
+/// A value as its column's transform leaves it. Nothing is hidden yet: what comes back may be a secret.
+///
+/// # Errors
+/// When the value is none that the transform can work on.
+pub fn transformed<'v>(
     value: &'v Value,
     transform: Transform,
     of: &ValueShape,

@@ -12,7 +12,7 @@ mod text;
 mod types;
 
 pub use access::{Access, Mismatch, PathError, kind_name, output_shape, parse_path, path_text};
-pub use column::{ColumnBuilder, ValueShape};
+pub use column::{ColumnBuilder, ValueShape, transformed};
 pub use fixture::{
     FIXTURE_ACCOUNT, FIXTURE_PARTITION, FIXTURE_REGION, FixtureError, Schemas, fixture_dataset,
     fixture_table, json_value,
