@@ -1,1 +1,27 @@
-//! Palisade: query.
+//! Runs the SQL of checks and of users over tables in memory: plans it, says which columns it needs, and turns
+//! rows into findings.
+//!
+//! The only crate that knows DataFusion. Invariants: no AWS call, no clock, nothing printed; a cell that could not be
+//! read decides neither a pass nor a fail; results do not depend on the order of rows.
+
+mod dialect;
+mod engine;
+mod error;
+mod evaluate;
+mod expr;
+mod fixtures;
+mod format;
+mod functions;
+mod message;
+mod plan;
+mod provider;
+mod render;
+mod scans;
+mod session;
+mod sql;
+
+pub use engine::{CatalogSchemas, Engine, Params, QueryResult};
+pub use error::{QueryError, SqlProblem};
+pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
+pub use fixtures::{FIXTURE_NOW, FixtureFailure};
+pub use plan::{Needs, Plan, PlannedCheck, add_needs};

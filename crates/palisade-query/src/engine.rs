@@ -1,0 +1,185 @@
+//! The door to everything: plan, evaluate, test, query.
+use crate::error::{QueryError, SqlProblem, plain};
+use crate::evaluate::{self, Block, CheckError, Evaluation, Options};
+use crate::plan::{Needs, Plan, plan_check};
+use crate::provider::Rows;
+use crate::scans;
+use crate::session::Planner;
+use crate::sql::{self, Values};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::LogicalPlan;
+use palisade_catalog::{Catalog, Check, Diagnostic, ParameterValue, TableSchema, TableSpec};
+use palisade_core::Timestamp;
+use palisade_model::Models;
+use palisade_table::{Dataset, Schemas};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Check → parameter → value, where the user set one; other parameters have their defaults.
+pub type Params = BTreeMap<String, BTreeMap<String, ParameterValue>>;
+
+/// The tables of a catalogue, as the API models make them.
+#[derive(Debug, Clone)]
+pub struct CatalogSchemas {
+    catalog: Arc<Catalog>,
+    models: Arc<Models>,
+}
+
+impl CatalogSchemas {
+    /// Tables are computed when first asked for.
+    pub fn new(catalog: Arc<Catalog>, models: Arc<Models>) -> Self {
+        Self { catalog, models }
+    }
+}
+
+impl Schemas for CatalogSchemas {
+    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
+        let spec = self.catalog.tables.get(name)?;
+        let schema = self.catalog.table_schema(name, &self.models).ok()?;
+        Some((Arc::clone(spec), schema))
+    }
+    fn names(&self) -> Vec<String> {
+        self.catalog.tables.keys().cloned().collect()
+    }
+    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
+        self.catalog.permissions(service, operation)
+    }
+}
+
+/// Rows of a query, with their schema also when there are none.
+#[derive(Debug, Clone)]
+pub struct QueryResult {
+    /// Columns.
+    pub schema: SchemaRef,
+    /// Rows.
+    pub batches: Vec<RecordBatch>,
+}
+
+impl QueryResult {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// Runs SQL over the tables of one catalogue, as of one time.
+pub struct Engine {
+    pub(crate) planner: Planner,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) schemas: Arc<dyn Schemas + Send + Sync>,
+    params: Params,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("planner", &self.planner).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// `now` is the time of the scan: what `$now` is and ages are counted from.
+    ///
+    /// # Errors
+    /// When DataFusion cannot be set up; that is a bug.
+    pub fn new(catalog: Arc<Catalog>, models: Arc<Models>, now: Timestamp, params: Params) -> Result<Self, QueryError> {
+        let schemas = Arc::new(CatalogSchemas::new(Arc::clone(&catalog), models));
+        Self::with_schemas(catalog, schemas, now, params)
+    }
+
+    /// The same over tables that come from elsewhere than API models.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_schemas(
+        catalog: Arc<Catalog>,
+        schemas: Arc<dyn Schemas + Send + Sync>,
+        now: Timestamp,
+        params: Params,
+    ) -> Result<Self, QueryError> {
+        let planner = Planner::new(Arc::clone(&catalog), Arc::clone(&schemas), now)?;
+        Ok(Self { planner, catalog, schemas, params })
+    }
+
+    /// The time of the scan.
+    pub fn now(&self) -> Timestamp {
+        self.planner.now()
+    }
+
+    /// The values that a check's parameters have: the user's, else the defaults.
+    pub fn params_of(&self, check: &Check) -> BTreeMap<String, ParameterValue> {
+        let set = self.params.get(&check.id);
+        let value = |(name, p): (&String, &palisade_catalog::Parameter)| {
+            let value = set.and_then(|s| s.get(name)).unwrap_or(&p.default);
+            (name.clone(), value.clone())
+        };
+        check.params.iter().map(value).collect()
+    }
+
+    /// Plans checks. What is wrong with a check's SQL becomes diagnostics with file, line and column; such a check is
+    /// not in the plan. The plan's checks are in the order of their ids.
+    pub fn plan(&self, checks: &[Arc<Check>]) -> (Plan, Vec<Diagnostic>) {
+        let mut plan = Plan::default();
+        let mut diagnostics = Vec::new();
+        for check in checks {
+            let requirements: Arc<[String]> = self.catalog.requirements_of(&check.id).into();
+            let params = self.params_of(check);
+            let planned = plan_check(&self.planner, check, &params, requirements, &mut diagnostics);
+            plan.checks.extend(planned.map(Arc::new));
+        }
+        plan.checks.sort_by(|a, b| a.check.id.cmp(&b.check.id));
+        plan.checks.dedup_by(|a, b| a.check.id == b.check.id);
+        diagnostics.sort();
+        (plan, diagnostics)
+    }
+
+    /// What a user's query needs to be collected. `SELECT *` needs every column.
+    ///
+    /// # Errors
+    /// When the SQL is wrong.
+    pub fn columns_of_sql(&self, sql: &str) -> Result<Needs, QueryError> {
+        let plan = self.logical(sql)?;
+        scans::needs(&plan).map_err(|e| QueryError::Run(plain(&e)))
+    }
+
+    /// Evaluates all checks of the plan.
+    pub fn evaluate(&self, plan: &Plan, dataset: &Dataset, options: Options) -> Evaluation {
+        evaluate::findings(&self.planner, plan, dataset, options)
+    }
+
+    /// Evaluates all checks of the plan; each block of verdicts is handed over as it is made, and findings are built
+    /// only if the receiver asks for them. Blocks come table by table, batch by batch, check by check; full queries
+    /// last. Returns the checks that gave no verdicts, sorted.
+    pub fn evaluate_blocks(
+        &self,
+        plan: &Plan,
+        dataset: &Dataset,
+        mut receive: impl FnMut(&Block<'_>),
+    ) -> Vec<CheckError> {
+        evaluate::evaluate(&self.planner, plan, dataset, &mut receive)
+    }
+
+    /// Runs a user's query over the dataset.
+    ///
+    /// # Errors
+    /// When the SQL is wrong, needs what was not collected, or fails on a value.
+    pub fn sql(&self, sql: &str, dataset: &Dataset) -> Result<QueryResult, QueryError> {
+        let plan = self.logical(sql)?;
+        let state = self.planner.state_over(Arc::new(Rows::of(dataset)));
+        let batches = evaluate::block_on(evaluate::collect(&state, &plan))?.map_err(evaluate::query_error)?;
+        let schema = match batches.first() {
+            Some(batch) => batch.schema(),
+            None => Arc::clone(plan.schema().inner()),
+        };
+        Ok(QueryResult { schema, batches })
+    }
+
+    fn logical(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
+        let none = BTreeMap::new();
+        let values = Values { now: self.now(), params: &none };
+        let query = sql::parse_query(sql, values)?;
+        let plan = self.planner.query(query)?;
+        let optimised = self.planner.state.optimize(&plan);
+        optimised.map_err(|e| QueryError::Sql(SqlProblem::new(plain(&e).replace('\'', "`"))))
+    }
+}

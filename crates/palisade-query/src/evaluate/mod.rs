@@ -1,0 +1,176 @@
+//! Plan and dataset → findings.
+mod block;
+mod predicate;
+mod query;
+mod run;
+
+pub use block::{Block, Counts, Options};
+pub(crate) use run::{block_on, collect, query_error};
+
+use crate::plan::{Kind, Plan, PlannedCheck};
+use crate::provider::Rows;
+use crate::session::Planner;
+use palisade_core::{CallError, CallErrorKind, Finding, Status};
+use palisade_table::{Dataset, Table};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A check that gave no verdicts although it should have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CheckError {
+    /// The check's id.
+    pub check: String,
+    /// What went wrong.
+    pub message: String,
+}
+
+impl std::fmt::Display for CheckError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the check `{}` could not be evaluated: {}", self.check, self.message)
+    }
+}
+
+/// What an evaluation gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evaluation {
+    /// In the order of [`Finding::sort_key`]; without the passes if the options say so.
+    pub findings: Vec<Finding>,
+    /// How many findings of each status each check gave, passes included; every planned check is here.
+    pub counts: BTreeMap<String, Counts>,
+    /// Checks that gave no (or not all) verdicts, sorted.
+    pub errors: Vec<CheckError>,
+}
+
+/// All checks over the dataset. Blocks come table by table, batch by batch, check by check; queries last.
+pub(crate) fn evaluate(
+    planner: &Planner,
+    plan: &Plan,
+    dataset: &Dataset,
+    sink: &mut dyn FnMut(&Block<'_>),
+) -> Vec<CheckError> {
+    let mut errors = Vec::new();
+    let mut tables: BTreeMap<&str, Vec<&PlannedCheck>> = BTreeMap::new();
+    let mut queries: Vec<&PlannedCheck> = Vec::new();
+    for planned in &plan.checks {
+        if !dataset.tables.contains_key(&planned.check.resource) {
+            let message = format!("the table `{}` was not collected", planned.check.resource);
+            errors.push(CheckError { check: planned.check.id.clone(), message });
+            continue;
+        }
+        match planned.kind {
+            Kind::Predicate(_) => tables.entry(&planned.check.resource).or_default().push(planned),
+            Kind::Query(_) => queries.push(planned),
+        }
+    }
+    for (name, checks) in tables {
+        if let Some(table) = dataset.tables.get(name) {
+            predicate::evaluate_table(planner, &checks, table, sink, &mut errors);
+        }
+    }
+    if !queries.is_empty() {
+        query::evaluate_queries(planner, &queries, dataset, Arc::new(Rows::of(dataset)), sink, &mut errors);
+    }
+    errors.sort();
+    errors
+}
+
+/// Collects the findings of all blocks, sorted.
+pub(crate) fn findings(
+    planner: &Planner,
+    plan: &Plan,
+    dataset: &Dataset,
+    options: Options,
+) -> Evaluation {
+    let mut counts: BTreeMap<String, Counts> =
+        plan.checks.iter().map(|c| (c.check.id.clone(), Counts::default())).collect();
+    let mut by_check: BTreeMap<Arc<str>, Vec<Finding>> = BTreeMap::new();
+    let errors = evaluate(planner, plan, dataset, &mut |block| {
+        if let Some(count) = counts.get_mut(&block.check().id) {
+            count.add(block.counts());
+        }
+        block.findings_into(options, by_check.entry(block.id()).or_default());
+    });
+    let mut findings = Vec::with_capacity(by_check.values().map(Vec::len).sum());
+    for (_, mut of_check) in by_check {
+        // Batches come in the order of account and region: nearly sorted.
+        of_check.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        findings.append(&mut of_check);
+    }
+    Evaluation { findings, counts, errors }
+}
+
+/// Why something could not be decided.
+#[derive(Debug, Clone)]
+pub(crate) enum Reason {
+    /// Calls failed that fill what the check reads.
+    Calls(Vec<Arc<CallError>>),
+    /// The table could not be listed.
+    Gap(String, Vec<Arc<CallError>>),
+    /// The values could not be computed with.
+    Values(String),
+}
+
+impl Reason {
+    fn message(&self) -> String {
+        let calls = |errors: &[Arc<CallError>]| {
+            const MOST: usize = 3;
+            let shown: Vec<String> = errors.iter().take(MOST).map(ToString::to_string).collect();
+            let more = errors.len().saturating_sub(MOST);
+            if more > 0 { format!("{} and {more} more", shown.join("; ")) } else { shown.join("; ") }
+        };
+        match self {
+            Self::Calls(errors) => format!("could not be read: {}", calls(errors)),
+            Self::Gap(table, errors) => format!("`{table}` could not be listed: {}", calls(errors)),
+            Self::Values(reason) => format!("could not be decided: {reason}"),
+        }
+    }
+
+    /// The IAM actions that would help.
+    fn permissions(&self) -> Vec<String> {
+        let errors = match self {
+            Self::Calls(errors) | Self::Gap(_, errors) => errors.as_slice(),
+            Self::Values(_) => &[],
+        };
+        let denied = errors.iter().filter(|e| e.kind == CallErrorKind::Denied);
+        let all: BTreeSet<&String> = denied.flat_map(|e| &e.permissions).collect();
+        all.into_iter().cloned().collect()
+    }
+}
+
+/// Adds an error that is not there yet.
+fn note(errors: &mut Vec<Arc<CallError>>, error: &Arc<CallError>) {
+    if !errors.iter().any(|e| e == error) {
+        errors.push(Arc::clone(error));
+    }
+}
+
+/// One unknown finding for each account and region whose rows could not be listed.
+fn gap_findings(planned: &PlannedCheck, table: &Table) -> Vec<Finding> {
+    let mut places: BTreeMap<(&str, &str), Vec<Arc<CallError>>> = BTreeMap::new();
+    for gap in &table.gaps {
+        note(places.entry((&gap.account_id, &gap.region)).or_default(), &gap.error);
+    }
+    let unknown = |((account, region), errors): ((&str, &str), _)| {
+        unlisted(planned, account, region, &Reason::Gap(table.spec.name.clone(), errors))
+    };
+    places.into_iter().map(unknown).collect()
+}
+
+/// A finding about resources that could not be listed.
+fn unlisted(planned: &PlannedCheck, account: &str, region: &str, reason: &Reason) -> Finding {
+    Finding {
+        check: Arc::clone(&planned.id),
+        status: Status::Unknown,
+        severity: planned.check.severity,
+        account_id: Arc::from(account),
+        region: Arc::from(region),
+        resource: String::new(),
+        resource_id: String::new(),
+        resource_type: Arc::clone(&planned.resource_type),
+        message: reason.message(),
+        evidence: serde_json::Map::new(),
+        requirements: Arc::clone(&planned.requirements),
+        fix: planned.fix,
+        missing_permissions: reason.permissions(),
+    }
+}

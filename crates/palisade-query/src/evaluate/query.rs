@@ -1,0 +1,384 @@
+//! Checks that are full queries.
+use super::block::{Block, Content, evidence, texts, value};
+use super::run::query_error;
+use super::{CheckError, Reason, block_on, collect, gap_findings, note, unlisted};
+use crate::error::QueryError;
+use crate::plan::{Kind, PlannedCheck, Query, REASON, Verdict};
+use crate::provider::Rows;
+use crate::render;
+use crate::session::Planner;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::compute::concat_batches;
+use palisade_catalog::{Scope, Sufficient};
+use palisade_core::{CallError, Finding, Status};
+use palisade_table::{Batch, Dataset, Table};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Most runs of a query that are spent on finding the rows it fails on.
+const SPLITS: usize = 200;
+
+pub(super) fn evaluate_queries(
+    planner: &Planner,
+    queries: &[&PlannedCheck],
+    dataset: &Dataset,
+    rows: Arc<Rows>,
+    sink: &mut dyn FnMut(&Block<'_>),
+    errors: &mut Vec<CheckError>,
+) {
+    let results = block_on(async {
+        let mut results = Vec::with_capacity(queries.len());
+        for planned in queries {
+            let Kind::Query(query) = &planned.kind else { continue };
+            results.push((*planned, query.as_ref(), run(planner, planned, query, &rows).await));
+        }
+        results
+    });
+    let results = match results {
+        Ok(results) => results,
+        Err(e) => {
+            let of = |planned: &&PlannedCheck| CheckError { check: planned.check.id.clone(), message: e.to_string() };
+            errors.extend(queries.iter().map(of));
+            return;
+        }
+    };
+    for (planned, query, result) in results {
+        let Some(table) = dataset.tables.get(&planned.check.resource) else { continue };
+        let findings = result
+            .map_err(|e| e.to_string())
+            .and_then(|result| findings(planner, planned, query, dataset, table, result));
+        match findings {
+            Ok(findings) => sink(&Block { planner, planned, content: Content::Findings(findings) }),
+            Err(message) => errors.push(CheckError { check: planned.check.id.clone(), message }),
+        }
+    }
+}
+
+/// What a query gave.
+struct Answer {
+    batches: Vec<RecordBatch>,
+    /// Ranges of rows of the resource table over which the query fails, with why.
+    failed: Vec<(usize, usize, String)>,
+}
+
+/// Runs a query. Where it fails on values (a document that cannot be parsed), finds the rows of the resource table
+/// that it fails on, as far as its result follows row by row from that table.
+async fn run(
+    planner: &Planner,
+    planned: &PlannedCheck,
+    query: &Query,
+    rows: &Arc<Rows>,
+) -> Result<Answer, QueryError> {
+    let mut answer = Answer { batches: Vec::new(), failed: Vec::new() };
+    let resource = planned.check.resource.as_str();
+    let total = rows.count(resource);
+    let first = collect(&planner.state_over(Arc::clone(rows)), &query.plan).await.map_err(query_error);
+    let reason = match first {
+        Ok(batches) => {
+            answer.batches = batches;
+            return Ok(answer);
+        }
+        Err(QueryError::Run(reason)) if total > 0 => reason,
+        Err(other) => return Err(other),
+    };
+    if !query.row_wise || total == 1 {
+        answer.failed.push((0, total, reason));
+        return Ok(answer);
+    }
+    let mut open = vec![(0, total)];
+    let mut runs = 0;
+    while let Some((from, count)) = open.pop() {
+        runs += 1;
+        let part = Arc::new(rows.with_slice(resource, from, count));
+        match collect(&planner.state_over(part), &query.plan).await.map_err(query_error) {
+            Ok(mut batches) => answer.batches.append(&mut batches),
+            Err(QueryError::Run(reason)) if count == 1 || runs >= SPLITS => answer.failed.push((from, count, reason)),
+            Err(QueryError::Run(_)) => {
+                let half = count / 2;
+                open.push((from + half, count - half));
+                open.push((from, half));
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(answer)
+}
+
+/// What names a resource within a check.
+type Key = (String, String, String);
+
+/// What is known of the resource table's rows.
+#[derive(Default)]
+struct Resource {
+    /// Keys of all rows, by ARN and by id.
+    keys: BTreeSet<Key>,
+    /// Rows that the query cannot decide, each with its keys.
+    broken: Vec<(Vec<Key>, Reason)>,
+    /// Key → place in `broken`.
+    broken_keys: BTreeMap<Key, usize>,
+    /// Accounts and regions that have rows.
+    places: BTreeSet<(String, String)>,
+}
+
+fn findings(
+    planner: &Planner,
+    planned: &PlannedCheck,
+    query: &Query,
+    dataset: &Dataset,
+    table: &Table,
+    answer: Answer,
+) -> Result<Vec<Finding>, String> {
+    let resource = resource_rows(planned, query, table, &answer.failed);
+    let elsewhere = losses(planned, query, dataset, false);
+    // An output row that is not a row of the resource table was made from all of them.
+    let everywhere = losses(planned, query, dataset, true);
+    let rows = concat_batches(&query.frame.arrow, &retyped(query, answer.batches)?).map_err(|e| e.to_string())?;
+    let column = |name: &str| query.frame.arrow.index_of(name).ok().and_then(|i| rows.columns().get(i)).cloned();
+    let text = |name: &str, row: usize| {
+        column(name).and_then(|c| value(&c, row).map(ToOwned::to_owned)).filter(|t| !t.is_empty())
+    };
+    let statuses = statuses(query, &rows)?;
+    let group = |wanted: Status| -> Vec<u32> {
+        let of = statuses.iter().zip(0u32..).filter(|(s, _)| **s == wanted);
+        of.map(|(_, row)| row).collect()
+    };
+    let mut messages: BTreeMap<u32, String> = BTreeMap::new();
+    for (status, message) in [(Status::Pass, &query.pass), (Status::Fail, &query.fail)] {
+        let wanted = group(status);
+        let written = texts(planner, &query.frame, &rows, message, &wanted);
+        messages.extend(wanted.into_iter().zip(written));
+    }
+    let mut seen: BTreeSet<Key> = BTreeSet::new();
+    let mut out = Vec::with_capacity(rows.num_rows());
+    for (row, (status, index)) in statuses.iter().zip(0u32..).enumerate() {
+        let (account, region) = (text("account_id", row), text("region", row));
+        let (Some(account), Some(region)) = (account, region) else {
+            return Err("a row of the result has no account_id or region".to_owned());
+        };
+        let (arn, id) = (text("arn", row), text("id", row));
+        let name = match arn.as_ref().or(id.as_ref()) {
+            Some(name) => name.clone(),
+            None => return Err("a row of the result has neither arn nor id".to_owned()),
+        };
+        let id_key = id.clone().map(|id| (account.clone(), region.clone(), id));
+        let key = (account.clone(), region.clone(), name.clone());
+        if !seen.insert(key.clone()) {
+            return Err(format!("the result has two rows for `{name}` in {account}, {region}"));
+        }
+        let own = [Some(&key), id_key.as_ref()];
+        let own = || own.iter().flatten().copied();
+        let broken = own().find_map(|k| resource.broken.get(*resource.broken_keys.get(k)?));
+        let is_row = own().any(|k| resource.keys.contains(k));
+        let lost = if is_row { &elsewhere } else { &everywhere };
+        let loss = lost.get(&(account.clone(), None)).or_else(|| lost.get(&(account.clone(), Some(region.clone()))));
+        let stays = match planned.check.sufficient {
+            Some(Sufficient::Pass) => *status == Status::Pass,
+            Some(Sufficient::Fail) => *status == Status::Fail,
+            None => false,
+        };
+        let reason = broken.map(|(_, reason)| reason).or_else(|| loss.filter(|_| !stays));
+        let message = match reason {
+            Some(reason) => reason.message(),
+            None => messages
+                .remove(&index)
+                .or_else(|| text(REASON, row))
+                .unwrap_or_else(|| without_message(*status).to_owned()),
+        };
+        if let Some(id_key) = id_key {
+            seen.insert(id_key);
+        }
+        out.push(Finding {
+            check: Arc::clone(&planned.id),
+            status: if reason.is_some() { Status::Unknown } else { *status },
+            severity: planned.check.severity,
+            account_id: Arc::from(account),
+            region: Arc::from(region),
+            resource: name.clone(),
+            resource_id: id.unwrap_or(name),
+            resource_type: Arc::clone(&planned.resource_type),
+            message,
+            evidence: if reason.is_some() {
+                serde_json::Map::new()
+            } else {
+                evidence(&query.frame, &query.evidence, &rows, row)
+            },
+            requirements: Arc::clone(&planned.requirements),
+            fix: planned.fix,
+            missing_permissions: reason.map(Reason::permissions).unwrap_or_default(),
+        });
+    }
+    missing_rows(planned, &resource, &seen, &mut out);
+    out.extend(gap_findings(planned, table));
+    missing_places(planned, &resource, &elsewhere, &mut out);
+    Ok(out)
+}
+
+/// The physical plan may give the planned types with other nullability: only the data counts.
+fn retyped(query: &Query, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, String> {
+    let retype = |batch: RecordBatch| {
+        RecordBatch::try_new(Arc::clone(&query.frame.arrow), batch.columns().to_vec()).or_else(|_| {
+            // Nullability of nested fields may differ too: a cast evens that out.
+            let cast = |(column, field): (&ArrayRef, &Arc<datafusion::arrow::datatypes::Field>)| {
+                datafusion::arrow::compute::cast(column, field.data_type())
+            };
+            let columns = batch.columns().iter().zip(query.frame.arrow.fields()).map(cast).collect::<Result<Vec<_>, _>>()?;
+            RecordBatch::try_new(Arc::clone(&query.frame.arrow), columns)
+        })
+    };
+    batches.into_iter().map(retype).collect::<Result<_, _>>().map_err(|e| e.to_string())
+}
+
+fn without_message(status: Status) -> &'static str {
+    match status {
+        Status::NotApplicable => "the requirement does not concern it",
+        Status::Manual => "a person has to answer this",
+        _ => "could not be decided",
+    }
+}
+
+fn statuses(query: &Query, rows: &RecordBatch) -> Result<Vec<Status>, String> {
+    let name = if query.verdict == Verdict::Pass { "pass" } else { "status" };
+    let Some(column) = query.frame.arrow.index_of(name).ok().and_then(|i| rows.columns().get(i)) else {
+        return Err(format!("the result has no `{name}`"));
+    };
+    let status = |row: usize| match query.verdict {
+        Verdict::Pass => {
+            let passed = column.as_boolean_opt().is_some_and(|b| b.is_valid(row) && b.value(row));
+            Ok(if passed { Status::Pass } else { Status::Fail })
+        }
+        Verdict::Status => {
+            let word = value(column, row).unwrap_or("NULL");
+            word.parse::<Status>().map_err(|_| format!("the result has the status `{word}`"))
+        }
+    };
+    (0..rows.num_rows()).map(status).collect()
+}
+
+fn keys_of(batch: &Batch, table: &Table, row: usize) -> Vec<Key> {
+    let at = |name: &str| {
+        let column: Option<&ArrayRef> = table.schema.index_of(name).ok().and_then(|i| batch.rows.columns().get(i));
+        column.filter(|c| c.is_valid(row)).map(|c| render::text(c, row)).filter(|t| !t.is_empty())
+    };
+    let (account, region) = (at("account_id").unwrap_or_default(), at("region").unwrap_or_default());
+    let names = [at("arn"), at(&table.spec.id)];
+    names.into_iter().flatten().map(|n| (account.clone(), region.clone(), n)).collect()
+}
+
+/// Rows that cannot be decided: calls failed that fill what the query reads of them, or the query fails on them.
+fn resource_rows(planned: &PlannedCheck, query: &Query, table: &Table, failed: &[(usize, usize, String)]) -> Resource {
+    let mut resource = Resource::default();
+    let sources = sources(planned, query);
+    let mut offset = 0;
+    for batch in &table.batches {
+        let mut reasons: BTreeMap<usize, Reason> = BTreeMap::new();
+        for row in 0..batch.rows.num_rows() {
+            let at = offset + row;
+            if let Some((_, _, why)) = failed.iter().find(|(from, count, _)| (*from..from + count).contains(&at)) {
+                reasons.insert(row, Reason::Values(why.clone()));
+            }
+        }
+        let mut calls: BTreeMap<usize, Vec<Arc<CallError>>> = BTreeMap::new();
+        for failure in batch.failures.iter().filter(|f| sources.contains(&f.source)) {
+            note(calls.entry(failure.row).or_default(), &failure.error);
+        }
+        reasons.extend(calls.into_iter().map(|(row, errors)| (row, Reason::Calls(errors))));
+        for row in 0..batch.rows.num_rows() {
+            let keys = keys_of(batch, table, row);
+            if let Some((account, region, _)) = keys.first() {
+                resource.places.insert((account.clone(), region.clone()));
+            }
+            if let Some(reason) = reasons.remove(&row) {
+                let index = resource.broken.len();
+                resource.broken_keys.extend(keys.iter().map(|k| (k.clone(), index)));
+                resource.broken.push((keys.clone(), reason));
+            }
+            resource.keys.extend(keys);
+        }
+        offset += batch.rows.num_rows();
+    }
+    resource
+}
+
+/// The calls that fill what the query reads of the resource table.
+fn sources(planned: &PlannedCheck, query: &Query) -> BTreeSet<usize> {
+    let columns = query.scans.get(&planned.check.resource).map(|s| &s.columns);
+    let known = columns.into_iter().flatten().filter_map(|c| planned.table.columns.column(c));
+    known.flat_map(|c| c.sources.iter().copied()).collect()
+}
+
+/// Rows that cannot be decided and that the query leaves out, perhaps because of what could not be read.
+fn missing_rows(planned: &PlannedCheck, resource: &Resource, seen: &BTreeSet<Key>, out: &mut Vec<Finding>) {
+    for (keys, reason) in &resource.broken {
+        if keys.iter().any(|k| seen.contains(k)) {
+            continue;
+        }
+        if let (Some((account, region, name)), Some((_, _, id))) = (keys.first(), keys.last()) {
+            let mut finding = unlisted(planned, account, region, reason);
+            finding.resource.clone_from(name);
+            finding.resource_id.clone_from(id);
+            out.push(finding);
+        }
+    }
+}
+
+/// Accounts (and regions) where another table was not read and the check says nothing although it has resources there.
+fn missing_places(
+    planned: &PlannedCheck,
+    resource: &Resource,
+    losses: &Losses,
+    out: &mut Vec<Finding>,
+) {
+    for (account, region) in &resource.places {
+        let loss = losses
+            .get(&(account.clone(), None))
+            .or_else(|| losses.get(&(account.clone(), Some(region.clone()))));
+        let Some(reason) = loss else { continue };
+        if !out.iter().any(|f| *f.account_id == **account && *f.region == **region) {
+            out.push(unlisted(planned, account, region, reason));
+        }
+    }
+}
+
+/// What could not be read, by account and, where it concerns only that, region.
+type Losses = BTreeMap<(String, Option<String>), Reason>;
+
+/// What could not be read of the tables of a query: of those other than the resource table, of the resource table too
+/// if the query reads it twice, or of all.
+fn losses(planned: &PlannedCheck, query: &Query, dataset: &Dataset, all: bool) -> Losses {
+    let regional_resource = planned.table.spec.scope == Scope::Regional;
+    let mut found: BTreeMap<(String, Option<String>), (Option<String>, Vec<Arc<CallError>>)> = BTreeMap::new();
+    for (name, scan) in &query.scans {
+        let is_resource = *name == planned.check.resource;
+        if is_resource && !all && scan.times < 2 {
+            continue;
+        }
+        let Some(table) = dataset.tables.get(name) else { continue };
+        let by_region = regional_resource && table.spec.scope == Scope::Regional;
+        let place = |account: &str, region: &str| (account.to_owned(), by_region.then(|| region.to_owned()));
+        for gap in &table.gaps {
+            let entry = found.entry(place(&gap.account_id, &gap.region)).or_default();
+            entry.0.get_or_insert_with(|| name.clone());
+            note(&mut entry.1, &gap.error);
+        }
+        let columns = scan.columns.iter();
+        let sources: BTreeSet<usize> = columns
+            .filter_map(|c| query.columns_of.get(name).and_then(|s| s.column(c)))
+            .flat_map(|c| c.sources.iter().copied())
+            .collect();
+        for batch in &table.batches {
+            for failure in batch.failures.iter().filter(|f| sources.contains(&f.source)) {
+                let at = |column: &str| {
+                    let index = table.schema.index_of(column).ok();
+                    let array = index.and_then(|i| batch.rows.columns().get(i));
+                    array.and_then(|a| value(a, failure.row)).unwrap_or_default()
+                };
+                note(&mut found.entry(place(at("account_id"), at("region"))).or_default().1, &failure.error);
+            }
+        }
+    }
+    let reason = |(table, errors): (Option<String>, Vec<Arc<CallError>>)| match table {
+        Some(table) => Reason::Gap(table, errors),
+        None => Reason::Calls(errors),
+    };
+    found.into_iter().map(|(place, what)| (place, reason(what))).collect()
+}

@@ -1,0 +1,27 @@
+//! Palisade's functions in SQL, one file each. NULL in, NULL out; the same answer in every run.
+mod age;
+mod cidr;
+mod json_text;
+mod policy;
+mod port;
+mod scalar;
+
+use datafusion::logical_expr::ScalarUDF;
+use palisade_core::Timestamp;
+
+/// All of them; `now` is what ages are counted from.
+pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
+    let mut functions = vec![
+        age::age_days(now),
+        age::days_until(now),
+        cidr::cidr_contains(),
+        cidr::cidr_is_public(),
+        json_text::json_text(),
+        port::port_in_range(),
+    ];
+    functions.extend(policy::all());
+    functions
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

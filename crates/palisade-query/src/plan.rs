@@ -1,0 +1,350 @@
+//! Checks → what is evaluated, and which columns of which tables that needs.
+use crate::error::{SqlProblem, plain};
+use crate::expr::{Compiled, Frame, Resolved};
+use crate::message::Message;
+use crate::scans::{Scan, is_row_wise, scans};
+use crate::session::{Known, Planner};
+use crate::sql::{self, Values};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::LogicalPlan;
+use palisade_catalog::{Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema};
+use palisade_core::FixAvailability;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Table → columns that must be collected.
+pub type Needs = BTreeMap<String, BTreeSet<String>>;
+
+/// Adds the needs of `more`.
+pub fn add_needs(needs: &mut Needs, more: &Needs) {
+    for (table, columns) in more {
+        needs.entry(table.clone()).or_default().extend(columns.iter().cloned());
+    }
+}
+
+/// Checks that can be evaluated, in the order of their ids.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The checks.
+    pub checks: Vec<Arc<PlannedCheck>>,
+}
+
+impl Plan {
+    /// What all checks together need.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::new();
+        for check in &self.checks {
+            add_needs(&mut needs, &check.needs);
+        }
+        needs
+    }
+}
+
+/// One check, ready to be evaluated.
+#[derive(Debug)]
+pub struct PlannedCheck {
+    /// The check.
+    pub check: Arc<Check>,
+    /// What it needs to be collected.
+    pub needs: Needs,
+    pub(crate) id: Arc<str>,
+    pub(crate) resource_type: Arc<str>,
+    pub(crate) requirements: Arc<[String]>,
+    pub(crate) fix: FixAvailability,
+    pub(crate) table: Arc<Known>,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Predicate(Box<Predicate>),
+    Query(Box<Query>),
+}
+
+/// A predicate over the rows of the resource table.
+#[derive(Debug)]
+pub(crate) struct Predicate {
+    /// The columns of all its expressions and of findings.
+    pub frame: Frame,
+    pub applies: Option<Compiled>,
+    pub holds: Compiled,
+    pub pass: Message,
+    pub fail: Message,
+    /// Calls that fill what `applies` reads.
+    pub applies_sources: BTreeSet<usize>,
+    /// Calls that fill what `holds` reads.
+    pub holds_sources: BTreeSet<usize>,
+    /// Columns shown as evidence.
+    pub evidence: Vec<String>,
+}
+
+/// A full query.
+#[derive(Debug)]
+pub(crate) struct Query {
+    /// Optimised.
+    pub plan: LogicalPlan,
+    /// Its output.
+    pub frame: Frame,
+    /// `pass` or `status`.
+    pub verdict: Verdict,
+    pub pass: Message,
+    pub fail: Message,
+    pub evidence: Vec<String>,
+    /// What it reads.
+    pub scans: BTreeMap<String, Scan>,
+    /// The full schemas of these tables.
+    pub columns_of: BTreeMap<String, Arc<TableSchema>>,
+    /// Each output row follows from one row of the resource table (and other tables).
+    pub row_wise: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Pass,
+    Status,
+}
+
+/// Columns that every query returns.
+pub(crate) const KEY: [&str; 4] = ["account_id", "region", "arn", "id"];
+/// Columns that say where a row lives and decide nothing.
+const PLACE: [&str; 4] = ["account_id", "region", "partition", "arn"];
+
+/// Plans one check; its problems are added to `diagnostics`.
+pub(crate) fn plan_check(
+    planner: &Planner,
+    check: &Arc<Check>,
+    params: &BTreeMap<String, ParameterValue>,
+    requirements: Arc<[String]>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<PlannedCheck> {
+    let before = diagnostics.len();
+    let mut report = |problem: SqlProblem, line: u32, shift: usize| {
+        diagnostics.push(Diagnostic {
+            file: check.file.clone(),
+            line: line.saturating_add(problem.line.saturating_sub(1)),
+            column: match problem.column {
+                0 => 1,
+                column if problem.line <= 1 => column.saturating_add(u32::try_from(shift).unwrap_or(0)),
+                column => column,
+            },
+            level: DiagnosticLevel::Error,
+            message: problem.message,
+            hint: problem.hint,
+        });
+    };
+    let table = match planner.tables.table(&check.resource) {
+        Ok(table) => table,
+        Err(problem) => {
+            report(problem, 1, 0);
+            return None;
+        }
+    };
+    let values = Values { now: planner.now(), params };
+    let planned = if check.is_query {
+        plan_query(planner, check, values, &mut report).map(|(query, needs)| (Kind::Query(Box::new(query)), needs))
+    } else {
+        plan_predicate(planner, check, values, &table, &mut report)
+            .map(|(predicate, needs)| (Kind::Predicate(Box::new(predicate)), needs))
+    };
+    let (kind, mut needs) = planned?;
+    if diagnostics.len() > before {
+        return None;
+    }
+    let own = needs.entry(check.resource.clone()).or_default();
+    own.extend(identity(&table));
+    Some(PlannedCheck {
+        check: Arc::clone(check),
+        needs,
+        id: Arc::from(check.id.as_str()),
+        resource_type: Arc::from(check.resource.as_str()),
+        requirements,
+        fix: if check.fix_calls.is_empty() { FixAvailability::Guided } else { FixAvailability::Automatic },
+        table,
+        kind,
+    })
+}
+
+/// Columns that a finding is named by.
+fn identity(table: &Known) -> impl Iterator<Item = String> {
+    let fixed = ["account_id", "region", "arn"].into_iter().map(ToOwned::to_owned);
+    fixed.chain([table.spec.id.clone()])
+}
+
+fn plan_predicate(
+    planner: &Planner,
+    check: &Check,
+    values: Values<'_>,
+    table: &Known,
+    report: &mut impl FnMut(SqlProblem, u32, usize),
+) -> Option<(Predicate, Needs)> {
+    let mut resolve = |(text, line): &(String, u32)| match Resolved::new(planner, text, values, table) {
+        Ok(resolved) => Some(resolved),
+        Err(problem) => {
+            report(problem, *line, 0);
+            None
+        }
+    };
+    let applies = check.applies.as_ref().map(&mut resolve);
+    let holds = resolve(&check.sql);
+    let message = |template: &(String, u32), report: &mut dyn FnMut(SqlProblem, u32, usize)| {
+        let made = Message::new(&template.0, |sql| Resolved::new(planner, sql, values, table).map(Compiled::new));
+        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql))).ok()
+    };
+    let pass = message(&check.pass_message, report);
+    let fail = message(&check.fail_message, report);
+    let (applies, holds, pass, fail) = (applies.map_or(Some(None), |a| a.map(Some))?, holds?, pass?, fail?);
+
+    let read: BTreeSet<String> =
+        holds.columns.iter().chain(applies.iter().flat_map(|a| &a.columns)).cloned().collect();
+    let mut all: BTreeSet<String> = identity(table).collect();
+    all.extend(read.iter().cloned());
+    all.extend(pass.columns());
+    all.extend(fail.columns());
+    let frame = match Frame::new(&table.arrow, &all) {
+        Ok(frame) => frame,
+        Err(problem) => {
+            report(problem, check.sql.1, 0);
+            return None;
+        }
+    };
+    let mut boolean = |resolved: &Resolved, line: u32| match resolved.check(planner, &frame.df) {
+        Ok(DataType::Boolean | DataType::Null) => {}
+        Ok(other) => {
+            let ty = crate::error::type_name(&other);
+            report(SqlProblem::new(format!("the predicate must be true or false, it is {ty}")), line, 0);
+        }
+        Err(problem) => report(problem, line, 0),
+    };
+    if let (Some(applies), Some((_, line))) = (&applies, &check.applies) {
+        boolean(applies, *line);
+    }
+    boolean(&holds, check.sql.1);
+    for (message, (_, line)) in [(&pass, &check.pass_message), (&fail, &check.fail_message)] {
+        for value in message.values() {
+            if let Err(problem) = value.resolved.check(planner, &frame.df) {
+                report(problem, *line, 0);
+            }
+        }
+    }
+    let sources = |columns: &BTreeSet<String>| -> BTreeSet<usize> {
+        columns.iter().filter_map(|c| table.columns.column(c)).flat_map(|c| c.sources.iter().copied()).collect()
+    };
+    let evidence = frame.columns.iter().filter(|c| read.contains(*c) && !PLACE.contains(&c.as_str())).cloned().collect();
+    let predicate = Predicate {
+        applies_sources: applies.as_ref().map(|a| sources(&a.columns)).unwrap_or_default(),
+        holds_sources: sources(&holds.columns),
+        applies: applies.map(Compiled::new),
+        holds: Compiled::new(holds),
+        pass,
+        fail,
+        evidence,
+        frame,
+    };
+    Some((predicate, Needs::from([(check.resource.clone(), all)])))
+}
+
+fn plan_query(
+    planner: &Planner,
+    check: &Check,
+    values: Values<'_>,
+    report: &mut impl FnMut(SqlProblem, u32, usize),
+) -> Option<(Query, Needs)> {
+    let (text, line) = &check.sql;
+    let planned = sql::parse_query(text, values).and_then(|query| {
+        if let Some(span) = sql::top_wildcard(&query) {
+            let problem = SqlProblem::new("`*` is not possible in the output of a check");
+            return Err(problem.at(span.start.line, span.start.column).hint("name the columns"));
+        }
+        let plan = planner.query(query)?;
+        planner.state.optimize(&plan).map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
+    });
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(problem) => {
+            report(problem, *line, 0);
+            return None;
+        }
+    };
+    let made = output(&plan).and_then(|verdict| Ok((verdict, output_frame(plan.schema())?)));
+    let (verdict, frame) = match made {
+        Ok(made) => made,
+        Err(problem) => {
+            report(problem, *line, 0);
+            return None;
+        }
+    };
+    let message = |template: &(String, u32), report: &mut dyn FnMut(SqlProblem, u32, usize)| {
+        let made = Message::new(&template.0, |sql| {
+            let resolved = Resolved::over(planner, sql, values, &frame.df)?;
+            resolved.check(planner, &frame.df)?;
+            Ok(Compiled::new(resolved))
+        });
+        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql))).ok()
+    };
+    let pass = message(&check.pass_message, report);
+    let fail = message(&check.fail_message, report);
+    let scans = match scans(&plan) {
+        Ok(scans) => scans,
+        Err(e) => {
+            report(SqlProblem::new(plain(&e)), *line, 0);
+            return None;
+        }
+    };
+    let needs = scans.iter().map(|(table, scan)| (table.clone(), scan.columns.clone())).collect();
+    let columns_of = scans
+        .keys()
+        .filter_map(|name| Some((name.clone(), Arc::clone(&planner.tables.table(name).ok()?.columns))))
+        .collect();
+    let own = |c: &&String| !KEY.contains(&c.as_str()) && !["pass", "status", REASON].contains(&c.as_str());
+    let evidence = frame.columns.iter().filter(own).cloned().collect();
+    let row_wise = is_row_wise(&plan, &check.resource);
+    Some((Query { verdict, pass: pass?, fail: fail?, evidence, scans, columns_of, row_wise, frame, plan }, needs))
+}
+
+/// Output column with the message of rows that neither pass nor fail.
+pub(crate) const REASON: &str = "reason";
+
+fn output(plan: &LogicalPlan) -> Result<Verdict, SqlProblem> {
+    let fields = plan.schema().fields();
+    let find = |name: &str| fields.iter().find(|f| f.name() == name).map(|f| f.data_type());
+    let is_text = |ty: &DataType| ty.is_string() || ty.is_null();
+    let missing: Vec<String> = KEY.iter().filter(|k| find(k).is_none()).map(|k| format!("`{k}`")).collect();
+    if !missing.is_empty() {
+        return Err(SqlProblem::new(format!("the query does not return {}", missing.join(", ")))
+            .hint("a full query returns account_id, region, arn, id and pass or status"));
+    }
+    for key in KEY {
+        if let Some(ty) = find(key).filter(|ty| !is_text(ty)) {
+            let ty = crate::error::type_name(ty);
+            return Err(SqlProblem::new(format!("`{key}` must be text, it is {ty}")).hint("write `::text` after it"));
+        }
+    }
+    match (find("pass"), find("status")) {
+        (Some(DataType::Boolean | DataType::Null), None) => Ok(Verdict::Pass),
+        (None, Some(ty)) if is_text(ty) => Ok(Verdict::Status),
+        (Some(_), Some(_)) => Err(SqlProblem::new("the query returns both `pass` and `status`")),
+        (None, None) => Err(SqlProblem::new("the query returns neither `pass` nor `status`")),
+        (Some(ty), None) => {
+            Err(SqlProblem::new(format!("`pass` must be true or false, it is {}", crate::error::type_name(ty))))
+        }
+        (None, Some(ty)) => {
+            Err(SqlProblem::new(format!("`status` must be text, it is {}", crate::error::type_name(ty))))
+        }
+    }
+}
+
+fn output_frame(schema: &DFSchema) -> Result<Frame, SqlProblem> {
+    let names: BTreeSet<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
+    if names.len() < schema.fields().len() {
+        return Err(SqlProblem::new("the query returns two columns of one name"));
+    }
+    Frame::new(schema.as_arrow(), &names)
+}
+
+/// Where an expression stands in its line: `pass: ` and a backtick come before the template.
+fn shift(template: &str, sql: &str) -> usize {
+    const BEFORE: usize = 7;
+    let chars = template.find(sql).and_then(|at| template.get(..at)).map_or(0, |t| t.chars().count());
+    BEFORE + chars
+}

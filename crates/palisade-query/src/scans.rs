@@ -1,0 +1,82 @@
+//! What an optimised query reads.
+use crate::plan::Needs;
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::{JoinType, LogicalPlan};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a query reads one table.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Scan {
+    /// Columns that it reads; may be none (`count(*)`).
+    pub columns: BTreeSet<String>,
+    /// How often the table stands in the query.
+    pub times: usize,
+}
+
+/// The tables that a query reads, through views and sub-queries.
+pub(crate) fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, Scan>> {
+    let mut out: BTreeMap<String, Scan> = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let entry = out.entry(scan.table_name.table().to_owned()).or_default();
+            entry.times += 1;
+            entry.columns.extend(scan.projected_schema.fields().iter().map(|f| f.name().clone()));
+            for filter in &scan.filters {
+                entry.columns.extend(filter.column_refs().into_iter().map(|c| c.name.clone()));
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(out)
+}
+
+/// The same as needs.
+pub(crate) fn needs(plan: &LogicalPlan) -> Result<Needs> {
+    Ok(scans(plan)?.into_iter().map(|(table, scan)| (table, scan.columns)).collect())
+}
+
+/// Whether each row of the result follows from one row of `table` (and other tables), so that the query over a part
+/// of the table's rows gives that part of the result: the table is read once, and between it and the result rows are
+/// only filtered, extended, joined or multiplied.
+pub(crate) fn is_row_wise(plan: &LogicalPlan, table: &str) -> bool {
+    fn reads(plan: &LogicalPlan, table: &str) -> usize {
+        scans(plan).ok().and_then(|s| s.get(table).map(|s| s.times)).unwrap_or(0)
+    }
+    fn walk(plan: &LogicalPlan, table: &str) -> bool {
+        match plan {
+            LogicalPlan::TableScan(scan) => scan.table_name.table() == table && scan.fetch.is_none(),
+            LogicalPlan::Projection(p) => walk(&p.input, table),
+            LogicalPlan::Filter(f) => walk(&f.input, table),
+            LogicalPlan::SubqueryAlias(s) => walk(&s.input, table),
+            LogicalPlan::Unnest(u) => walk(&u.input, table),
+            LogicalPlan::Sort(s) => s.fetch.is_none() && walk(&s.input, table),
+            LogicalPlan::Join(join) => {
+                let (left, right) = (reads(&join.left, table), reads(&join.right, table));
+                match (left, right) {
+                    (1, 0) => {
+                        let kept = matches!(
+                            join.join_type,
+                            JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark
+                        );
+                        kept && walk(&join.left, table)
+                    }
+                    (0, 1) => {
+                        let kept = matches!(
+                            join.join_type,
+                            JoinType::Inner
+                                | JoinType::Right
+                                | JoinType::RightSemi
+                                | JoinType::RightAnti
+                                | JoinType::RightMark
+                        );
+                        kept && walk(&join.right, table)
+                    }
+                    _ => false,
+                }
+            }
+            _ => false,
+        }
+    }
+    reads(plan, table) == 1 && walk(plan, table)
+}

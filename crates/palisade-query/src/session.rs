@@ -1,0 +1,318 @@
+//! What SQL is planned and run with: our functions and tables, and nothing of the host.
+use crate::error::{QueryError, SqlProblem, nearest, plain};
+use crate::functions;
+use crate::provider::{CatalogTable, Rows};
+use crate::sql::{self, UNSTEADY, Values};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DFSchema, DataFusionError, Result, SchemaError, TableReference, plan_err};
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::context::SessionState;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast::{self, VisitMut};
+use palisade_catalog::{Catalog, TableSchema, TableSpec};
+use palisade_core::Timestamp;
+use palisade_table::Schemas;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Tables and views by name, made when first asked for.
+pub(crate) struct Tables {
+    catalog: Arc<Catalog>,
+    schemas: Arc<dyn Schemas + Send + Sync>,
+    known: Mutex<BTreeMap<String, Arc<Known>>>,
+}
+
+/// A table that was asked for.
+pub(crate) struct Known {
+    pub spec: Arc<TableSpec>,
+    pub columns: Arc<TableSchema>,
+    pub arrow: SchemaRef,
+    /// For predicates: columns with and without the table's name.
+    pub df: Arc<DFSchema>,
+    pub source: Arc<dyn TableSource>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").field("name", &self.spec.name).finish_non_exhaustive()
+    }
+}
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tables").finish_non_exhaustive()
+    }
+}
+
+impl Tables {
+    pub(crate) fn new(catalog: Arc<Catalog>, schemas: Arc<dyn Schemas + Send + Sync>) -> Self {
+        Self { catalog, schemas, known: Mutex::default() }
+    }
+
+
+    pub(crate) fn table(&self, name: &str) -> Result<Arc<Known>, SqlProblem> {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let Some((spec, columns)) = self.schemas.table(name) else {
+            return Err(self.unknown(name));
+        };
+        let names: Vec<&str> = columns.columns.iter().map(|c| c.name.as_str()).collect();
+        let arrow = palisade_table::arrow_schema(&columns, &names).map_err(|e| SqlProblem::new(e.to_string()))?;
+        let df = DFSchema::try_from_qualified_schema(name, &arrow).map_err(|e| SqlProblem::new(plain(&e)))?;
+        let provider = CatalogTable { name: name.to_owned(), schema: Arc::clone(&arrow) };
+        let source = provider_as_source(Arc::new(provider));
+        let known = Arc::new(Known { spec, columns, arrow, df: Arc::new(df), source });
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::clone(&known));
+        Ok(known)
+    }
+
+    fn unknown(&self, name: &str) -> SqlProblem {
+        let tables = self.schemas.names();
+        let views = self.catalog.views.keys();
+        let names = tables.iter().chain(views).map(String::as_str);
+        let problem = SqlProblem::new(format!("no table `{name}`"));
+        match nearest(name, names) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint("`palisade tables` lists them"),
+        }
+    }
+}
+
+/// Plans SQL.
+pub(crate) struct Planner {
+    pub state: SessionState,
+    pub tables: Tables,
+    views: Mutex<BTreeMap<String, Arc<dyn TableSource>>>,
+    now: Timestamp,
+}
+
+impl std::fmt::Debug for Planner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planner").field("tables", &self.tables).finish_non_exhaustive()
+    }
+}
+
+impl Planner {
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        schemas: Arc<dyn Schemas + Send + Sync>,
+        now: Timestamp,
+    ) -> Result<Self, QueryError> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(1)
+            .with_batch_size(8192)
+            .with_information_schema(false);
+        let options = config.options_mut();
+        options.sql_parser.enable_ident_normalization = false;
+        options.sql_parser.collect_spans = true;
+        options.sql_parser.map_string_types_to_utf8view = false;
+        options.execution.time_zone = Some(palisade_table::UTC.to_owned());
+        let mut state = SessionStateBuilder::new().with_config(config).with_default_features().build();
+        let start = |e: DataFusionError| QueryError::Start(plain(&e));
+        use datafusion::execution::FunctionRegistry;
+        for name in UNSTEADY {
+            state.deregister_udf(name).map_err(start)?;
+        }
+        for function in functions::all(now) {
+            state.register_udf(Arc::new(function)).map_err(start)?;
+        }
+        Ok(Self { state, tables: Tables::new(catalog, schemas), views: Mutex::default(), now })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The state, with the rows that its queries read.
+    pub(crate) fn state_over(&self, rows: Arc<Rows>) -> SessionState {
+        let config = self.state.config().clone().with_extension(rows);
+        let mut state = self.state.clone();
+        *state.config_mut() = config;
+        state
+    }
+
+    fn options(&self) -> ParserOptions {
+        ParserOptions::default()
+            .with_enable_ident_normalization(false)
+            .with_collect_spans(true)
+            .with_map_string_types_to_utf8view(false)
+    }
+
+    /// An expression over `schema`, names resolved, types not yet adapted.
+    pub(crate) fn expression(&self, text: &str, values: Values<'_>, schema: &DFSchema) -> Result<Expr, SqlProblem> {
+        let mut tree = sql::parse_expression(text, values)?;
+        let planned = SqlToRel::new_with_options(self, self.options()).sql_to_expr(
+            tree.clone(),
+            schema,
+            &mut PlannerContext::new(),
+        );
+        planned.map_err(|e| problem(&e, &mut tree))
+    }
+
+    /// A query, names resolved, not yet optimised.
+    pub(crate) fn query(&self, query: Box<ast::Query>) -> Result<LogicalPlan, SqlProblem> {
+        let mut tree = query.clone();
+        let statement = ast::Statement::Query(query);
+        let planned = SqlToRel::new_with_options(self, self.options()).sql_statement_to_plan(statement);
+        planned.map_err(|e| problem(&e, &mut tree))
+    }
+
+    fn view(&self, name: &str) -> Option<Result<Arc<dyn TableSource>>> {
+        let spec = self.tables.catalog.views.get(name)?;
+        if let Some(source) = self.views.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Some(Ok(Arc::clone(source)));
+        }
+        let none = BTreeMap::new();
+        let values = Values { now: self.now, params: &none };
+        let planned = sql::parse_query(&spec.sql, values).and_then(|query| self.query(query));
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(p) => return Some(plan_err!("the view `{name}` is broken: {p}")),
+        };
+        let source = provider_as_source(Arc::new(ViewTable::new(plan, None)));
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::clone(&source));
+        Some(Ok(source))
+    }
+}
+
+impl ContextProvider for Planner {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        let name = name.table();
+        if let Some(view) = self.view(name) {
+            return view;
+        }
+        match self.tables.table(name) {
+            Ok(known) => Ok(Arc::clone(&known.source)),
+            Err(problem) => Err(DataFusionError::External(Box::new(MissingTable { name: name.to_owned(), problem }))),
+        }
+    }
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        None
+    }
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+    fn udf_names(&self) -> Vec<String> {
+        sorted(self.state.scalar_functions().keys())
+    }
+    fn higher_order_function_names(&self) -> Vec<String> {
+        sorted(self.state.higher_order_functions().keys())
+    }
+    fn udaf_names(&self) -> Vec<String> {
+        sorted(self.state.aggregate_functions().keys())
+    }
+    fn udwf_names(&self) -> Vec<String> {
+        sorted(self.state.window_functions().keys())
+    }
+}
+
+fn sorted<'n>(names: impl Iterator<Item = &'n String>) -> Vec<String> {
+    let mut names: Vec<String> = names.cloned().collect();
+    names.sort();
+    names
+}
+
+/// Carries our own message through DataFusion's planner.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+struct MissingTable {
+    name: String,
+    problem: SqlProblem,
+}
+
+/// An error of the planner, with its place in the SQL and what to do.
+pub(crate) fn problem(error: &DataFusionError, tree: &mut impl VisitMut) -> SqlProblem {
+    let root = root(error);
+    let mut place = error
+        .diagnostic()
+        .and_then(|d| d.span)
+        .map(|span| (span.start.line, span.start.column))
+        .filter(|(line, _)| *line > 0);
+    let mut out = match root {
+        DataFusionError::External(inner) => match inner.downcast_ref::<MissingTable>() {
+            Some(missing) => {
+                place = place.or_else(|| sql::place_of(tree, &missing.name));
+                missing.problem.clone()
+            }
+            None => SqlProblem::new(plain(error)),
+        },
+        DataFusionError::SchemaError(schema, _) => {
+            let problem = SqlProblem::new(plain(error));
+            match schema.as_ref() {
+                SchemaError::FieldNotFound { field, valid_fields } => {
+                    place = sql::place_of(tree, &field.name).or(place);
+                    let mut names: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).collect();
+                    names.sort_unstable();
+                    names.dedup();
+                    problem.hint(names_hint(&field.name, &names))
+                }
+                SchemaError::AmbiguousReference { field } => {
+                    place = place.or_else(|| sql::place_of(tree, &field.name));
+                    problem
+                }
+                _ => problem,
+            }
+        }
+        other => {
+            let text = plain(other);
+            // The planner names the function or field in quotes; its place follows from the name.
+            place = place.or_else(|| {
+                let quoted = text.split('\'').nth(1);
+                let field = text.strip_prefix("field ").and_then(|t| t.split(' ').next());
+                quoted.or(field).and_then(|name| sql::place_of(tree, name))
+            });
+            let hint = other.message().lines().nth(1).map(|l| l.trim().trim_end_matches('.').replace('\'', "`"));
+            let problem = SqlProblem::new(text.replace('\'', "`"));
+            match hint.filter(|h| h.starts_with("Did you mean")) {
+                Some(hint) => problem.hint(format!("did you mean{}", hint.trim_start_matches("Did you mean"))),
+                None => problem,
+            }
+        }
+    };
+    if let Some((line, column)) = place {
+        out = out.at(line, column);
+    }
+    out
+}
+
+fn root(error: &DataFusionError) -> &DataFusionError {
+    match error.find_root() {
+        DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Collection(errors) => errors.first().map_or(error, root),
+        other => other,
+    }
+}
+
+/// The nearest name, else all when there are few, else where to find them.
+fn names_hint(wanted: &str, names: &[&str]) -> String {
+    if let Some(near) = nearest(wanted, names.iter().copied()) {
+        return format!("did you mean `{near}`?");
+    }
+    const MOST: usize = 40;
+    let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
+    let more = if names.len() > MOST { ", …" } else { "" };
+    format!("there is {shown}{more}")
+}
