@@ -10,6 +10,7 @@ mod catalogue;
 mod condition;
 mod conform;
 mod context;
+mod diff;
 mod error;
 mod escalation;
 mod evaluate;
@@ -35,6 +36,7 @@ pub use catalogue::*;
 pub use condition::{Condition, Family, Operator, Order, SetTest};
 pub use conform::{ReadFile, conform_line};
 pub use context::{Context, Lookup};
+pub use diff::{TooComplex, Witness, diff, policies_allow, policy_grants_beyond};
 pub use error::{PolicyError, Position};
 pub use escalation::{
     Edge, Escalation, Gain, Graph, Rule, Rules, RulesError, Step, Target, attempt_context,
