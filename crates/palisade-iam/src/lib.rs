@@ -17,6 +17,7 @@ mod evaluate;
 mod glob;
 mod grammar;
 mod json;
+mod lint;
 mod net;
 mod policy;
 mod public;
@@ -48,6 +49,7 @@ pub use evaluate::{
 };
 pub use glob::{Pattern, Token};
 pub use grammar::{PolicyKind, check_grammar};
+pub use lint::{LINT_RULES, LintFinding, LintRule, Weight, lint, lint_rule, lint_to_sarif};
 pub use net::Cidr;
 pub use policy::{
     ActionPattern, Closeness, Effect, Policy, PrincipalEntry, PrincipalPattern, ResourceElement,

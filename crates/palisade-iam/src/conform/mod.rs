@@ -76,6 +76,7 @@ fn answer(case: &Value, read: ReadFile<'_>) -> Fields {
         "privesc-graph" => accounts::privesc_graph(case, read),
         "policy-admin" => accounts::policy_admin(case, read),
         "expand-action" => catalogue::expand_action(case),
+        "lint" => policies::lint(case),
         "effective-actions" => catalogue::effective_actions(case),
         "glob-overlap" => patterns::glob_overlap(case),
         "arn-overlap" => patterns::arn_overlap(case),

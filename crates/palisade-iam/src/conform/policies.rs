@@ -136,3 +136,16 @@ pub(super) fn resource_policy_match(case: &Value) -> Fields {
         .any(|r| r.matches(&arn, &Context::closed()).is_true());
     one("match", hit)
 }
+
+/// The identifiers of the rules that find something.
+pub(super) fn lint(case: &Value) -> Fields {
+    let catalogue = crate::Catalogue::embedded().map_err(|e| Refusal::Broken(e.to_string()))?;
+    let found = crate::lint::lint(
+        text(case, &["policies", "policy_text"])?,
+        PolicyKind::Identity,
+        None,
+        catalogue,
+    );
+    let ids: std::collections::BTreeSet<&str> = found.iter().map(|f| f.rule.id).collect();
+    one("rule_ids", ids.into_iter().collect::<Vec<_>>())
+}
