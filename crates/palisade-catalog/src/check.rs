@@ -27,6 +27,8 @@ pub struct Check {
     pub sufficient: Option<Sufficient>,
     /// By name.
     pub params: BTreeMap<String, Parameter>,
+    /// Parameters with which the check is another tool's requirement.
+    pub variants: Vec<Variant>,
     /// Why it matters (Markdown).
     pub why: String,
     /// How to fix it (Markdown, without the `fix` block).
@@ -122,4 +124,70 @@ pub struct Fixture {
     pub data: serde_json::Map<String, serde_json::Value>,
     /// Line in the file.
     pub line: u32,
+}
+
+/// The parameters with which a check is exactly another tool's requirement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// `tool:id`
+    pub same_as: String,
+    /// Parameters that differ from their defaults.
+    pub params: BTreeMap<String, ParameterValue>,
+}
+
+impl Equivalents {
+    /// Whether a tool's list has the id.
+    pub fn has(&self, tool: &str, id: &str) -> bool {
+        let list = match tool {
+            "prowler" => &self.prowler,
+            "security_hub" => &self.security_hub,
+            "config" => &self.config,
+            _ => return false,
+        };
+        list.iter().any(|i| i == id)
+    }
+}
+
+impl ParameterValue {
+    /// From JSON; `None` for what is no parameter's value. An empty list counts as texts.
+    pub fn from_json(json: &serde_json::Value) -> Option<Self> {
+        use serde_json::Value as Json;
+        Some(match json {
+            Json::Bool(b) => Self::Boolean(*b),
+            Json::Number(n) => Self::Integer(n.as_i64()?),
+            Json::String(text) => Self::Text(text.clone()),
+            Json::Array(items) if !items.is_empty() && items.iter().all(Json::is_i64) => {
+                Self::Integers(items.iter().filter_map(Json::as_i64).collect())
+            }
+            Json::Array(items) => Self::Texts(
+                items
+                    .iter()
+                    .map(|i| i.as_str().map(str::to_owned))
+                    .collect::<Option<_>>()?,
+            ),
+            _ => return None,
+        })
+    }
+    /// Whether both are values of one type.
+    pub fn same_kind(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl Check {
+    /// The check as another tool's requirement: under that tool's id, with the parameters that make it so.
+    #[must_use]
+    pub fn answering_as(&self, tool: &str, id: &str) -> Self {
+        let mut check = self.clone();
+        let name = format!("{tool}:{id}");
+        if let Some(variant) = self.variants.iter().find(|v| v.same_as == name) {
+            for (name, value) in &variant.params {
+                if let Some(parameter) = check.params.get_mut(name) {
+                    parameter.default = value.clone();
+                }
+            }
+        }
+        id.clone_into(&mut check.id);
+        check
+    }
 }

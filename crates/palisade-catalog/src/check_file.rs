@@ -46,6 +46,7 @@ pub(crate) fn parse(reporter: &Reporter<'_>, service: &str, id: &str, text: &str
             .into_iter()
             .map(|(n, p)| (n, p.value))
             .collect(),
+        variants: front.variants,
         why: body.why,
         fix: body.fix,
         fix_calls: body.fix_calls.into_iter().map(|(_, call)| call).collect(),

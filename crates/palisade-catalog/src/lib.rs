@@ -38,6 +38,7 @@ mod words;
 
 pub use check::{
     Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
+    Variant,
 };
 pub use column::{Column, ColumnType, Origin, Step, TableSchema, Transform};
 pub use diagnostic::{Diagnostic, DiagnosticLevel};

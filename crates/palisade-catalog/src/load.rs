@@ -59,6 +59,9 @@ impl<'s> Chosen<'s> {
     fn add(&mut self, source: &'s Source) {
         let mut of_this: BTreeMap<&str, &str> = BTreeMap::new();
         for file in &source.files {
+            if file.path.ends_with("/README.md") {
+                continue;
+            }
             let whole = |level, message: String, hint: Option<String>| Diagnostic {
                 file: file.shown.clone(),
                 line: 0,

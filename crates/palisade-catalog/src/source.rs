@@ -151,6 +151,7 @@ fn read(path: &Path) -> Result<Cow<'static, str>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn folders() {
@@ -189,7 +190,14 @@ mod tests {
     fn the_shipped_files_are_those_of_the_tree() {
         let tree =
             Source::directory(concat!(env!("CARGO_MANIFEST_DIR"), "/../../catalog")).unwrap();
-        let name = |s: &Source| s.files.iter().map(|f| f.path.clone()).collect::<Vec<_>>();
-        assert_eq!(name(&Source::embedded()), name(&tree));
+        let names = |s: &Source| {
+            s.files
+                .iter()
+                .map(|f| f.path.clone())
+                .collect::<BTreeSet<_>>()
+        };
+        let (shipped, tree) = (names(&Source::embedded()), names(&tree));
+        let differing: Vec<&String> = shipped.symmetric_difference(&tree).collect();
+        assert_eq!(differing, [""; 0]);
     }
 }

@@ -59,7 +59,8 @@ pub fn candidates<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> 
         .collect()
 }
 
-/// Levenshtein distance in characters, ignoring ASCII case, where `-` and `_` are one character.
+/// Edits from one name to the other: a character more, less, other, or two exchanged (optimal string alignment). Ignores
+/// ASCII case; `-` and `_` are one character.
 fn distance(a: &str, b: &str) -> usize {
     let fold = |c: char| {
         if c == '-' {
@@ -68,24 +69,27 @@ fn distance(a: &str, b: &str) -> usize {
             c.to_ascii_lowercase()
         }
     };
+    let a: Vec<char> = a.chars().map(fold).collect();
     let b: Vec<char> = b.chars().map(fold).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().map(fold).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, y) in row.iter_mut().skip(1).zip(&b) {
-            let here = (diagonal + usize::from(x != *y))
-                .min(left + 1)
-                .min(*slot + 1);
-            diagonal = *slot;
-            *slot = here;
-            left = here;
+    let at = |row: &[usize], i: usize| row.get(i).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = Vec::with_capacity(b.len() + 1);
+        row.push(i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let mut best = (at(&last, j) + usize::from(x != y))
+                .min(at(&last, j + 1) + 1)
+                .min(at(&row, j) + 1);
+            let exchanged = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if exchanged {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            row.push(best);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut last, row);
     }
-    row.last().copied().unwrap_or(0)
+    last.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -99,6 +103,8 @@ mod tests {
             ("", "abc", 3),
             ("kitten", "sitting", 3),
             ("severty", "severity", 1),
+            ("titel", "title", 1),
+            ("ab", "ba", 1),
             ("s3-bucket", "S3_bucket", 0),
         ] {
             assert_eq!(distance(a, b), d, "{a} {b}");

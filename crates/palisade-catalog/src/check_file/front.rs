@@ -1,7 +1,7 @@
 //! The front matter of a check page.
 use crate::section::{self, Located, Section, integer_of};
 use crate::text::Reporter;
-use crate::{Equivalents, Parameter, ParameterValue, Sufficient, names, words};
+use crate::{Equivalents, Parameter, ParameterValue, Sufficient, Variant, names, words};
 use palisade_core::{Category, Severity};
 use std::collections::BTreeMap;
 use toml::de::DeValue;
@@ -18,6 +18,7 @@ pub(super) struct Front {
     pub(super) same_as: Equivalents,
     pub(super) sufficient: Option<Located<Sufficient>>,
     pub(super) params: BTreeMap<String, Located<Parameter>>,
+    pub(super) variants: Vec<Variant>,
 }
 
 impl std::str::FromStr for Sufficient {
@@ -58,6 +59,7 @@ pub(super) fn parse(reporter: &Reporter<'_>, toml: &str, base: usize) -> Option<
             at: top.place("sufficient"),
         });
     let params = params(reporter, &top);
+    let variants = variants(reporter, &top, &same_as, &params);
     top.finish();
     Some(Front {
         title: title?.value,
@@ -68,6 +70,7 @@ pub(super) fn parse(reporter: &Reporter<'_>, toml: &str, base: usize) -> Option<
         same_as,
         sufficient,
         params,
+        variants,
     })
 }
 
@@ -190,6 +193,59 @@ fn params(reporter: &Reporter<'_>, top: &Section<'_>) -> BTreeMap<String, Locate
         }
     }
     params
+}
+
+/// `[[variant]]`: the parameters with which the check is another tool's requirement.
+fn variants(
+    reporter: &Reporter<'_>,
+    top: &Section<'_>,
+    same_as: &Equivalents,
+    params: &BTreeMap<String, Located<Parameter>>,
+) -> Vec<Variant> {
+    let mut variants: Vec<Variant> = Vec::new();
+    for s in top.sections("variant") {
+        let at = s.place("params");
+        let mut values = BTreeMap::new();
+        for (name, json) in s.json("params") {
+            let value = ParameterValue::from_json(&json);
+            match (params.get(&name), value) {
+                (None, _) => {
+                    reporter.error(at, format!("the check has no parameter `{name}`"));
+                }
+                (Some(known), Some(value)) if known.value.default.same_kind(&value) => {
+                    values.insert(name, value);
+                }
+                _ => reporter.error(
+                    at,
+                    format!("the value of `{name}` does not have the type of its default"),
+                ),
+            }
+        }
+        for id in s.texts("as") {
+            let known = id
+                .value
+                .split_once(':')
+                .is_some_and(|(tool, id)| same_as.has(tool, id));
+            if !known {
+                reporter.error(
+                    id.at,
+                    format!(
+                        "`{}` is not in `same_as`; `prowler:ID` and the like are expected",
+                        id.value
+                    ),
+                );
+            } else if variants.iter().any(|v| v.same_as == id.value) {
+                reporter.error(id.at, format!("`{}` has two variants", id.value));
+            } else {
+                variants.push(Variant {
+                    same_as: id.value,
+                    params: values.clone(),
+                });
+            }
+        }
+        s.finish();
+    }
+    variants
 }
 
 fn parameter_value(value: &DeValue<'_>) -> Option<ParameterValue> {

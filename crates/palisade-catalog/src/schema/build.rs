@@ -25,6 +25,8 @@ pub(super) struct Builder<'a> {
     /// What the calls give, first come first served; also names that the columns of every table take.
     pub(super) raw: IndexMap<String, Raw>,
     pub(super) problems: Vec<Diagnostic>,
+    /// A call could not be understood, so that it is not known which columns there are.
+    pub(super) incomplete: bool,
 }
 
 pub(super) fn build(
@@ -40,6 +42,7 @@ pub(super) fn build(
         parent,
         raw: IndexMap::new(),
         problems: Vec::new(),
+        incomplete: false,
     };
     if spec.list.is_some() || !spec.calls.is_empty() {
         match models.get(&spec.model) {
@@ -60,10 +63,10 @@ pub(super) fn build(
     }
     if let Some(model) = builder.model.clone() {
         if let Some(list) = &spec.list {
-            builder.list(&model, list);
+            builder.incomplete |= builder.list(&model, list).is_none();
         }
         for (index, call) in spec.calls.iter().enumerate() {
-            builder.call(&model, index, call);
+            builder.incomplete |= builder.call(&model, index, call).is_none();
         }
     }
     let columns = builder.columns();
@@ -121,7 +124,8 @@ impl Builder<'_> {
         }
     }
 
-    fn list(&mut self, model: &Arc<Model>, list: &ListSpec) {
+    /// `None`: it is not known which columns the call gives.
+    fn list(&mut self, model: &Arc<Model>, list: &ListSpec) -> Option<()> {
         if let Some(before) = &list.before
             && let Some(operation) = self.operation(model, &before.call, "list.before")
             && let Some(output) = self.output(operation, "list.before")
@@ -130,15 +134,11 @@ impl Builder<'_> {
                 self.follow(model, output, member, "list.before");
             }
         }
-        let Some(operation) = self.operation(model, &list.call, "list.call") else {
-            return;
-        };
+        let operation = self.operation(model, &list.call, "list.call")?;
         for problem in params::problems(model, operation, &list.params, &[]) {
             self.problem("list.params", problem);
         }
-        let Some(output) = self.output(operation, "list.call") else {
-            return;
-        };
+        let output = self.output(operation, "list.call")?;
         if let Some(csv) = &list.csv {
             if let Some(reached) = self.follow(model, output, csv, "list.csv") {
                 let kind = model.shape(reached.shape).map(|s| s.kind);
@@ -148,37 +148,40 @@ impl Builder<'_> {
                     self.problem("list.csv", Problem::new(message));
                 }
             }
-            return;
+            return Some(());
         }
-        let Some(rows) = self.follow(model, output, &list.rows, "list.rows") else {
-            return;
-        };
-        self.rows(model, list, &rows, operation);
+        let rows = self.follow(model, output, &list.rows, "list.rows")?;
         self.outer(model, list, output);
+        self.rows(model, list, &rows, operation)
     }
 
     /// The columns of the elements that a list call gives.
-    fn rows(&mut self, model: &Model, list: &ListSpec, rows: &Reached, operation: &Operation) {
-        let Some(shape) = model.shape(rows.shape) else {
-            return;
-        };
-        match (&list.scalar, shape.kind) {
+    fn rows(
+        &mut self,
+        model: &Model,
+        list: &ListSpec,
+        rows: &Reached,
+        operation: &Operation,
+    ) -> Option<()> {
+        let shape = model.shape(rows.shape)?;
+        let wrong = match (&list.scalar, shape.kind) {
             (None, ShapeKind::Structure | ShapeKind::Union) => {
                 let whole = rows.path.is_empty().then_some(operation);
                 self.members(model, rows.shape, 0, whole);
+                return Some(());
             }
-            (_, ShapeKind::List) => self.problem(
+            (_, ShapeKind::List) => (
                 "list.rows",
                 Problem::hinted(
                     format!("`{}` is a list; its elements are rows", list.rows),
                     format!("write `{}[]`", list.rows),
                 ),
             ),
-            (_, ShapeKind::Map) => self.problem(
+            (_, ShapeKind::Map) => (
                 "list.rows",
                 Problem::new(format!("`{}` is a map; rows come from lists", list.rows)),
             ),
-            (Some(_), ShapeKind::Structure | ShapeKind::Union) => self.problem(
+            (Some(_), ShapeKind::Structure | ShapeKind::Union) => (
                 "list.scalar",
                 Problem::new(format!(
                     "`scalar` is for plain values; the rows are structures (`{}`)",
@@ -187,15 +190,19 @@ impl Builder<'_> {
             ),
             (Some(name), _) => {
                 self.add(name.clone(), model, 0, Vec::new(), rows.shape, false);
+                return Some(());
             }
-            (None, _) => self.problem(
+            (None, _) => (
                 "list.rows",
                 Problem::hinted(
                     format!("the elements of `{}` are plain values", list.rows),
                     "name their column with `scalar = \"…\"`",
                 ),
             ),
-        }
+        };
+        let (part, problem) = wrong;
+        self.problem(part, problem);
+        None
     }
 
     fn outer(&mut self, model: &Model, list: &ListSpec, output: ShapeId) {
@@ -235,27 +242,21 @@ impl Builder<'_> {
         shape.is_structure().then_some(reached.shape)
     }
 
-    fn call(&mut self, model: &Arc<Model>, index: usize, call: &CallSpec) {
+    /// `None`: it is not known which columns the call gives.
+    fn call(&mut self, model: &Arc<Model>, index: usize, call: &CallSpec) -> Option<()> {
         let part = |name: &str| format!("call.{index}.{name}");
-        let Some(operation) = self.operation(model, &call.call, &part("call")) else {
-            return;
-        };
+        let operation = self.operation(model, &call.call, &part("call"))?;
         let batch = call.batch.as_ref();
         let added: Vec<&str> = batch.iter().map(|b| b.param.as_str()).collect();
         for problem in params::problems(model, operation, &call.params, &added) {
             self.problem(&part("params"), problem);
         }
-        let Some(output) = self.output(operation, &part("call")) else {
-            return;
-        };
+        let output = self.output(operation, &part("call"))?;
         let base = match batch {
             Some(batch) => self.batch(model, operation, output, call, batch, &part("batch")),
             None => Some(output),
         };
-        let Some(base) = base else { return };
-        let Some(reached) = self.follow(model, base, &call.from, &part("from")) else {
-            return;
-        };
+        let reached = self.follow(model, base?, &call.from, &part("from"))?;
         let source = index + 1;
         if let Some(into) = &call.into {
             if self.raw.contains_key(into) {
@@ -271,7 +272,7 @@ impl Builder<'_> {
                 reached.shape,
                 several,
             );
-            return;
+            return Some(());
         }
         let is_structure = model.shape(reached.shape).is_some_and(|s| s.is_structure());
         if reached.opened > 0 || !is_structure {
@@ -283,10 +284,11 @@ impl Builder<'_> {
                     "name its column with `into = \"…\"`",
                 ),
             );
-            return;
+            return None;
         }
         let whole = (reached.path.is_empty() && batch.is_none()).then_some(operation);
         self.members(model, reached.shape, source, whole);
+        Some(())
     }
 
     /// The shape of one answer of a batch.

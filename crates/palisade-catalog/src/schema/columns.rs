@@ -27,7 +27,7 @@ impl Builder<'_> {
                     from: None,
                     ..
                 } => {
-                    if !self.raw.contains_key(name) {
+                    if !self.raw.contains_key(name) && !self.incomplete {
                         let known = self.raw.keys().map(String::as_str);
                         let problem = Problem {
                             message: format!("there is no column `{name}` to hide"),
@@ -41,6 +41,8 @@ impl Builder<'_> {
                     from: Some(from), ..
                 } => match self.derived(from, column.transform.as_deref(), DEEPEST) {
                     Ok(raw) => (!column.hide).then_some(raw),
+                    // A column that is not there may be one of a call that could not be understood.
+                    Err(_) if self.incomplete => continue,
                     Err(problem) => {
                         self.problem(&part, problem);
                         continue;
@@ -119,7 +121,9 @@ impl Builder<'_> {
                 },
                 _ => Err(Problem::new(format!("`{path}` names no column"))),
             };
-            if let Err(problem) = hidden {
+            if let Err(problem) = hidden
+                && !self.incomplete
+            {
                 self.problem(&format!("column.{path}"), problem);
             }
         }

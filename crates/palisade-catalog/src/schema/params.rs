@@ -128,7 +128,7 @@ fn value(model: &Model, id: ShapeId, given: &Json, place: &str, found: &mut Vec<
                 (ShapeKind::String, Json::Number(_) | Json::Bool(_)) => {
                     Some(format!("write \"{given}\" in quotes"))
                 }
-                (ShapeKind::List, _) => Some(format!("write [{given}]")),
+                (ShapeKind::List, _) => Some("a list stands in brackets: `[…]`".to_owned()),
                 _ => None,
             },
         }),

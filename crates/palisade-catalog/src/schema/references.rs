@@ -68,6 +68,7 @@ impl Builder<'_> {
         if let Some(arn) = spec.arn.as_deref().filter(|a| *a != "${arn}") {
             self.template("arn", arn, columns, true);
         } else if spec.arn.is_some()
+            && !self.incomplete
             && matches!(columns.get("arn"), Some(raw) if raw.origin == Origin::Arn)
         {
             let message = "the rows have no text `arn` of their own";
@@ -123,6 +124,9 @@ impl Builder<'_> {
     }
 
     fn no_column(&mut self, part: &str, name: &str, columns: &IndexMap<String, Raw>) {
+        if self.incomplete {
+            return;
+        }
         let hidden = self.spec.columns.get(name).is_some_and(|c| c.hide);
         let problem = if hidden {
             Problem::new(format!("the column `{name}` is hidden"))
