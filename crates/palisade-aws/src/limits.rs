@@ -12,12 +12,14 @@ use tokio::time::Instant;
 
 /// What is left of the rate after a throttle.
 const CUT: f64 = 0.7;
-/// How steep the way back is, in requests a second per second cubed.
-const SCALE: f64 = 0.4;
+/// How steep the way back is, as a share of the last ceiling per second cubed.
+const SCALE: f64 = 0.02;
 /// Never slower, in requests a second.
 const SLOWEST: f64 = 1.0;
 /// Throttles of one burst count once within this time.
 const QUIET: Duration = Duration::from_millis(500);
+/// Who waits looks again after this time.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// The rate is measured over at most this time.
 const WINDOW: Duration = Duration::from_secs(2);
 /// And over at least this time, so that a burst does not look faster than it is.
@@ -27,6 +29,7 @@ const SHORTEST: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub struct RateLimit {
     state: Mutex<State>,
+    queue: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +45,6 @@ struct State {
 struct Bucket {
     /// Requests a second.
     rate: f64,
-    /// May be negative: then that many are already waiting.
     tokens: f64,
     filled: Instant,
     throttled: Instant,
@@ -51,28 +53,37 @@ struct Bucket {
 }
 
 impl RateLimit {
-    /// Waits until a request may be sent. Cancelling gives the place back.
+    /// Waits until a request may be sent, first come, first served. Cancelling leaves the queue.
     pub async fn acquire(&self) {
-        let Some(delay) = self.reserve(Instant::now()) else {
+        if self.take(Instant::now()).is_ok() {
             return;
-        };
-        let place = Place(Some(self));
-        tokio::time::sleep(delay).await;
-        place.keep();
+        }
+        // Only the first in the queue looks at the bucket, so that a change of rate reaches all who wait.
+        let _turn = self.queue.lock().await;
+        while let Err(delay) = self.take(Instant::now()) {
+            tokio::time::sleep(delay.min(PATIENCE)).await;
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reserve(&self, now: Instant) -> Option<Duration> {
+    /// Takes a token, or says how long one takes.
+    fn take(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state();
         state.started.get_or_insert(now);
-        let bucket = state.bucket.as_mut()?;
+        let Some(bucket) = &mut state.bucket else {
+            return Ok(());
+        };
         bucket.fill(now);
-        bucket.tokens -= 1.0;
-        let missing = (-bucket.tokens).max(0.0);
-        (missing > 0.0).then(|| Duration::from_secs_f64(missing / bucket.rate))
+        if bucket.tokens >= 1.0 {
+            bucket.tokens -= 1.0;
+            return Ok(());
+        }
+        // A little more than is missing: rounding down would make the wait spin.
+        let missing = (1.0 - bucket.tokens) / bucket.rate;
+        Err(Duration::from_secs_f64(missing) + Duration::from_millis(1))
     }
 
     /// An answer that was not throttling.
@@ -81,12 +92,15 @@ impl RateLimit {
         let mut state = self.state();
         state.answered.push_back(now);
         state.forget(now);
+        let measured = state.measured(now);
         if let Some(bucket) = &mut state.bucket {
             bucket.fill(now);
             let since = now.duration_since(bucket.throttled).as_secs_f64();
             // The curve of CUBIC (RFC 9438): slow near the rate that was too much, then faster beyond.
-            let turn = (bucket.ceiling * (1.0 - CUT) / SCALE).cbrt();
-            bucket.rate = (SCALE * (since - turn).powi(3) + bucket.ceiling).max(bucket.rate);
+            let turn = ((1.0 - CUT) / SCALE).cbrt();
+            let grown = bucket.ceiling * (1.0 + SCALE * (since - turn).powi(3));
+            // Never far from what is really sent: an idle bucket must not grow.
+            bucket.rate = grown.min(2.0 * measured).max(bucket.rate);
         }
     }
 
@@ -119,7 +133,8 @@ impl RateLimit {
     }
 
     /// Requests a second, when there is a limit.
-    pub fn rate(&self) -> Option<f64> {
+    #[cfg(test)]
+    fn rate(&self) -> Option<f64> {
         self.state().bucket.as_ref().map(|b| b.rate)
     }
 }
@@ -154,21 +169,119 @@ impl Bucket {
     }
 }
 
-/// A place in the queue, given back when the one who waits goes away.
-struct Place<'l>(Option<&'l RateLimit>);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
 
-impl Place<'_> {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(limit) = self.0
-            && let Some(bucket) = &mut limit.state().bucket
-        {
-            bucket.tokens += 1.0;
+    /// A service that answers `allowed` requests a second, as AWS's token buckets do, asked by 32 at a time.
+    async fn drive(allowed: f64, seconds: u64) -> (f64, f64) {
+        let limit = Arc::new(RateLimit::default());
+        let service = Arc::new(Mutex::new((allowed, Instant::now())));
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let workers = (0..32).map(|_| {
+            let (limit, service) = (Arc::clone(&limit), Arc::clone(&service));
+            tokio::spawn(async move {
+                let (mut good, mut bad) = (0, 0);
+                while Instant::now() < end {
+                    limit.acquire().await;
+                    tokio::time::sleep(Duration::from_millis(60)).await;
+                    let granted = {
+                        let mut bucket = service.lock().unwrap();
+                        let now = Instant::now();
+                        let gained = now.duration_since(bucket.1).as_secs_f64() * allowed;
+                        *bucket = ((bucket.0 + gained).min(allowed), now);
+                        bucket.0 >= 1.0 && {
+                            bucket.0 -= 1.0;
+                            true
+                        }
+                    };
+                    if granted {
+                        limit.succeeded();
+                        good += 1;
+                    } else {
+                        limit.throttled();
+                        bad += 1;
+                    }
+                }
+                (good, bad)
+            })
+        });
+        let (mut good, mut bad) = (0, 0);
+        for worker in workers.collect::<Vec<_>>() {
+            let (g, b) = worker.await.unwrap();
+            good += g;
+            bad += b;
         }
+        (
+            f64::from(good) / seconds as f64,
+            f64::from(bad) / f64::from(good + bad),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_no_limit_before_the_first_throttle() {
+        let limit = RateLimit::default();
+        let started = Instant::now();
+        for _ in 0..10_000 {
+            limit.acquire().await;
+            limit.succeeded();
+        }
+        assert_eq!((started.elapsed(), limit.rate()), (Duration::ZERO, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_settles_near_what_the_service_allows() {
+        for allowed in [5.0, 20.0, 100.0] {
+            let (rate, refused) = drive(allowed, 60).await;
+            assert!(
+                rate > 0.7 * allowed,
+                "{rate} of {allowed} a second were used"
+            );
+            assert!(
+                refused < 0.25,
+                "{refused} of the requests to {allowed} a second were throttled"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_recovers() {
+        let limit = RateLimit::default();
+        for _ in 0..100 {
+            limit.acquire().await;
+            limit.succeeded();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        limit.throttled();
+        let low = limit.rate().unwrap();
+        assert!((60.0..80.0).contains(&low), "{low}");
+        for _ in 0..3_000 {
+            limit.acquire().await;
+            limit.succeeded();
+        }
+        assert!(limit.rate().unwrap() > 150.0, "{:?}", limit.rate());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_wait_gives_its_place_back() {
+        let limit = RateLimit::default();
+        limit.throttled();
+        assert_eq!(limit.rate(), Some(SLOWEST));
+        for _ in 0..50 {
+            let wait = limit.acquire();
+            assert!(
+                tokio::time::timeout(Duration::from_millis(1), wait)
+                    .await
+                    .is_err()
+            );
+        }
+        let started = Instant::now();
+        limit.acquire().await;
+        assert!(
+            started.elapsed() <= Duration::from_millis(1_100),
+            "{:?}",
+            started.elapsed()
+        );
     }
 }

@@ -51,7 +51,7 @@ impl ClassifyRetry for AnsweredFailures {
         match failure.map(|f| f.failure.kind) {
             Some(CallErrorKind::Throttled) => RetryAction::throttling_error(),
             Some(CallErrorKind::Server | CallErrorKind::Malformed | CallErrorKind::Timeout) => {
-                if self.0.failed.fetch_add(1, Ordering::Relaxed) + 1 >= SERVER_ATTEMPTS {
+                if self.0.failed.load(Ordering::Relaxed) >= SERVER_ATTEMPTS {
                     RetryAction::NoActionIndicated
                 } else {
                     RetryAction::server_error()

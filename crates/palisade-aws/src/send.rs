@@ -130,7 +130,7 @@ pub(crate) async fn send(
         .build();
     let (plugin, unsigned) = plugin(session, lane, &attempts, operation, target);
     let service = Arc::clone(&attempts.service);
-    let (facts, decoder_service) = (operation.clone(), Arc::clone(&service));
+    let (facts, counted) = (operation.clone(), Arc::clone(&attempts));
     let mut builder = Orchestrated::builder()
         .service_name(service.model.service_id.clone())
         .operation_name(operation.name.clone())
@@ -154,8 +154,11 @@ pub(crate) async fn send(
         .deserializer::<Value, AttemptFailure>(
             #[expect(clippy::result_large_err, reason = "the signature is AWS's")]
             move |response: &Response| {
-                decode(&decoder_service, &facts, response)
-                    .map_err(|f| OrchestratorError::operation(f.into()))
+                let result = decode(&counted.service, &facts, response);
+                result.map_err(|failure| {
+                    counted.count(failure.kind);
+                    OrchestratorError::operation(failure.into())
+                })
             },
         )
         .build();

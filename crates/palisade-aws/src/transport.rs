@@ -63,6 +63,16 @@ impl Attempts {
             .clone()
     }
 
+    /// Counts an answered attempt that failed. Classifiers cannot: they run more than once an attempt.
+    pub(crate) fn count(&self, kind: CallErrorKind) {
+        if matches!(
+            kind,
+            CallErrorKind::Server | CallErrorKind::Malformed | CallErrorKind::Timeout
+        ) {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     async fn send(
         &self,
         client: SharedHttpConnector,
