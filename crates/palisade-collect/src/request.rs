@@ -1,0 +1,111 @@
+//! What is to be collected, where, and within which limits.
+use palisade_core::{Coverage, Region};
+use palisade_model::{Api, Regions};
+use palisade_table::Dataset;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Which columns of a table are wanted. `account_id`, `region`, `partition`, `arn` and the id always come along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnSelection {
+    /// Every column, and so every call of the table.
+    All,
+    /// These; only the calls that fill them are made.
+    Some(BTreeSet<String>),
+}
+
+/// The tables and columns that are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// By table name.
+    pub tables: BTreeMap<String, ColumnSelection>,
+}
+
+impl Request {
+    /// Adds columns of a table to what is wanted.
+    pub fn add<'c>(&mut self, table: &str, columns: impl IntoIterator<Item = &'c str>) {
+        let wanted = self.tables.entry(table.to_owned());
+        let wanted = wanted.or_insert_with(|| ColumnSelection::Some(BTreeSet::new()));
+        if let ColumnSelection::Some(known) = wanted {
+            known.extend(columns.into_iter().map(str::to_owned));
+        }
+    }
+    /// Wants all columns of a table.
+    pub fn add_all(&mut self, table: &str) {
+        self.tables.insert(table.to_owned(), ColumnSelection::All);
+    }
+}
+
+/// One account and who answers for it.
+#[derive(Clone)]
+pub struct AccountTarget {
+    /// Twelve digits.
+    pub account_id: String,
+    /// For example `aws`.
+    pub partition: String,
+    /// Where global tables are asked; the partition's home region.
+    pub home_region: String,
+    /// Makes the calls.
+    pub api: Arc<dyn Api>,
+    /// Where regional tables are asked.
+    pub regions: Vec<Region>,
+}
+
+/// Where to collect.
+#[derive(Clone, Default)]
+pub struct Targets {
+    /// The accounts, in any order.
+    pub accounts: Vec<AccountTarget>,
+    /// Which API exists in which region; where it says nothing, everything is asked.
+    pub regions: Arc<Regions>,
+}
+
+/// Bounds of the work that is under way at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls in flight, over all accounts.
+    pub in_flight: usize,
+    /// Rows that wait for calls of their own before lists are read further.
+    pub waiting_rows: usize,
+    /// How often a `before` call is repeated until its answer says that it is done.
+    pub polls: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight: 64,
+            waiting_rows: 8192,
+            polls: 40,
+        }
+    }
+}
+
+/// Hears how the work goes. A step is a list, or one row's need of one call (which several rows may share).
+pub trait Progress: Send + Sync {
+    /// Steps became known.
+    fn planned(&self, service: &str, steps: usize);
+    /// Steps are done, well or badly.
+    fn finished(&self, service: &str, steps: usize, failed: bool);
+    /// Answers that were throttling, in total so far.
+    fn throttled(&self, total: u64);
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn planned(&self, _: &str, _: usize) {}
+    fn finished(&self, _: &str, _: usize, _: bool) {}
+    fn throttled(&self, _: u64) {}
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Collected {
+    /// The tables that were asked for.
+    pub dataset: Dataset,
+    /// What was and was not read.
+    pub coverage: Coverage,
+}

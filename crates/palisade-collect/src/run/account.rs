@@ -1,0 +1,387 @@
+//! The reading of one account.
+use super::output::TableOutput;
+use super::queue::{Item, Queue, Work};
+use super::state::{BatchState, Call, CallKey, Fill, Group, Instance, RowState, Tags};
+use super::tally::Tally;
+use super::view::RowView;
+use crate::plan::{OperationPlan, Plan, SlotKind, TablePlan};
+use crate::request::{AccountTarget, Limits, Progress};
+use palisade_catalog::Scope;
+use palisade_core::{CallError, CallErrorKind};
+use palisade_model::{ApiError, Regions};
+use palisade_table::Gap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// What all accounts share.
+pub(super) struct Shared<'r> {
+    pub plan: &'r Plan,
+    pub limits: &'r Limits,
+    pub regions: &'r Regions,
+    pub progress: &'r dyn Progress,
+    pub queue: Queue,
+    pub tally: Tally,
+    /// Rows that wait for calls of their own.
+    pub waiting_rows: usize,
+    pub interrupted: bool,
+}
+
+/// The calls, lists and rows of one account, and what they wait for. Nothing here does I/O: `issue` says what is to be
+/// asked, `answered` takes what came back.
+pub(super) struct Account<'r> {
+    pub index: usize,
+    pub plan: &'r Plan,
+    pub target: &'r AccountTarget,
+    /// The regions that are scanned, sorted.
+    pub regions: Vec<Arc<str>>,
+    pub calls: Vec<Call>,
+    pub by_key: HashMap<CallKey, usize>,
+    pub instances: Vec<Instance>,
+    /// Lists of children that were made for one parent row already, by call and values.
+    pub children: HashMap<(usize, CallKey, String), usize>,
+    pub groups: Vec<Option<Group>>,
+    pub batches: Vec<Option<BatchState>>,
+    pub tags: BTreeMap<Arc<str>, Tags>,
+    pub outputs: Vec<TableOutput>,
+    pub gaps: Vec<BTreeSet<GapKey>>,
+    /// Pages of tables whose rows are unique, until all their lists have ended.
+    pub held: BTreeMap<usize, Vec<usize>>,
+    /// Lists of such a table that have not ended.
+    pub open_lists: BTreeMap<usize, usize>,
+    /// Calls and groups that are not done.
+    pub open: usize,
+    /// Rows to look at again.
+    pub touched: Vec<(usize, usize)>,
+}
+
+pub(super) type GapKey = (String, CallError);
+
+/// Why a region is not asked.
+const NOT_THERE: &str = "the service does not exist in this region";
+
+impl<'r> Account<'r> {
+    pub(super) fn new(index: usize, plan: &'r Plan, target: &'r AccountTarget) -> Self {
+        let mut regions: Vec<Arc<str>> = target
+            .regions
+            .iter()
+            .map(|r| Arc::from(r.as_str()))
+            .collect();
+        regions.sort();
+        regions.dedup();
+        Self {
+            index,
+            plan,
+            target,
+            regions,
+            calls: Vec::new(),
+            by_key: HashMap::new(),
+            instances: Vec::new(),
+            children: HashMap::new(),
+            groups: Vec::new(),
+            batches: Vec::new(),
+            tags: BTreeMap::new(),
+            outputs: plan.tables.iter().map(|_| TableOutput::default()).collect(),
+            gaps: plan.tables.iter().map(|_| BTreeSet::new()).collect(),
+            held: BTreeMap::new(),
+            open_lists: BTreeMap::new(),
+            open: 0,
+            touched: Vec::new(),
+        }
+    }
+
+    /// Plans the calls that wait for nothing.
+    pub(super) fn start(&mut self, shared: &mut Shared<'r>) {
+        let plan = self.plan;
+        if plan.tagging.is_some() {
+            self.start_tagging(shared);
+        }
+        for (index, list) in plan.lists.iter().enumerate() {
+            if list.parent.is_some() {
+                continue;
+            }
+            let Some(operation) = plan.operations.get(list.operation) else {
+                continue;
+            };
+            for (rank, region) in self.places(list.scope, Some(operation.service()), shared) {
+                self.start_list(index, region, rank, shared);
+            }
+        }
+        for (index, table) in plan.tables.iter().enumerate() {
+            if table.list.is_some() {
+                continue;
+            }
+            let service = (!table.slots.is_empty()).then_some(table.spec.model.as_str());
+            for (rank, region) in self.places(table.spec.scope, service, shared) {
+                self.single_row(index, region, rank, shared);
+            }
+        }
+        self.settle(shared);
+    }
+
+    fn start_tagging(&mut self, shared: &mut Shared<'r>) {
+        let plan = self.plan;
+        let tagged = |t: &&TablePlan| t.slots.iter().any(|s| matches!(s.kind, SlotKind::Tagging));
+        let mut places: BTreeSet<Arc<str>> = BTreeSet::new();
+        for table in plan.tables.iter().filter(tagged) {
+            places.extend(
+                self.places(table.spec.scope, None, shared)
+                    .into_iter()
+                    .map(|(_, r)| r),
+            );
+            // Rows that say where they live may be in any scanned region.
+            if !table.region_cells.is_empty() {
+                places.extend(self.regions.iter().cloned());
+            }
+        }
+        for region in places {
+            self.tags_of(&region, shared);
+        }
+    }
+
+    /// The regions where something of this scope is asked, with their rank in the output.
+    fn places(
+        &self,
+        scope: Scope,
+        service: Option<&str>,
+        shared: &mut Shared<'r>,
+    ) -> Vec<(u32, Arc<str>)> {
+        let known = service.and_then(|s| shared.regions.of(s, &self.target.partition));
+        match scope {
+            Scope::Global => {
+                let home: Arc<str> = Arc::from(self.target.home_region.as_str());
+                let region = match known {
+                    // A service without an endpoint at home is global from where it has one.
+                    Some(k) if k.global.is_none() && !k.regions.iter().any(|r| *r == *home) => {
+                        k.regions.first().map(|r| Arc::from(r.as_str()))
+                    }
+                    _ => Some(Arc::clone(&home)),
+                };
+                match (region, service) {
+                    (Some(region), _) => vec![(0, region)],
+                    (None, service) => {
+                        shared
+                            .tally
+                            .skipped(service.unwrap_or_default(), &home, NOT_THERE);
+                        Vec::new()
+                    }
+                }
+            }
+            Scope::Regional => {
+                let mut places = Vec::new();
+                for (rank, region) in (0u32..).zip(&self.regions) {
+                    let there = known.is_none_or(|k| {
+                        k.global.is_some() || k.regions.iter().any(|r| **r == **region)
+                    });
+                    if there {
+                        places.push((rank, Arc::clone(region)));
+                    } else {
+                        shared
+                            .tally
+                            .skipped(service.unwrap_or_default(), region, NOT_THERE);
+                    }
+                }
+                places
+            }
+        }
+    }
+
+    pub(super) fn is_there(&self, service: &str, region: &str, shared: &Shared<'r>) -> bool {
+        let known = shared.regions.of(service, &self.target.partition);
+        known.is_none_or(|k| k.global.is_some() || k.regions.iter().any(|r| r == region))
+    }
+
+    /// The one row of a table without list.
+    fn single_row(&mut self, table: usize, region: Arc<str>, rank: u32, shared: &mut Shared<'r>) {
+        let instance = self.instances.len();
+        self.instances.push(Instance {
+            table,
+            region,
+            rank,
+            parents: Vec::new(),
+            parent_values: Vec::new(),
+            pages: 1,
+            ended: true,
+            batches: BTreeMap::new(),
+            groups: Vec::new(),
+        });
+        self.add_group(instance, 0, None, None, vec![Box::from([])], shared);
+    }
+
+    pub(super) fn item(&self, work: Work, operation: usize) -> Item {
+        // Operations of one API share its limits: slots are shared out by API.
+        let service = self.plan.operations.get(operation).map(|o| o.service());
+        let first = self
+            .plan
+            .operations
+            .iter()
+            .position(|o| Some(o.service()) == service);
+        Item {
+            account: self.index,
+            work,
+            service: first.unwrap_or(operation),
+        }
+    }
+
+    pub(super) fn operation(&self, operation: usize) -> Option<&'r OperationPlan> {
+        self.plan.operations.get(operation)
+    }
+
+    pub(super) fn error(&self, operation: usize, region: &str, error: &ApiError) -> Arc<CallError> {
+        let planned = self.operation(operation);
+        Arc::new(CallError {
+            service: planned.map(|o| o.service().to_owned()).unwrap_or_default(),
+            operation: planned.map(|o| o.name.clone()).unwrap_or_default(),
+            account_id: self.target.account_id.clone(),
+            region: region.to_owned(),
+            kind: error.kind,
+            code: error.code.clone(),
+            message: error.message.clone(),
+            permissions: planned.map(|o| o.permissions.clone()).unwrap_or_default(),
+        })
+    }
+
+    pub(super) fn malformed(
+        &self,
+        operation: usize,
+        region: &str,
+        message: String,
+    ) -> Arc<CallError> {
+        let error = ApiError {
+            kind: CallErrorKind::Malformed,
+            code: "Malformed".to_owned(),
+            message,
+        };
+        self.error(operation, region, &error)
+    }
+
+    /// Rows of a table may be missing, and so may those of the tables below.
+    pub(super) fn gap(&mut self, table: usize, region: &str, error: &Arc<CallError>) {
+        let plan = self.plan;
+        if let Some(gaps) = self.gaps.get_mut(table) {
+            gaps.insert((region.to_owned(), error.as_ref().clone()));
+        }
+        let children = plan
+            .tables
+            .get(table)
+            .map(|t| t.children.as_slice())
+            .unwrap_or_default();
+        for list in children.iter().filter_map(|c| plan.lists.get(*c)) {
+            for child in &list.tables {
+                self.gap(*child, region, error);
+            }
+        }
+    }
+
+    pub(super) fn view<'a>(&'a self, group: usize, row: usize) -> Option<RowView<'a>> {
+        let group = self.groups.get(group)?.as_ref()?;
+        let instance = self.instances.get(group.instance)?;
+        let table = self.plan.tables.get(instance.table)?;
+        Some(RowView {
+            table,
+            target: self.target,
+            model: self.model_of(table),
+            instance,
+            group,
+            row: group.rows.get(row)?,
+        })
+    }
+
+    /// The model of a table's answers. Tables without calls have no answer to read.
+    pub(super) fn model_of(&self, table: &TablePlan) -> &'r palisade_model::Model {
+        let list = table
+            .list
+            .and_then(|l| self.plan.lists.get(l))
+            .map(|l| l.operation);
+        let called = table.slots.iter().find_map(|s| match &s.kind {
+            SlotKind::Call(call) => Some(call.operation),
+            SlotKind::Tagging => None,
+        });
+        let operation = list.or(called).and_then(|o| self.plan.operations.get(o));
+        operation.map_or(no_model(), |o| o.model.as_ref())
+    }
+
+    pub(super) fn row_mut(&mut self, group: usize, row: usize) -> Option<&mut RowState> {
+        self.groups.get_mut(group)?.as_mut()?.rows.get_mut(row)
+    }
+
+    /// The table of a group.
+    pub(super) fn table_of(&self, group: usize) -> Option<(usize, &'r TablePlan)> {
+        let instance = self.groups.get(group)?.as_ref()?.instance;
+        let table = self.instances.get(instance)?.table;
+        Some((table, self.plan.tables.get(table)?))
+    }
+
+    /// True when nothing is left to ask.
+    pub(super) fn is_done(&self) -> bool {
+        self.open == 0
+    }
+
+    /// What was read, table by table.
+    pub(super) fn finish(
+        mut self,
+        shared: &mut Shared<'r>,
+    ) -> Vec<(Vec<palisade_table::Batch>, Vec<Gap>)> {
+        let orders = self.orders();
+        let mut all = Vec::new();
+        for (index, table) in self.plan.tables.iter().enumerate() {
+            let output = self
+                .outputs
+                .get_mut(index)
+                .map(std::mem::take)
+                .unwrap_or_default();
+            let batches = match output.finish(table, &orders) {
+                Ok(batches) => batches,
+                Err(error) => {
+                    // Arrow refused what was built: nothing of the table can be trusted.
+                    let region = self.target.home_region.clone();
+                    let operation = table
+                        .list
+                        .and_then(|l| self.plan.lists.get(l))
+                        .map_or(0, |l| l.operation);
+                    let error = self.malformed(operation, &region, error.to_string());
+                    shared.tally.record(&error);
+                    self.gap(index, &region, &error);
+                    Vec::new()
+                }
+            };
+            all.push(batches);
+        }
+        let account_id = self.target.account_id.clone();
+        let gap = |(region, error): GapKey| Gap {
+            account_id: account_id.clone(),
+            region,
+            error: Arc::new(error),
+        };
+        let gaps = std::mem::take(&mut self.gaps).into_iter();
+        all.into_iter()
+            .zip(gaps)
+            .map(|(batches, gaps)| (batches, gaps.into_iter().map(gap).collect()))
+            .collect()
+    }
+
+    /// Where the rows of each instance stand: region of the list, then page and row of each parent.
+    fn orders(&self) -> Vec<Vec<u32>> {
+        let mut orders: Vec<Vec<u32>> = Vec::with_capacity(self.instances.len());
+        // Parents come before their children.
+        for instance in &self.instances {
+            let from_parent = instance.parents.iter().filter_map(|(parent, page, row)| {
+                let mut order = orders.get(*parent)?.clone();
+                order.extend([*page, *row]);
+                Some(order)
+            });
+            orders.push(from_parent.min().unwrap_or_else(|| vec![instance.rank]));
+        }
+        orders
+    }
+}
+
+fn no_model() -> &'static palisade_model::Model {
+    static NONE: std::sync::OnceLock<palisade_model::Model> = std::sync::OnceLock::new();
+    NONE.get_or_init(palisade_model::Model::default)
+}
+
+impl Fill {
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Fill::Open)
+    }
+}

@@ -1,0 +1,5 @@
+mod failures;
+mod fake;
+mod features;
+mod plans;
+mod timing;
