@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 /// Functions over text that silently print a list as text first.
 const TEXT_ONLY: &[&str] = &[
-    "length", "char_length", "character_length", "upper", "lower", "trim", "btrim", "ltrim", "rtrim", "substr",
+    "character_length", "upper", "lower", "btrim", "ltrim", "rtrim", "substr",
     "starts_with", "ends_with", "contains", "strpos", "replace", "split_part", "regexp_like", "regexp_replace",
     "concat_ws",
 ];
