@@ -17,6 +17,7 @@ mod evaluate;
 mod glob;
 mod grammar;
 mod json;
+mod least;
 mod lint;
 mod net;
 mod policy;
@@ -49,6 +50,7 @@ pub use evaluate::{
 };
 pub use glob::{Pattern, Token};
 pub use grammar::{PolicyKind, check_grammar};
+pub use least::{LeastPrivilege, least_privilege};
 pub use lint::{LINT_RULES, LintFinding, LintRule, Weight, lint, lint_rule, lint_to_sarif};
 pub use net::Cidr;
 pub use policy::{

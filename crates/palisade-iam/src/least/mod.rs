@@ -1,0 +1,215 @@
+//! The smallest readable policy for what was used, from CloudTrail events.
+
+mod events;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::Used;
+use serde_json::{Value, json};
+
+use crate::arn_pattern::Widest;
+use crate::catalogue::Catalogue;
+
+/// A generated policy and what is to be known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeastPrivilege {
+    /// The policy document.
+    pub policy: Value,
+    /// Actions that were used, sorted.
+    pub used: Vec<String>,
+    /// Actions that were tried and refused; they are not in the policy.
+    pub refused: Vec<String>,
+    /// Events that no action is known for (`source name`): the policy may lack what they need.
+    pub unknown: Vec<String>,
+    /// What the events cannot tell.
+    pub notes: Vec<String>,
+    /// Number of events that were read.
+    pub events: usize,
+}
+
+/// Generates a policy from CloudTrail events: records, or files with `Records`. With `principal` (the ARN of a user or
+/// role) only its events count; sessions count for their role.
+///
+/// # Errors
+/// A text is not JSON.
+pub fn least_privilege(
+    texts: &[&str],
+    principal: Option<&str>,
+    catalogue: &Catalogue,
+) -> Result<LeastPrivilege, serde_json::Error> {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let (mut refused, mut unknown, mut passed) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut events = 0;
+    for text in texts {
+        let value: Value = serde_json::from_str(text)?;
+        let records: Vec<&Value> = match value.get("Records").unwrap_or(&value) {
+            Value::Array(items) => items.iter().collect(),
+            one => vec![one],
+        };
+        for event in records {
+            // `lookup-events` wraps the event in a text.
+            let inner = event
+                .get("CloudTrailEvent")
+                .and_then(Value::as_str)
+                .map(serde_json::from_str::<Value>)
+                .transpose()?;
+            let event = inner.as_ref().unwrap_or(event);
+            if principal.is_some_and(|p| events::actor(event).as_deref() != Some(p)) {
+                continue;
+            }
+            events += 1;
+            match events::used(event, catalogue) {
+                Used::Free => {}
+                Used::Unknown(name) => {
+                    unknown.insert(name);
+                }
+                Used::Action {
+                    action,
+                    refused: true,
+                    ..
+                } => {
+                    refused.insert(action);
+                }
+                Used::Action {
+                    action,
+                    resources,
+                    passed_roles,
+                    ..
+                } => {
+                    passed.extend(passed_roles);
+                    let fitting = fitting(&action, resources, catalogue);
+                    uses.entry(action).or_default().extend(fitting);
+                }
+            }
+        }
+    }
+    let used: Vec<String> = uses.keys().cloned().collect();
+    refused.retain(|a| !uses.contains_key(a));
+    let statements = statements(uses, &passed);
+    Ok(LeastPrivilege {
+        policy: json!({ "Version": "2012-10-17", "Statement": statements }),
+        used,
+        refused: refused.into_iter().collect(),
+        unknown: unknown.into_iter().collect(),
+        notes: notes(!passed.is_empty()),
+        events,
+    })
+}
+
+/// The resources that the action can be limited to; `*` when it cannot, or when the events name none.
+fn fitting(action: &str, resources: BTreeSet<String>, catalogue: &Catalogue) -> BTreeSet<String> {
+    let star = || BTreeSet::from(["*".to_owned()]);
+    let Some((service, entry)) = catalogue.action(action) else {
+        return star();
+    };
+    let formats: Vec<Widest> = entry
+        .resources
+        .iter()
+        .filter_map(|r| service.resource(r))
+        .map(|r| Widest::new(&r.pattern()))
+        .collect();
+    let found: BTreeSet<String> = resources
+        .into_iter()
+        .filter(|arn| formats.iter().any(|f| f.overlaps(&Widest::new(arn))))
+        .map(|arn| generalize(&arn))
+        .collect();
+    if found.is_empty() { star() } else { found }
+}
+
+/// One object stands for all objects of its bucket, one stream of a log group for all: what comes tomorrow has another name.
+fn generalize(arn: &str) -> String {
+    if let Some(rest) = arn.strip_prefix("arn:aws:s3:::")
+        && let Some((bucket, _)) = rest.split_once('/')
+    {
+        return format!("arn:aws:s3:::{bucket}/*");
+    }
+    if let Some((group, _)) = arn.split_once(":log-stream:") {
+        return format!("{group}:log-stream:*");
+    }
+    arn.to_owned()
+}
+
+/// One statement for each set of resources; actions of one service stand together.
+fn statements(
+    uses: BTreeMap<String, BTreeSet<String>>,
+    passed: &BTreeSet<(String, String)>,
+) -> Vec<Value> {
+    let mut by_resources: BTreeMap<(String, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();
+    for (action, resources) in uses {
+        let service = if resources.contains("*") {
+            String::new()
+        } else {
+            action.split(':').next().unwrap_or_default().to_owned()
+        };
+        let resources = if resources.contains("*") {
+            BTreeSet::from(["*".to_owned()])
+        } else {
+            resources
+        };
+        by_resources
+            .entry((service, resources))
+            .or_default()
+            .insert(action);
+    }
+    let mut out: Vec<Value> =
+        by_resources.into_iter().map(|((_, resources), actions)| json!({ "Effect": "Allow", "Action": actions, "Resource": resources })).collect();
+    for (role, service) in passed {
+        out.push(json!({
+            "Effect": "Allow",
+            "Action": "iam:PassRole",
+            "Resource": role,
+            "Condition": { "StringEquals": { "iam:PassedToService": service } },
+        }));
+    }
+    out
+}
+
+fn notes(passes: bool) -> Vec<String> {
+    let mut out = vec![
+        "data events (objects, function invocations, items) are in CloudTrail only where a trail records them".to_owned(),
+        "actions that were not needed in the time of the events are missing, also rare ones such as recovery".to_owned(),
+        "the use of a KMS key on one's behalf is recorded as an event of the service, not of the caller".to_owned(),
+    ];
+    if passes {
+        out.push("iam:PassRole leaves no event; it is derived from roles in the parameters of other calls".to_owned());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy_allows_action;
+
+    #[test]
+    fn from_events() {
+        let text = r#"{"Records":[
+          {"eventSource":"s3.amazonaws.com","eventName":"HeadObject","requestParameters":{"bucketName":"b","key":"a/1"},"userIdentity":{"arn":"arn:aws:sts::1:assumed-role/r/s","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::1:role/r"}}}},
+          {"eventSource":"s3.amazonaws.com","eventName":"ListObjectsV2","requestParameters":{"bucketName":"b"},"userIdentity":{"sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::1:role/r"}}}},
+          {"eventSource":"lambda.amazonaws.com","eventName":"CreateFunction20150331","requestParameters":{"role":"arn:aws:iam::1:role/exec"},"userIdentity":{"arn":"arn:aws:iam::1:role/r"}},
+          {"eventSource":"ec2.amazonaws.com","eventName":"RunInstances","errorCode":"Client.UnauthorizedOperation","userIdentity":{"arn":"arn:aws:iam::1:role/r"}},
+          {"eventSource":"strange.amazonaws.com","eventName":"Do","userIdentity":{"arn":"arn:aws:iam::1:role/r"}},
+          {"eventSource":"sqs.amazonaws.com","eventName":"CreateQueue","userIdentity":{"arn":"arn:aws:iam::1:user/other"}},
+          {"eventSource":"sts.amazonaws.com","eventName":"GetCallerIdentity","userIdentity":{"arn":"arn:aws:iam::1:role/r"}}
+        ]}"#;
+        let found = least_privilege(
+            &[text],
+            Some("arn:aws:iam::1:role/r"),
+            Catalogue::embedded().unwrap(),
+        )
+        .unwrap();
+        assert_eq!(
+            found.used,
+            ["lambda:CreateFunction", "s3:GetObject", "s3:ListBucket"]
+        );
+        assert_eq!(found.refused, ["ec2:RunInstances"]);
+        assert_eq!(found.unknown, ["strange.amazonaws.com Do"]);
+        assert_eq!(found.events, 6);
+        let policy = found.policy.to_string();
+        assert!(policy_allows_action(&policy, "s3:GetObject", "arn:aws:s3:::b/other").unwrap());
+        assert!(!policy_allows_action(&policy, "s3:GetObject", "arn:aws:s3:::c/other").unwrap());
+        assert!(policy_allows_action(&policy, "iam:PassRole", "arn:aws:iam::1:role/exec").unwrap());
+        assert!(!policy_allows_action(&policy, "ec2:RunInstances", "*").unwrap());
+    }
+}
