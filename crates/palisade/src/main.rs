@@ -1,2 +1,50 @@
-//! The `palisade` command.
-fn main() {}
+//! The `palisade` command. It parses arguments, calls the crates that do the work, and prints: the only writer
+//! of stdout and stderr, and the only place that decides exit codes.
+
+mod cli;
+mod commands;
+mod error;
+mod output;
+mod progress;
+
+use clap::Parser;
+use error::Failure;
+use std::process::ExitCode;
+
+/// Why the process ends as it does (`docs/specs/exit-codes` in DESIGN; printed by `palisade --help`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing failed at or above `--fail-on`.
+    Done,
+    /// Findings at or above `--fail-on`.
+    Findings,
+    /// Something that was planned could not be read, under `--strict`.
+    Incomplete,
+    /// Ended before it was done, or something that was tested failed.
+    Failed,
+}
+
+impl Outcome {
+    fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Findings => 3,
+            Self::Incomplete => 4,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let terminal = output::Terminal::new(&cli.global);
+    match commands::run(cli, &terminal) {
+        Ok(outcome) => outcome.code(),
+        // the reader has gone (`palisade … | head`): nobody is left to be told
+        Err(Failure::Output { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal.failure(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Why a scan cannot be done.
+use palisade_catalog::Diagnostic;
+use palisade_collect::PlanError;
+use palisade_query::{CheckError, QueryError};
+
+/// Why a scan cannot be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// The SQL of checks is wrong.
+    #[error("{} in the selected checks", match .0.len() { 1 => "there is an error".to_owned(), n => format!("there are {n} errors") })]
+    Checks(Vec<Diagnostic>),
+    /// Checks failed while they were evaluated.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Evaluation(Vec<CheckError>),
+    /// The calls cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The query is wrong or failed.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}

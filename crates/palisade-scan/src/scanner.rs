@@ -1,0 +1,223 @@
+//! One object for what a command needs of the pipeline.
+use crate::ScanError;
+use palisade_catalog::{Catalog, Check};
+use palisade_collect::{Collected, Limits, Progress, Request, Targets};
+use palisade_core::{Assessment, CheckSummary, Timestamp};
+use palisade_model::Models;
+use palisade_query::{Engine, Needs, Options, Params, Plan, QueryResult};
+use palisade_table::Dataset;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The catalogue, the API models, and the time that ages are counted from.
+#[derive(Debug)]
+pub struct Scanner {
+    catalog: Arc<Catalog>,
+    models: Arc<Models>,
+    now: Timestamp,
+    params: Params,
+}
+
+/// Checks that are ready to be evaluated, and the engine that planned them.
+#[derive(Debug)]
+pub struct Planned {
+    engine: Engine,
+    plan: Plan,
+    checks: Vec<Arc<Check>>,
+}
+
+/// What follows from a check's SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckDetails {
+    /// Table → the columns that it reads, sorted.
+    pub columns: BTreeMap<String, Vec<String>>,
+    /// `service:Operation` of every call that it needs, sorted.
+    pub calls: Vec<String>,
+    /// IAM actions, sorted.
+    pub permissions: Vec<String>,
+}
+
+/// What came of fixtures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixtureReport {
+    /// How many were run.
+    pub fixtures: usize,
+    /// What does not hold, as `file:line: …`.
+    pub failures: Vec<String>,
+}
+
+/// What was scanned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Account ids, sorted.
+    pub accounts: Vec<String>,
+    /// Region names, sorted.
+    pub regions: Vec<String>,
+}
+
+impl Planned {
+    /// What must be collected.
+    pub fn request(&self) -> Request {
+        request(&self.plan.needs())
+    }
+}
+
+impl Scanner {
+    /// Over a catalogue, with the shipped API models. The time is the epoch until it is set.
+    pub fn new(catalog: Arc<Catalog>) -> Self {
+        let models = Arc::new(Models::embedded());
+        Self { catalog, models, now: Timestamp::from_micros(0), params: Params::default() }
+    }
+    /// Sets the time that ages are counted from.
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+    /// The API models.
+    pub fn models(&self) -> &Arc<Models> {
+        &self.models
+    }
+
+    /// Checks the SQL of checks and finds out what it reads.
+    ///
+    /// # Errors
+    /// When a check's SQL is wrong, with all that is wrong.
+    pub fn plan(&self, checks: &[Arc<Check>]) -> Result<Planned, ScanError> {
+        let engine = self.engine()?;
+        let (plan, diagnostics) = engine.plan(checks);
+        if diagnostics.is_empty() {
+            Ok(Planned { engine, plan, checks: checks.to_vec() })
+        } else {
+            Err(ScanError::Checks(diagnostics))
+        }
+    }
+
+    /// The IAM actions that the checks need, sorted: no more, no less.
+    ///
+    /// # Errors
+    /// As [`Scanner::plan`], and when a table's calls cannot be planned.
+    pub fn permissions(&self, checks: &[Arc<Check>]) -> Result<Vec<String>, ScanError> {
+        let request = self.plan(checks)?.request();
+        let mut actions: BTreeSet<String> = self.calls(&request)?.permissions().into_iter().collect();
+        // who the credentials belong to is asked before every scan
+        actions.insert("sts:GetCallerIdentity".to_owned());
+        Ok(actions.into_iter().collect())
+    }
+
+    /// What a check reads and needs.
+    ///
+    /// # Errors
+    /// As [`Scanner::permissions`].
+    pub fn details(&self, check: &Arc<Check>) -> Result<CheckDetails, ScanError> {
+        let planned = self.plan(std::slice::from_ref(check))?;
+        let needs = planned.plan.needs();
+        let plan = self.calls(&request(&needs))?;
+        Ok(CheckDetails {
+            columns: needs.into_iter().map(|(table, columns)| (table, columns.into_iter().collect())).collect(),
+            calls: plan.operations(),
+            permissions: plan.permissions(),
+        })
+    }
+
+    fn calls(&self, request: &Request) -> Result<palisade_collect::Plan, ScanError> {
+        Ok(palisade_collect::plan(&self.catalog, &self.models, request)?)
+    }
+
+    fn engine(&self) -> Result<Engine, ScanError> {
+        let (catalog, models) = (Arc::clone(&self.catalog), Arc::clone(&self.models));
+        Ok(Engine::new(catalog, models, self.now, self.params.clone())?)
+    }
+
+    /// Makes the calls. `cancel` turning true ends it early, with what was read until then.
+    ///
+    /// # Errors
+    /// When the calls cannot be planned; failed calls are in the coverage, not here.
+    pub async fn collect(
+        &self,
+        request: &Request,
+        targets: &Targets,
+        limits: &Limits,
+        progress: &dyn Progress,
+        cancel: watch::Receiver<bool>,
+    ) -> Result<Collected, ScanError> {
+        let plan = self.calls(request)?;
+        Ok(palisade_collect::run(&plan, targets, limits, progress, cancel).await)
+    }
+
+    /// Evaluates what was collected.
+    ///
+    /// # Errors
+    /// When a check cannot be evaluated, which is a mistake in the check: no verdict is better than half of them.
+    pub fn assess(&self, planned: &Planned, collected: Collected, scope: Scope, options: Options) -> Result<Assessment, ScanError> {
+        let mut evaluation = planned.engine.evaluate(&planned.plan, &collected.dataset, options);
+        if !evaluation.errors.is_empty() {
+            return Err(ScanError::Evaluation(evaluation.errors));
+        }
+        let mut checks = Vec::with_capacity(planned.checks.len());
+        for check in &planned.checks {
+            let counts = evaluation.counts.remove(&check.id).unwrap_or_default();
+            checks.push(CheckSummary {
+                id: check.id.clone(),
+                title: check.title.clone(),
+                service: check.service.clone(),
+                severity: check.severity,
+                category: check.category,
+                why: check.why.clone(),
+                fix: check.fix.clone(),
+                requirements: self.catalog.requirements_of(&check.id),
+                passed: counts.pass,
+                failed: counts.fail,
+                unknown: counts.unknown,
+                manual: counts.manual,
+            });
+        }
+        Ok(Assessment {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.now,
+            accounts: scope.accounts,
+            regions: scope.regions,
+            checks,
+            findings: evaluation.findings,
+            coverage: collected.coverage,
+        })
+    }
+
+    /// What a user's query must have collected.
+    ///
+    /// # Errors
+    /// When the SQL is wrong.
+    pub fn columns_of(&self, sql: &str) -> Result<Request, ScanError> {
+        Ok(request(&self.engine()?.columns_of_sql(sql)?))
+    }
+
+    /// Runs a user's query.
+    ///
+    /// # Errors
+    /// When the SQL is wrong or fails on a value.
+    pub fn query(&self, sql: &str, dataset: &Dataset) -> Result<QueryResult, ScanError> {
+        Ok(self.engine()?.sql(sql, dataset)?)
+    }
+
+    /// Runs the checks' own fixtures.
+    ///
+    /// # Errors
+    /// When the SQL of a check is wrong.
+    pub fn test_fixtures(&self, checks: &[Arc<Check>]) -> Result<FixtureReport, ScanError> {
+        let (diagnostics, failures) = self.engine()?.test_fixtures(checks)?;
+        if !diagnostics.is_empty() {
+            return Err(ScanError::Checks(diagnostics));
+        }
+        Ok(FixtureReport {
+            fixtures: checks.iter().map(|c| c.fixtures.len()).sum(),
+            failures: failures.iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
+fn request(needs: &Needs) -> Request {
+    let mut request = Request::default();
+    for (table, columns) in needs {
+        request.add(table, columns.iter().map(String::as_str));
+    }
+    request
+}

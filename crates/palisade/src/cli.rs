@@ -1,0 +1,273 @@
+//! The command line: names, flags and help texts. No behaviour.
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use palisade_core::{Category, Severity};
+use std::path::PathBuf;
+
+/// Tells where AWS accounts are open, why it matters, and how to close the hole.
+#[derive(Debug, Parser)]
+#[command(
+    name = "palisade",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done; 2 usage; 3 findings at or above --fail-on; 4 incomplete under --strict; 1 anything else."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Folder with services, checks and frameworks that add to the shipped ones or replace them; may repeat
+    #[arg(long, value_name = "DIR", global = true, env = "PALISADE_CATALOG", value_delimiter = ',')]
+    pub catalog: Vec<PathBuf>,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: When,
+    /// No progress and no notes on stderr, only errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Assess accounts: collect what the selected checks need, evaluate, report
+    Scan(Box<Scan>),
+    /// The checks: list, show, test
+    #[command(subcommand)]
+    Checks(Checks),
+    /// Why a check matters, how to fix what it finds, and what it reads (the same as `checks show`)
+    Explain(CheckIds),
+    /// The frameworks that checks are mapped to
+    #[command(subcommand)]
+    Frameworks(Frameworks),
+    /// The tables and their columns, with the calls that fill them
+    Tables(Tables),
+    /// Run SQL over the tables; only the calls that it needs are made
+    Query(Query),
+    /// The least-privilege policy for a selection of checks
+    Permissions(Permissions),
+    /// What exists where
+    Inventory(Inventory),
+    /// IAM: exact answers about policies and principals
+    #[command(subcommand)]
+    Iam(Iam),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which checks.
+#[derive(Debug, Args, Default)]
+pub struct Selection {
+    /// Check id or pattern (`s3-*`), or another tool's id: `prowler:ID`, `security_hub:S3.14`, `config:RULE`; may repeat
+    #[arg(long = "check", short = 'c', value_name = "ID", value_delimiter = ',', help_heading = "Which checks")]
+    pub check: Vec<String>,
+    /// All checks of a service; may repeat
+    #[arg(long, short, value_name = "NAME", value_delimiter = ',', help_heading = "Which checks")]
+    pub service: Vec<String>,
+    /// All checks of a framework, for example `cis-aws-5.0`; may repeat
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Which checks")]
+    pub framework: Vec<String>,
+    /// All checks of a category; may repeat
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Which checks")]
+    pub category: Vec<Category>,
+    /// Only checks of this severity or worse
+    #[arg(long, value_name = "SEVERITY", help_heading = "Which checks")]
+    pub severity: Option<Severity>,
+    /// Leave out a check id or pattern; may repeat
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Which checks")]
+    pub exclude: Vec<String>,
+}
+
+/// Which account and regions, and how to get there.
+#[derive(Debug, Args, Default)]
+pub struct Target {
+    /// Profile of ~/.aws/config and ~/.aws/credentials
+    #[arg(long, value_name = "NAME", help_heading = "Account and regions")]
+    pub profile: Option<String>,
+    /// Regions, or `all` for every region that is enabled in the account; default: the configured region
+    #[arg(long, short, value_name = "REGION", value_delimiter = ',', help_heading = "Account and regions")]
+    pub region: Vec<String>,
+    /// Role to assume
+    #[arg(long, value_name = "ARN", help_heading = "Account and regions")]
+    pub role_arn: Option<String>,
+    /// External id for --role-arn
+    #[arg(long, value_name = "ID", requires = "role_arn", help_heading = "Account and regions")]
+    pub external_id: Option<String>,
+    /// Session name for --role-arn
+    #[arg(long, value_name = "NAME", requires = "role_arn", help_heading = "Account and regions")]
+    pub session_name: Option<String>,
+    /// Send every call to this endpoint (as AWS_ENDPOINT_URL)
+    #[arg(long, value_name = "URL", help_heading = "Account and regions")]
+    pub endpoint_url: Option<String>,
+    /// The demo account: a recorded, fictional account behind a loopback endpoint inside this process; no credentials needed
+    #[arg(long, help_heading = "Account and regions", conflicts_with_all = ["profile", "role_arn", "endpoint_url"])]
+    pub demo: bool,
+    /// Calls in flight at once, over all services and regions
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Account and regions")]
+    pub max_in_flight: u16,
+    /// Write every request and answer to a recording that can be replayed (credentials are left out)
+    #[arg(long, value_name = "FILE", help_heading = "Account and regions")]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Scan {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub target: Target,
+    /// Report format
+    #[arg(long, short, value_name = "FORMAT", default_value = "text", help_heading = "Report")]
+    pub format: Format,
+    /// Write the report to a file instead of stdout; written whole or not at all
+    #[arg(long, short, value_name = "PATH", help_heading = "Report")]
+    pub output: Option<PathBuf>,
+    /// List every failed resource in the text report
+    #[arg(long, help_heading = "Report")]
+    pub all: bool,
+    /// Attach the deciding values to all findings, not only to failed ones
+    #[arg(long, help_heading = "Report")]
+    pub evidence: bool,
+    /// Exit with 3 when there is a failed finding of this severity or worse
+    #[arg(long, value_name = "SEVERITY", help_heading = "Exit code")]
+    pub fail_on: Option<Severity>,
+    /// Exit with 4 when something that was planned could not be read
+    #[arg(long, help_heading = "Exit code")]
+    pub strict: bool,
+    /// Also read every column of every table (with --record: a recording that answers every query)
+    #[arg(long, hide = true)]
+    pub all_tables: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal
+    Text,
+    /// The whole assessment as one document
+    Json,
+    /// One finding a line
+    Jsonl,
+    /// One finding a row
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Checks {
+    /// List checks
+    List {
+        #[command(flatten)]
+        selection: Selection,
+        /// `text` or `json`
+        #[arg(long, short, default_value = "text")]
+        format: ListFormat,
+    },
+    /// Show one or more checks
+    Show(CheckIds),
+    /// Run checks against the fixtures in their own pages
+    Test {
+        #[command(flatten)]
+        selection: Selection,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CheckIds {
+    /// Check ids, patterns, or other tools' ids (`prowler:ID`)
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Frameworks {
+    /// List frameworks
+    List,
+    /// Show the requirements of a framework and the checks that serve them
+    Show {
+        /// For example `cis-aws-5.0`
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Tables {
+    /// Show the columns of these tables; without a name, list all tables
+    #[arg(value_name = "TABLE")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    /// The SELECT
+    pub sql: String,
+    #[command(flatten)]
+    pub target: Target,
+    /// Output format
+    #[arg(long, short, value_name = "FORMAT", default_value = "table")]
+    pub format: QueryFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// Aligned columns
+    Table,
+    /// One JSON object a row
+    Jsonl,
+    /// Comma-separated
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub struct Permissions {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// As an IAM policy, or as a CloudFormation template with a role that has it
+    #[arg(long, short, default_value = "json")]
+    pub format: PolicyFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PolicyFormat {
+    Json,
+    Cloudformation,
+}
+
+#[derive(Debug, Args)]
+pub struct Inventory {
+    #[command(flatten)]
+    pub target: Target,
+    /// Only tables of these services; may repeat
+    #[arg(long, short, value_name = "NAME", value_delimiter = ',')]
+    pub service: Vec<String>,
+    /// Every resource, instead of counts
+    #[arg(long)]
+    pub list: bool,
+    /// Output format
+    #[arg(long, short, value_name = "FORMAT", default_value = "table")]
+    pub format: QueryFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Iam {
+    /// Answer conformance cases: JSON Lines on stdin, one answer a line on stdout
+    Conform,
+}

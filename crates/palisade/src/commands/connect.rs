@@ -1,0 +1,243 @@
+//! From the command line's target to somebody who answers calls: credentials, account, regions, demo, recording,
+//! Ctrl-C.
+use crate::cli::Target;
+use crate::error::Failure;
+use crate::output::Terminal;
+use crate::progress::Bar;
+use palisade_aws::{Client, ClientConfig, ConnectError, Role, StaticCredentials};
+use palisade_collect::{AccountTarget, Collected, Limits, Request, Targets};
+use palisade_core::{CallErrorKind, Coverage, Region, Timestamp};
+use palisade_model::{Models, Regions};
+use palisade_replay::{Exchange, Faults, Header, Recording, Server};
+use palisade_scan::Scanner;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The recorded account that `--demo` scans.
+const DEMO: &[u8] = include_bytes!("../../../../catalog/demo/account.recording");
+
+/// An open connection to one account.
+pub struct Connection {
+    runtime: tokio::runtime::Runtime,
+    targets: Targets,
+    /// The account's twelve digits.
+    pub account_id: String,
+    /// The regions that are scanned, sorted.
+    pub regions: Vec<String>,
+    /// Ages are counted from here.
+    pub now: Timestamp,
+    recorded: Option<Arc<Mutex<Recording>>>,
+    /// Answers until the connection is dropped.
+    #[expect(dead_code, reason = "held for its end")]
+    demo: Option<Server>,
+}
+
+impl Connection {
+    /// Connects, finds out whose credentials these are, and which regions are meant.
+    ///
+    /// # Errors
+    /// When there is no connection, or a region does not exist.
+    pub fn open(target: &Target, models: &Arc<Models>, terminal: &Terminal) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|source| Failure::Output { what: "a thread".to_owned(), source })?;
+        let mut config = ClientConfig {
+            profile: target.profile.clone(),
+            endpoint_url: target.endpoint_url.clone(),
+            role: target.role_arn.clone().map(|arn| Role {
+                arn,
+                external_id: target.external_id.clone(),
+                session_name: target.session_name.clone(),
+                duration: None,
+            }),
+            region: target.region.iter().find(|r| *r != "all").cloned(),
+            max_in_flight: usize::from(target.max_in_flight),
+            ..ClientConfig::default()
+        };
+        let mut now = system_time();
+        let mut asked = target.region.clone();
+        let mut demo = None;
+        if target.demo {
+            let recording = Recording::from_bytes(DEMO)?;
+            let header = recording.header().clone();
+            now = header.recorded_at.parse().unwrap_or(now);
+            if asked.is_empty() || asked.iter().any(|r| r == "all") {
+                asked.clone_from(&header.regions);
+            }
+            let server = Server::start(Arc::new(recording), Faults::none())?;
+            config.endpoint_url = Some(server.url());
+            config.region = header.regions.first().cloned();
+            config.credentials = Some(StaticCredentials {
+                access_key_id: "AKIDEXAMPLE".to_owned(),
+                secret_access_key: "example".to_owned(),
+                session_token: None,
+            });
+            terminal.note(&format!(
+                "demo: {} (recorded {}), replayed from {} inside this process",
+                header.description, header.recorded_at, server.url()
+            ));
+            demo = Some(server);
+        }
+        let recorded = target.record.as_ref().map(|_| Arc::new(Mutex::new(Recording::new(Header::default()))));
+        if let Some(recording) = &recorded {
+            let recording = Arc::clone(recording);
+            config.recorder = Some(Arc::new(move |exchange: Exchange| {
+                recording.lock().unwrap_or_else(PoisonError::into_inner).insert(exchange);
+            }));
+        }
+        let facts = models.regions().map_err(|e| Failure::Connect { message: e.to_string(), hint: None })?;
+        let (client, identity, regions) = runtime.block_on(async {
+            let client = Client::connect(config, Arc::clone(models)).await.map_err(connect_failure)?;
+            let identity = client.identity().await.map_err(|e| call_failure("who these credentials belong to", &e))?;
+            let regions = regions(&client, &asked, identity.partition.as_str(), &facts).await?;
+            Ok::<_, Failure>((client, identity, regions))
+        })?;
+        let partition = identity.partition;
+        let account_id = identity.account_id.to_string();
+        let names = regions.iter().map(ToString::to_string).collect();
+        let account = AccountTarget {
+            account_id: account_id.clone(),
+            partition: partition.as_str().to_owned(),
+            home_region: partition.home_region().to_owned(),
+            api: Arc::new(client),
+            regions,
+        };
+        Ok(Self {
+            runtime,
+            targets: Targets { accounts: vec![account], regions: facts },
+            account_id,
+            regions: names,
+            now,
+            recorded,
+            demo,
+        })
+    }
+
+    /// Collects with a progress display; Ctrl-C ends it with what was read until then.
+    ///
+    /// # Errors
+    /// When the plan cannot be made.
+    pub fn collect(&self, scanner: &Scanner, request: &Request, limits: &Limits, terminal: &Terminal) -> Result<Collected, Failure> {
+        let bar = Bar::new(terminal.progress());
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let collected = self.runtime.block_on(async {
+            let waiter = tokio::spawn(async move {
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    // the receiver is gone when all is read: nothing is left to stop
+                    let _ = stop.send(true);
+                }
+                std::future::pending::<()>().await;
+            });
+            let collected = scanner.collect(request, &self.targets, limits, &bar, stopped).await;
+            waiter.abort();
+            collected
+        });
+        bar.finish();
+        let collected = collected?;
+        if collected.coverage.interrupted {
+            terminal.warn("stopped; what was read until now is evaluated, the rest is unknown");
+        }
+        Ok(collected)
+    }
+
+    /// Writes what was recorded, if that was asked for.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_recording(&self, path: Option<&Path>) -> Result<(), Failure> {
+        let (Some(path), Some(recorded)) = (path, &self.recorded) else { return Ok(()) };
+        let mut recording = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        recording.set_header(Header {
+            recorded_at: self.now.to_string(),
+            account: self.account_id.clone(),
+            regions: self.regions.clone(),
+            description: format!("account {}", self.account_id),
+        });
+        recording.save(path)?;
+        Ok(())
+    }
+}
+
+/// Collects for a command that only needs the tables.
+///
+/// # Errors
+/// When there is no connection or no plan.
+pub fn collect(target: &Target, scanner: &Scanner, request: &Request, terminal: &Terminal) -> Result<(Connection, Collected), Failure> {
+    let connection = Connection::open(target, scanner.models(), terminal)?;
+    let collected = connection.collect(scanner, request, &limits(target), terminal)?;
+    connection.save_recording(target.record.as_deref())?;
+    Ok((connection, collected))
+}
+
+/// The user's limits.
+pub fn limits(target: &Target) -> Limits {
+    Limits { in_flight: usize::from(target.max_in_flight), ..Limits::default() }
+}
+
+/// Tells on stderr what could not be read.
+pub fn report_gaps(coverage: &Coverage, terminal: &Terminal) {
+    for (error, times) in &coverage.failures {
+        terminal.warn(&format!("{error} in {} ({times} times): {}", error.region, error.message));
+    }
+}
+
+/// The only clock that a scan reads.
+fn system_time() -> Timestamp {
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
+    let second = 1_000_000;
+    Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX) / second * second)
+}
+
+async fn regions(client: &Client, asked: &[String], partition: &str, facts: &Regions) -> Result<Vec<Region>, Failure> {
+    let mut regions = if asked.iter().any(|r| r == "all") {
+        client.enabled_regions().await.map_err(|e| call_failure("which regions are enabled", &e))?
+    } else if asked.is_empty() {
+        vec![client.region().clone()]
+    } else {
+        let known = facts.of_partition(partition);
+        let mut regions = Vec::new();
+        for name in asked {
+            let region: Region = name.parse().map_err(|e| usage(format!("{e}"), name, known))?;
+            // a region younger than our facts must still be usable: only what looks like a slip is refused
+            if !known.contains(name) && !palisade_catalog::similar(name, known.iter().map(String::as_str)).is_empty() {
+                return Err(usage(format!("unknown region `{name}`"), name, known));
+            }
+            regions.push(region);
+        }
+        regions
+    };
+    regions.sort();
+    regions.dedup();
+    Ok(regions)
+}
+
+fn usage(message: String, name: &str, known: &[String]) -> Failure {
+    let similar = palisade_catalog::similar(name, known.iter().map(String::as_str));
+    let hint = match similar.as_slice() {
+        [] => "regions are named as `eu-central-1`; `--region all` takes every region that is enabled".to_owned(),
+        some => format!("did you mean `{}`?", some.join("` or `")),
+    };
+    Failure::Usage { message, hint: Some(hint) }
+}
+
+fn connect_failure(error: ConnectError) -> Failure {
+    let hint = match &error {
+        ConnectError::NoCredentials => Some("`palisade scan --demo` needs no credentials".to_owned()),
+        ConnectError::NoRegion => Some("`--region all` scans every region that is enabled in the account".to_owned()),
+        _ => None,
+    };
+    Failure::Connect { message: error.to_string(), hint }
+}
+
+fn call_failure(what: &str, error: &palisade_aws::CallFailure) -> Failure {
+    let hint = match error.kind {
+        CallErrorKind::Credentials => Some("the credentials are wrong or have expired; sign in again, or choose others with --profile"),
+        CallErrorKind::Unreachable => Some("is the network up, and are --endpoint-url, AWS_ENDPOINT_URL and the region right?"),
+        CallErrorKind::Denied => Some("a policy denies this call to these credentials"),
+        _ => None,
+    };
+    Failure::Connect { message: format!("AWS does not say {what}: {error}"), hint: hint.map(str::to_owned) }
+}

@@ -1,0 +1,72 @@
+//! `palisade scan`
+use super::connect::{Connection, limits};
+use super::selection;
+use crate::Outcome;
+use crate::cli::{Format, Scan};
+use crate::error::Failure;
+use crate::output::{Terminal, to_file, to_stdout};
+use palisade_catalog::Catalog;
+use palisade_core::{Assessment, Status};
+use palisade_report::{csv, json, jsonl, text};
+use palisade_scan::Scanner;
+use std::io::Write;
+use std::sync::Arc;
+
+/// Assesses an account and reports.
+pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let checks = selection(&args.selection).resolve(&catalog)?;
+    if checks.is_empty() {
+        return Err(Failure::Usage {
+            message: "the selection leaves no check".to_owned(),
+            hint: Some("`palisade checks list` with the same flags shows what a selection holds".to_owned()),
+        });
+    }
+    let mut scanner = Scanner::new(Arc::clone(&catalog));
+    let connection = Connection::open(&args.target, scanner.models(), terminal)?;
+    scanner.set_now(connection.now);
+    // what is wrong with the SQL is told before anything is asked of AWS
+    let planned = scanner.plan(&checks)?;
+    let mut request = planned.request();
+    if args.all_tables {
+        catalog.tables.keys().for_each(|table| request.add_all(table));
+    }
+    let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
+    connection.save_recording(args.target.record.as_deref())?;
+    let assessment = scanner.assess(
+        &planned,
+        collected,
+        palisade_scan::Scope { accounts: vec![connection.account_id.clone()], regions: connection.regions.clone() },
+        palisade_query::Options { evidence: args.evidence, ..palisade_query::Options::default() },
+    )?;
+    let write = |out: &mut dyn Write, color: bool| match args.format {
+        Format::Text => {
+            let options = text::Options { color, width: terminal.width(), all: args.all, ..text::Options::default() };
+            text::write(&assessment, options, out)
+        }
+        Format::Json => json::write(&assessment, out),
+        Format::Jsonl => jsonl::write(&assessment, out),
+        Format::Csv => csv::write(&assessment, out),
+    };
+    match &args.output {
+        None => to_stdout(|out| write(out, terminal.color()))?,
+        Some(path) => {
+            to_file(path, |out| write(out, false))?;
+            terminal.note(&format!("{} findings written to {}", assessment.findings.len(), path.display()));
+        }
+    }
+    Ok(outcome(args, &assessment))
+}
+
+fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
+    let failed = |least| assessment.findings.iter().any(|f| f.status == Status::Fail && f.severity >= least);
+    let unknown = assessment.findings.iter().any(|f| f.status == Status::Unknown);
+    if assessment.coverage.interrupted {
+        Outcome::Failed
+    } else if args.fail_on.is_some_and(failed) {
+        Outcome::Findings
+    } else if args.strict && (unknown || !assessment.coverage.is_complete()) {
+        Outcome::Incomplete
+    } else {
+        Outcome::Done
+    }
+}

@@ -1,0 +1,67 @@
+//! Everything that can end a command, rendered once.
+use palisade_catalog::Diagnostic;
+use palisade_scan::{ScanError, SelectionError};
+use std::path::PathBuf;
+
+/// Why a command could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line asks for something that does not exist.
+    #[error("{message}")]
+    Usage { message: String, hint: Option<String> },
+    /// Files of the catalogue are wrong.
+    #[error("the catalogue has errors")]
+    Catalog { diagnostics: Vec<Diagnostic> },
+    /// No connection to AWS as somebody.
+    #[error("{message}")]
+    Connect { message: String, hint: Option<String> },
+    /// Anything of the pipeline itself.
+    #[error("{0}")]
+    Scan(#[from] ScanError),
+    /// A file or stdout could not be written.
+    #[error("cannot write {what}: {source}")]
+    Output { what: String, source: std::io::Error },
+    /// A file could not be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Input { path: PathBuf, source: std::io::Error },
+    /// The demo or a recording.
+    #[error("cannot replay: {0}")]
+    Replay(#[from] palisade_replay::ReplayError),
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } | Self::Scan(ScanError::Query(palisade_query::QueryError::Sql(_))) => 2,
+            _ => 1,
+        }
+    }
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } | Self::Connect { hint, .. } => hint.clone(),
+            Self::Catalog { .. } => Some("palisade lists every broken file above; nothing was scanned".to_owned()),
+            _ => None,
+        }
+    }
+    /// Wraps a failure to write to stdout.
+    pub fn stdout(source: std::io::Error) -> Self {
+        Self::Output { what: "to stdout".to_owned(), source }
+    }
+}
+
+impl From<SelectionError> for Failure {
+    fn from(error: SelectionError) -> Self {
+        let list = match error.what {
+            "check" => "`palisade checks list` prints all checks",
+            "framework" => "`palisade frameworks list` prints all frameworks",
+            _ => "`palisade tables` prints all services and their tables",
+        };
+        let hint = match error.suggestions.as_slice() {
+            [] => list.to_owned(),
+            some => format!("did you mean {}? {list}", some.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(" or ")),
+        };
+        Self::Usage { message: error.to_string(), hint: Some(hint) }
+    }
+}

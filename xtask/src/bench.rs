@@ -1,0 +1,175 @@
+//! `cargo xtask bench`: the release binary against the replay endpoint at AWS-like latency. Prints ratios and
+//! bounds beside seconds. A benchmark, not a test: nothing here fails on a slow machine.
+use crate::paths;
+use anyhow::{Context, ensure};
+use palisade_replay::{Faults, Recording, Server, Statistics};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The palisade binary; default: the release build
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Recording that is replayed
+    #[arg(long)]
+    recording: Option<PathBuf>,
+    /// Latency of every answer, in milliseconds
+    #[arg(long, default_value_t = 60)]
+    latency: u64,
+    /// Calls in flight at once
+    #[arg(long, default_value_t = 64)]
+    in_flight: u64,
+    /// Also time a clean release build (takes minutes)
+    #[arg(long)]
+    build: bool,
+}
+
+/// What one run of the binary took.
+struct Run {
+    wall: Duration,
+    peak_kib: u64,
+    cpu: Duration,
+}
+
+/// Runs all benchmarks.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let root = paths::root();
+    if arguments.build {
+        clean_build(&root)?;
+    }
+    let binary = arguments.binary.clone().unwrap_or_else(|| paths::target().join("release/palisade"));
+    ensure!(binary.is_file(), "no binary `{}`: run `cargo build --release` first", binary.display());
+    let recording = arguments.recording.clone().unwrap_or_else(|| root.join("catalog/demo/account.recording"));
+    let recording = Arc::new(Recording::load(&recording).with_context(|| format!("cannot load `{}`", recording.display()))?);
+
+    let list = best(&binary, &["checks", "list", "--quiet"], 10)?;
+    println!("checks list             {:>8.1} ms   {:>6.1} MiB   (aim: under 50 ms)", millis(list.wall), mib(list.peak_kib));
+    let idle = best(&binary, &["permissions", "--quiet"], 5)?;
+    println!("plan of all checks      {:>8.1} ms   {:>6.1} MiB   (load, plan, print the policy)", millis(idle.wall), mib(idle.peak_kib));
+
+    let latency = Duration::from_millis(arguments.latency);
+    let (none, without) = scan(&binary, &recording, Duration::ZERO, arguments.in_flight)?;
+    println!(
+        "scan, no latency        {:>8.1} ms   {:>6.1} MiB   {:.2} CPU-s, {} requests",
+        millis(none.wall),
+        mib(none.peak_kib),
+        none.cpu.as_secs_f64(),
+        without.total
+    );
+    let (wide, _) = scan(&binary, &recording, latency, 1024)?;
+    let (run, statistics) = scan(&binary, &recording, latency, arguments.in_flight)?;
+    // what the dependency chain alone costs: the same scan with no limit that binds; what the limit alone costs
+    let by_limit = latency.mul_f64(to_f64(statistics.total.div_ceil(arguments.in_flight)));
+    let bound = by_limit.max(wide.wall);
+    println!(
+        "scan, {:>3} ms a call     {:>8.1} ms   {:>6.1} MiB   {:.2} CPU-s (aim: under 150 MiB)",
+        arguments.latency,
+        millis(run.wall),
+        mib(run.peak_kib),
+        run.cpu.as_secs_f64()
+    );
+    println!("  requests {}, most in flight {}, given twice {}", statistics.total, statistics.max_in_flight, statistics.duplicates.len());
+    for duplicate in statistics.duplicates.iter().take(10) {
+        println!("    {} times: {:?}", duplicate.times, duplicate.key);
+    }
+    println!(
+        "  lower bound {:.1} ms (chain {:.1} ms, limit {:.1} ms): ratio {:.2} (aim: at most 1.30)",
+        millis(bound),
+        millis(wide.wall),
+        millis(by_limit),
+        run.wall.as_secs_f64() / bound.as_secs_f64()
+    );
+    for (package, example) in [("palisade-query", "bench_predicates"), ("palisade-aws", "bench_decode")] {
+        println!("\n{example}");
+        let status = Command::new("cargo")
+            .args(["run", "--quiet", "--release", "--package", package, "--example", example])
+            .current_dir(&root)
+            .status()?;
+        ensure!(status.success(), "{example} failed");
+    }
+    Ok(())
+}
+
+fn scan(binary: &Path, recording: &Arc<Recording>, latency: Duration, in_flight: u64) -> anyhow::Result<(Run, Statistics)> {
+    let server = Server::start(Arc::clone(recording), Faults::none().latency(latency))?;
+    let regions = recording.header().regions.join(",");
+    let mut command = Command::new(binary);
+    command
+        .args(["scan", "--quiet", "--format", "json", "--region", &regions, "--endpoint-url", &server.url()])
+        .args(["--max-in-flight", &in_flight.to_string()])
+        .envs([("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "example"), ("AWS_EC2_METADATA_DISABLED", "true")]);
+    let run = timed(&mut command)?;
+    Ok((run, server.shutdown()))
+}
+
+fn best(binary: &Path, arguments: &[&str], times: usize) -> anyhow::Result<Run> {
+    let mut runs = Vec::new();
+    for _ in 0..times {
+        runs.push(timed(Command::new(binary).args(arguments))?);
+    }
+    runs.into_iter().min_by_key(|r| r.wall).context("no run")
+}
+
+/// Runs a command to its end. Its peak memory is what the kernel last showed of it.
+fn timed(command: &mut Command) -> anyhow::Result<Run> {
+    let start = Instant::now();
+    let mut child = command.stdout(Stdio::null()).spawn()?;
+    let folder = PathBuf::from(format!("/proc/{}", child.id()));
+    let (mut peak_kib, mut cpu) = (0, Duration::ZERO);
+    let status = loop {
+        peak_kib = high_water(&folder.join("status")).unwrap_or(peak_kib).max(peak_kib);
+        cpu = cpu_time(&folder.join("stat")).unwrap_or(cpu).max(cpu);
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(Run { wall: start.elapsed(), peak_kib, cpu })
+}
+
+fn high_water(status: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    text.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+}
+
+/// User and system time, from clock ticks of 10 ms (Linux, proc(5)).
+fn cpu_time(stat: &Path) -> Option<Duration> {
+    let text = std::fs::read_to_string(stat).ok()?;
+    let mut fields = text.rsplit(')').next()?.split_whitespace().skip(11);
+    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
+fn clean_build(root: &Path) -> anyhow::Result<()> {
+    let target = paths::target().join("bench-build");
+    if target.exists() {
+        std::fs::remove_dir_all(&target)?;
+    }
+    let start = Instant::now();
+    let status = Command::new("cargo")
+        .args(["build", "--release", "--locked", "--package", "palisade"])
+        .env("CARGO_TARGET_DIR", &target)
+        .current_dir(root)
+        .status()?;
+    ensure!(status.success(), "the release build failed");
+    let cores = std::thread::available_parallelism()?;
+    println!("clean release build     {:>8.1} s on {cores} cores (aim: under 900 s on 2)", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for reading")]
+fn to_f64(number: u64) -> f64 {
+    number as f64
+}
+
+fn mib(kib: u64) -> f64 {
+    to_f64(kib) / 1024.0
+}
