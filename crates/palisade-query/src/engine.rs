@@ -179,7 +179,7 @@ impl Engine {
         let values = Values { now: self.now(), params: &none };
         let query = sql::parse_query(sql, values)?;
         let plan = self.planner.query(query)?;
-        let optimised = self.planner.state.optimize(&plan);
+        let optimised = self.planner.prune(plan).and_then(|pruned| self.planner.optimize(pruned));
         optimised.map_err(|e| QueryError::Sql(SqlProblem::new(plain(&e).replace('\'', "`"))))
     }
 }

@@ -1,5 +1,5 @@
 //! Checks → what is evaluated, and which columns of which tables that needs.
-use crate::error::{SqlProblem, plain};
+use crate::error::{QueryError, SqlProblem, plain};
 use crate::expr::{Compiled, Frame, Resolved};
 use crate::message::Message;
 use crate::scans::{Scan, is_row_wise, scans};
@@ -11,7 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 use palisade_catalog::{Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema};
 use palisade_core::FixAvailability;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Table → columns that must be collected.
 pub type Needs = BTreeMap<String, BTreeSet<String>>;
@@ -82,8 +82,9 @@ pub(crate) struct Predicate {
 /// A full query.
 #[derive(Debug)]
 pub(crate) struct Query {
-    /// Optimised.
+    /// Pruned.
     pub plan: LogicalPlan,
+    optimised: OnceLock<Result<LogicalPlan, String>>,
     /// Its output.
     pub frame: Frame,
     /// `pass` or `status`.
@@ -97,6 +98,14 @@ pub(crate) struct Query {
     pub columns_of: BTreeMap<String, Arc<TableSchema>>,
     /// Each output row follows from one row of the resource table (and other tables).
     pub row_wise: bool,
+}
+
+impl Query {
+    /// The plan as it is run; made when first needed.
+    pub(crate) fn optimised(&self, planner: &Planner) -> Result<&LogicalPlan, QueryError> {
+        let optimised = self.optimised.get_or_init(|| planner.optimize(self.plan.clone()).map_err(|e| plain(&e)));
+        optimised.as_ref().map_err(|e| QueryError::Run(e.clone()))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,7 +266,7 @@ fn plan_query(
             return Err(problem.at(span.start.line, span.start.column).hint("name the columns"));
         }
         let plan = planner.query(query)?;
-        planner.state.optimize(&plan).map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
+        planner.prune(plan).map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
     });
     let plan = match planned {
         Ok(plan) => plan,
@@ -299,7 +308,7 @@ fn plan_query(
     let own = |c: &&String| !KEY.contains(&c.as_str()) && !["pass", "status", REASON].contains(&c.as_str());
     let evidence = frame.columns.iter().filter(own).cloned().collect();
     let row_wise = is_row_wise(&plan, &check.resource);
-    Some((Query { verdict, pass: pass?, fail: fail?, evidence, scans, columns_of, row_wise, frame, plan }, needs))
+    Some((Query { verdict, pass: pass?, fail: fail?, evidence, scans, columns_of, row_wise, frame, plan, optimised: OnceLock::new() }, needs))
 }
 
 /// Output column with the message of rows that neither pass nor fail.

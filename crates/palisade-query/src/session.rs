@@ -5,12 +5,18 @@ use crate::provider::{CatalogTable, Rows};
 use crate::sql::{self, UNSTEADY, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError, Result, SchemaError, TableReference, plan_err};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
+use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, VisitMut};
@@ -87,6 +93,7 @@ impl Tables {
 pub(crate) struct Planner {
     pub state: SessionState,
     pub tables: Tables,
+    pruner: Optimizer,
     views: Mutex<BTreeMap<String, Arc<dyn TableSource>>>,
     now: Timestamp,
 }
@@ -107,6 +114,7 @@ impl Planner {
             .with_target_partitions(1)
             .with_batch_size(8192)
             .with_information_schema(false);
+        config.options_mut().optimizer.max_passes = 2;
         let options = config.options_mut();
         options.sql_parser.enable_ident_normalization = false;
         options.sql_parser.collect_spans = true;
@@ -121,7 +129,13 @@ impl Planner {
         for function in functions::all(now) {
             state.register_udf(Arc::new(function)).map_err(start)?;
         }
-        Ok(Self { state, tables: Tables::new(catalog, schemas), views: Mutex::default(), now })
+        let pruner = Optimizer::with_rules(vec![
+            Arc::new(DecorrelatePredicateSubquery::new()),
+            Arc::new(ScalarSubqueryToJoin::new()),
+            Arc::new(DecorrelateLateralJoin::new()),
+            Arc::new(OptimizeProjections::new()),
+        ]);
+        Ok(Self { state, tables: Tables::new(catalog, schemas), pruner, views: Mutex::default(), now })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -160,6 +174,28 @@ impl Planner {
         let statement = ast::Statement::Query(query);
         let planned = SqlToRel::new_with_options(self, self.options()).sql_statement_to_plan(statement);
         planned.map_err(|e| problem(&e, &mut tree))
+    }
+
+    /// Types adapted, sub-queries made joins, unused columns removed: enough to know what a query reads and whether it
+    /// can run, at a fraction of the cost of optimising it. [`Planner::optimize`] does the rest when it is run.
+    pub(crate) fn prune(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let analyzed = self.state.analyzer().execute_and_check(plan, self.state.config_options(), |_, _| {})?;
+        let pruned = self.pruner.optimize(analyzed, &self.state, |_, _| {})?;
+        match leftover(&pruned)? {
+            None => Ok(pruned),
+            Some(_) => {
+                let optimised = self.optimize(pruned)?;
+                match leftover(&optimised)? {
+                    None => Ok(optimised),
+                    Some(what) => plan_err!("{what} is possible in WHERE only, and with `=` between inside and outside"),
+                }
+            }
+        }
+    }
+
+    /// A pruned plan as it is run.
+    pub(crate) fn optimize(&self, pruned: LogicalPlan) -> Result<LogicalPlan> {
+        self.state.optimizer().optimize(pruned, &self.state, |_, _| {})
     }
 
     fn view(&self, name: &str) -> Option<Result<Arc<dyn TableSource>>> {
@@ -227,6 +263,26 @@ impl ContextProvider for Planner {
     fn udwf_names(&self) -> Vec<String> {
         sorted(self.state.window_functions().keys())
     }
+}
+
+/// A sub-query that no rule has made a join: it cannot be run.
+fn leftover(plan: &LogicalPlan) -> Result<Option<&'static str>> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|e| {
+                match e {
+                    Expr::Exists(_) => found = Some("EXISTS"),
+                    Expr::InSubquery(_) => found = Some("IN (SELECT …)"),
+                    Expr::ScalarSubquery(s) if !s.outer_ref_columns.is_empty() => found = Some("such a sub-query"),
+                    Expr::OuterReferenceColumn(..) => found = Some("UNNEST or a sub-query over an outer column"),
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 fn sorted<'n>(names: impl Iterator<Item = &'n String>) -> Vec<String> {

@@ -72,7 +72,8 @@ async fn run(
     let mut answer = Answer { batches: Vec::new(), failed: Vec::new() };
     let resource = planned.check.resource.as_str();
     let total = rows.count(resource);
-    let first = collect(&planner.state_over(Arc::clone(rows)), &query.plan).await.map_err(query_error);
+    let plan = query.optimised(planner)?;
+    let first = collect(&planner.state_over(Arc::clone(rows)), plan).await.map_err(query_error);
     let reason = match first {
         Ok(batches) => {
             answer.batches = batches;
@@ -90,7 +91,7 @@ async fn run(
     while let Some((from, count)) = open.pop() {
         runs += 1;
         let part = Arc::new(rows.with_slice(resource, from, count));
-        match collect(&planner.state_over(part), &query.plan).await.map_err(query_error) {
+        match collect(&planner.state_over(part), plan).await.map_err(query_error) {
             Ok(mut batches) => answer.batches.append(&mut batches),
             Err(QueryError::Run(reason)) if count == 1 || runs >= SPLITS => answer.failed.push((from, count, reason)),
             Err(QueryError::Run(_)) => {

@@ -64,6 +64,8 @@ fn wrong_queries() {
         assert!(text.contains(part), "{sql}\n{text}");
         assert!(text.contains(&format!(":{LINE}:")), "{text}");
     }
+    let text = query("SELECT account_id, region, arn, name AS id, EXISTS (SELECT 1 FROM ec2_vpc v WHERE v.vpc_id = name) AS pass FROM s3_bucket");
+    assert!(text.contains("EXISTS is possible in WHERE only"), "{text}");
     let text = query("SELECT account_id, region, arn, name AS id,\n true AS pass\nFROM s3_buckets");
     assert!(text.contains(&format!(":{}:6:", LINE + 2)) && text.contains("did you mean `s3_bucket`?"), "{text}");
 }
