@@ -113,10 +113,14 @@ pub fn load(sources: &[Source]) -> Loaded {
     let mut unusable = Unusable::default();
     let mut diagnostics = std::mem::take(&mut chosen.diagnostics);
     let mut services = BTreeMap::new();
-    for (name, file) in &chosen.services {
-        let parsed = read(file, &mut diagnostics, |reporter, text| {
+    let files: Vec<_> = chosen.services.iter().collect();
+    let parsed = in_parallel(&files, |(name, file)| {
+        read(file, |reporter, text| {
             service_file::parse(reporter, name, text)
-        });
+        })
+    });
+    for ((name, file), (parsed, problems)) in files.into_iter().zip(parsed) {
+        diagnostics.extend(problems);
         match parsed {
             Some(service) => {
                 services.insert((*name).to_owned(), service);
@@ -140,11 +144,15 @@ pub fn load(sources: &[Source]) -> Loaded {
         catalog.services.insert(name, Arc::new(file.service));
     }
     catalog.places = places;
-    for (id, (service, file)) in &chosen.checks {
-        let check = read(file, &mut diagnostics, |reporter, text| {
+    let files: Vec<_> = chosen.checks.iter().collect();
+    let parsed = in_parallel(&files, |(id, (service, file))| {
+        read(file, |reporter, text| {
             let check = check_file::parse(reporter, service, id, text);
             check.filter(|c| link::check(reporter, c, &catalog, &unusable))
-        });
+        })
+    });
+    for (check, problems) in parsed {
+        diagnostics.extend(problems);
         if let Some(check) = check {
             catalog.checks.insert(check.id.clone(), Arc::new(check));
         }
@@ -160,10 +168,14 @@ pub fn load(sources: &[Source]) -> Loaded {
     link::equivalents(&catalog, place, &mut diagnostics);
     let ids: BTreeSet<String> = chosen.checks.keys().map(|id| (*id).to_owned()).collect();
     let known = KnownChecks { ids: &ids };
-    for (id, file) in &chosen.frameworks {
-        let framework = read(file, &mut diagnostics, |reporter, text| {
+    let files: Vec<_> = chosen.frameworks.iter().collect();
+    let parsed = in_parallel(&files, |(id, file)| {
+        read(file, |reporter, text| {
             framework::parse(reporter, id, text, &known)
-        });
+        })
+    });
+    for (framework, problems) in parsed {
+        diagnostics.extend(problems);
         if let Some(framework) = framework {
             catalog
                 .frameworks
@@ -178,42 +190,64 @@ pub fn load(sources: &[Source]) -> Loaded {
     }
 }
 
-/// Parses one file, and keeps what is wrong with it.
+/// Threads that parse; more are not worth their start.
+const MOST_THREADS: usize = 4;
+
+/// Works on all items with a few threads; the results are in the order of the items.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let size = items.len().div_ceil(threads.min(MOST_THREADS)).max(4);
+    let work = &work;
+    let some = move |part: &[T]| part.iter().map(work).collect::<Vec<R>>();
+    std::thread::scope(|scope| {
+        let mut parts = items.chunks(size);
+        let first = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts
+            .map(|part| {
+                let thread = std::thread::Builder::new().spawn_scoped(scope, move || some(part));
+                (part, thread)
+            })
+            .collect();
+        let mut results = some(first);
+        for (part, thread) in others {
+            results.extend(match thread {
+                Ok(thread) => match thread.join() {
+                    Ok(done) => done,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                },
+                // No thread could be started: here, then.
+                Err(_) => some(part),
+            });
+        }
+        results
+    })
+}
+
+/// Parses one file; with what is wrong with it.
 fn read<T>(
     file: &SourceFile,
-    diagnostics: &mut Vec<Diagnostic>,
     parse: impl FnOnce(&Reporter<'_>, &str) -> Option<T>,
-) -> Option<T> {
+) -> (Option<T>, Vec<Diagnostic>) {
+    let whole = |message: &str| Diagnostic {
+        file: file.shown.clone(),
+        line: 0,
+        column: 0,
+        level: DiagnosticLevel::Error,
+        message: message.to_owned(),
+        hint: None,
+    };
     let text = match &file.text {
         Ok(text) => text,
-        Err(reason) => {
-            diagnostics.push(Diagnostic {
-                file: file.shown.clone(),
-                line: 0,
-                column: 0,
-                level: DiagnosticLevel::Error,
-                message: reason.clone(),
-                hint: None,
-            });
-            return None;
-        }
+        Err(reason) => return (None, vec![whole(reason)]),
     };
     let reporter = Reporter::new(&file.shown, text);
     let parsed = parse(&reporter, text);
-    let problems = reporter.into_diagnostics();
+    let mut problems = reporter.into_diagnostics();
     // A parser that gives up says why; should one not, the file must still not vanish.
     if parsed.is_none() && problems.is_empty() {
-        diagnostics.push(Diagnostic {
-            file: file.shown.clone(),
-            line: 0,
-            column: 0,
-            level: DiagnosticLevel::Error,
-            message: "the file cannot be used".to_owned(),
-            hint: None,
-        });
+        problems.push(whole("the file cannot be used"));
     }
-    diagnostics.extend(problems);
-    parsed
+    (parsed, problems)
 }
 
 /// A hint for an unknown table.
