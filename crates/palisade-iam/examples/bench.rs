@@ -1,14 +1,27 @@
 //! Prints how fast the engine is: `cargo run --release -p palisade-iam --example bench`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may fail loudly"
+)]
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use palisade_iam::{
-    Context, Entity, Graph, Level, Model, NamedPolicy, Policy, PolicySets, Principal, PrincipalKind, Request, Rules, Source, decide, diff,
+    Context, Entity, Graph, Level, Model, NamedPolicy, Policy, PolicySets, Principal,
+    PrincipalKind, Request, Rules, Source, decide, diff,
 };
 
 fn policy(statements: &str) -> Policy {
-    Policy::parse(&format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)).expect("a policy")
+    Policy::parse(&format!(
+        r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#
+    ))
+    .expect("a policy")
 }
 
 fn decisions() {
@@ -26,11 +39,17 @@ fn decisions() {
         r#"{"Effect":"Allow","Action":"*","Resource":"*"},
            {"Effect":"Deny","NotAction":["iam:*","sts:*","s3:*"],"Resource":"*","Condition":{"StringNotEquals":{"aws:RequestedRegion":["eu-west-1","eu-central-1"]}}}"#,
     );
-    let source = |policy| Source { name: "policy", policy };
+    let source = |policy| Source {
+        name: "policy",
+        policy,
+    };
     let sets = PolicySets {
         identity: vec![source(&identity)],
         resource: Some(source(&bucket)),
-        scp: vec![Level { name: "root", policies: vec![source(&scp)] }],
+        scp: vec![Level {
+            name: "root",
+            policies: vec![source(&scp)],
+        }],
         ..PolicySets::default()
     };
     let mut context = Context::closed();
@@ -48,13 +67,25 @@ fn decisions() {
     let started = Instant::now();
     let mut allowed = 0_u32;
     for _ in 0..rounds {
-        allowed += u32::from(std::hint::black_box(decide(std::hint::black_box(&request), &sets)) == palisade_iam::Decision::Allow);
+        allowed += u32::from(
+            std::hint::black_box(decide(std::hint::black_box(&request), &sets))
+                == palisade_iam::Decision::Allow,
+        );
     }
     let took = started.elapsed();
-    println!("decisions: {:.2} million a second ({} allowed of {rounds})", f64::from(rounds) / took.as_secs_f64() / 1e6, allowed);
+    println!(
+        "decisions: {:.2} million a second ({} allowed of {rounds})",
+        f64::from(rounds) / took.as_secs_f64() / 1e6,
+        allowed
+    );
 }
 
-fn entity(arn: String, kind: PrincipalKind, policies: Vec<NamedPolicy>, trust: Option<NamedPolicy>) -> Entity {
+fn entity(
+    arn: String,
+    kind: PrincipalKind,
+    policies: Vec<NamedPolicy>,
+    trust: Option<NamedPolicy>,
+) -> Entity {
     Entity {
         name: arn.rsplit('/').next().unwrap_or_default().to_owned(),
         kind,
@@ -74,7 +105,10 @@ fn entity(arn: String, kind: PrincipalKind, policies: Vec<NamedPolicy>, trust: O
 /// An account whose roles do what roles do: read a bucket, write logs, some pass roles, some assume others.
 fn account(size: usize) -> Model {
     let mut model = Model::default();
-    let named = |policy: Policy| NamedPolicy { name: "inline".to_owned(), policy: Arc::new(policy) };
+    let named = |policy: Policy| NamedPolicy {
+        name: "inline".to_owned(),
+        policy: Arc::new(policy),
+    };
     for at in 0..size {
         let extra = match at % 50 {
             0 => r#",{"Effect":"Allow","Action":["iam:PassRole","lambda:CreateFunction","lambda:InvokeFunction"],"Resource":"*"}"#.to_owned(),
@@ -87,14 +121,25 @@ fn account(size: usize) -> Model {
             r#"{{"Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::b{at}","arn:aws:s3:::b{at}/*"]}},
                {{"Effect":"Allow","Action":["logs:CreateLogStream","logs:PutLogEvents"],"Resource":"arn:aws:logs:*:111111111111:log-group:/app/{at}:*"}}{extra}"#
         ));
-        let own = if at % 400 == 0 { policy(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#) } else { own };
+        let own = if at % 400 == 0 {
+            policy(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#)
+        } else {
+            own
+        };
         let who = match at % 3 {
             0 => r#"{"Service":"lambda.amazonaws.com"}"#.to_owned(),
             1 => r#"{"AWS":"arn:aws:iam::111111111111:root"}"#.to_owned(),
             _ => r#"{"Service":"ec2.amazonaws.com"}"#.to_owned(),
         };
-        let trust = policy(&format!(r#"{{"Effect":"Allow","Principal":{who},"Action":"sts:AssumeRole"}}"#));
-        model.entities.push(entity(format!("arn:aws:iam::111111111111:role/r{at}"), PrincipalKind::Role, vec![named(own)], Some(named(trust))));
+        let trust = policy(&format!(
+            r#"{{"Effect":"Allow","Principal":{who},"Action":"sts:AssumeRole"}}"#
+        ));
+        model.entities.push(entity(
+            format!("arn:aws:iam::111111111111:role/r{at}"),
+            PrincipalKind::Role,
+            vec![named(own)],
+            Some(named(trust)),
+        ));
     }
     model.sort();
     model
@@ -105,14 +150,26 @@ fn main() {
     let model = account(10_000);
     let started = Instant::now();
     let who = model.who_can("s3:GetObject", "arn:aws:s3:::b77/x", &Context::open());
-    println!("who-can over 10,000 principals: {} found in {:?}", who.len(), started.elapsed());
+    println!(
+        "who-can over 10,000 principals: {} found in {:?}",
+        who.len(),
+        started.elapsed()
+    );
     let model = account(5_000);
     let rules = Rules::embedded().expect("rules");
     let started = Instant::now();
     let graph = Graph::new(&model, rules, 1_790_000_000_000);
-    println!("graph of 5,000 roles: {} edges in {:?}", graph.edge_count(), started.elapsed());
+    println!(
+        "graph of 5,000 roles: {} edges in {:?}",
+        graph.edge_count(),
+        started.elapsed()
+    );
     let started = Instant::now();
-    println!("escalations: {} in {:?}", graph.all().len(), started.elapsed());
+    println!(
+        "escalations: {} in {:?}",
+        graph.all().len(),
+        started.elapsed()
+    );
     let statements = |shift: usize| {
         (0..70)
             .map(|at| format!(r#"{{"Effect":"Allow","Action":["service{}:Get*","service{at}:List*"],"Resource":"arn:aws:service{at}:*:111111111111:thing/{at}/*"}}"#, at + shift))
@@ -122,5 +179,10 @@ fn main() {
     let (a, b) = (policy(&statements(0)), policy(&statements(0)));
     let started = Instant::now();
     let found = diff(&[&a], &[&b]).expect("comparable");
-    println!("diff of two policies of {} bytes: {:?} in {:?}", statements(0).len(), found.is_some(), started.elapsed());
+    println!(
+        "diff of two policies of {} bytes: {:?} in {:?}",
+        statements(0).len(),
+        found.is_some(),
+        started.elapsed()
+    );
 }

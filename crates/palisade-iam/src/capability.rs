@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::arn_pattern::{ArnText, Widest};
+use crate::arn_pattern::{ArnParts, ArnText, Widest};
 use crate::condition::{Family, SetTest};
 use crate::context::Context;
 use crate::error::PolicyError;
@@ -316,8 +316,9 @@ fn covers_bucket_and_objects(statement: &Statement) -> bool {
     }
     let wide: Vec<Widest> = element.patterns.iter().map(|p| p.widest()).collect();
     wide.iter().all(|w| match w {
-        Widest::Arn(parts) if parts.0[2] == Pattern::new("s3") => {
-            let name = parts.0[5].to_text();
+        Widest::Arn(ArnParts(parts)) if matches!(&**parts, [_, _, service, ..] if *service == Pattern::new("s3")) => {
+            let [.., name] = &**parts;
+            let name = name.to_text();
             let bucket = name
                 .split('/')
                 .next()

@@ -1,6 +1,7 @@
 //! What is known about a request besides who, what and on what: the context keys.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The context keys of a request. Key names ignore case, as in AWS.
 ///
@@ -9,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
     values: Vec<(Box<str>, Vec<String>)>,
-    absent: BTreeSet<String>,
-    absent_prefixes: BTreeSet<String>,
+    /// Shared, since the contexts of one question differ in few values.
+    absent: Arc<BTreeSet<String>>,
+    absent_prefixes: Arc<BTreeSet<String>>,
     open: bool,
 }
 
@@ -63,12 +65,18 @@ impl Context {
 
     /// Says that a key is not part of the request, also in an open context.
     pub fn set_absent(&mut self, key: &str) {
-        self.absent.insert(key.to_ascii_lowercase());
+        let key = key.to_ascii_lowercase();
+        if !self.absent.contains(&key) {
+            Arc::make_mut(&mut self.absent).insert(key);
+        }
     }
 
     /// Says that no key with a prefix is part of the request except those that are set.
     pub fn set_absent_prefix(&mut self, prefix: &str) {
-        self.absent_prefixes.insert(prefix.to_ascii_lowercase());
+        let prefix = prefix.to_ascii_lowercase();
+        if !self.absent_prefixes.contains(&prefix) {
+            Arc::make_mut(&mut self.absent_prefixes).insert(prefix);
+        }
     }
 
     /// What is known about a key given in lower case.

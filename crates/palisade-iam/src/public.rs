@@ -37,10 +37,15 @@ pub struct PublicOptions {
 /// other than S3 the same definition is used). Statements with `NotPrincipal` and `Allow` are public. A `Deny`
 /// counts only when it surely takes away what the `Allow` gives: unconditionally, or from all but fixed values.
 ///
+/// The owner does not matter to this definition: a limit to any named account is a limit. Who is let in besides the
+/// owner is what [`policy_external_accounts`] says.
+///
 /// # Errors
 /// The document cannot be read.
-pub fn policy_is_public(policy_json: &str, owner_account: &str) -> Result<Publicness, PolicyError> {
-    let _ = owner_account;
+pub fn policy_is_public(
+    policy_json: &str,
+    _owner_account: &str,
+) -> Result<Publicness, PolicyError> {
     Ok(publicness(
         &Policy::parse(policy_json)?,
         &PublicOptions::default(),

@@ -68,16 +68,32 @@ pub fn diff(before: &[&Policy], after: &[&Policy]) -> Result<Option<Witness>, To
     let mut names = Names::default();
     let actions = Cells::of_actions(&statements).ok_or(TooComplex("actions"))?;
     let resources = Cells::of_resources(&statements, &mut names).ok_or(TooComplex("resources"))?;
+    // Which statements speak of each resource cell, worked out once.
+    let by_resource: Vec<(&String, Vec<bool>)> = resources
+        .examples
+        .iter()
+        .map(|(cell, text)| {
+            (
+                text,
+                statements
+                    .iter()
+                    .enumerate()
+                    .map(|(at, side)| resources.matches_resource(at, side, cell))
+                    .collect(),
+            )
+        })
+        .collect();
     for (action_cell, action) in &actions.examples {
-        for (resource_cell, resource) in &resources.examples {
-            let matching: Vec<&Side<'_>> = statements
+        let speaking: Vec<(usize, &Side<'_>)> = statements
+            .iter()
+            .enumerate()
+            .filter(|(at, side)| actions.matches(*at, side.statement.action.negated, action_cell))
+            .collect();
+        for (resource, meant) in &by_resource {
+            let matching: Vec<&Side<'_>> = speaking
                 .iter()
-                .enumerate()
-                .filter(|(at, side)| {
-                    actions.matches(*at, side.statement.action.negated, action_cell)
-                        && resources.matches_resource(*at, side, resource_cell)
-                })
-                .map(|(_, side)| side)
+                .filter(|(at, _)| meant.get(*at) == Some(&true))
+                .map(|(_, side)| *side)
                 .collect();
             if !matching
                 .iter()

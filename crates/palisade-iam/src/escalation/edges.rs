@@ -125,6 +125,10 @@ impl<'a> Finder<'a> {
     }
 
     fn may_in(&self, entity: &Entity, action: &str, resource: &str, context: &Context) -> Possible {
+        // Most pairs fail here, before anything is copied: only roles are reached without a statement of one's own.
+        if action != "sts:AssumeRole" && !self.speaks_of(entity, action, resource) {
+            return None;
+        }
         let request = self.model.request(entity, action, resource, context);
         let owner = request.resource_account.as_deref().unwrap_or_default();
         match decide(&request, &self.model.sets(entity, resource, owner)) {
@@ -132,6 +136,16 @@ impl<'a> Finder<'a> {
             Decision::DependsOn => Some(true),
             _ => None,
         }
+    }
+
+    /// Whether some statement of the entity may allow the action on the resource, without regard to conditions.
+    fn speaks_of(&self, entity: &Entity, action: &str, resource: &str) -> bool {
+        let (lower, arn) = (action.to_ascii_lowercase(), ArnText::new(resource));
+        let mut allows = entity
+            .policies
+            .iter()
+            .flat_map(|p| p.policy.with_effect(Effect::Allow));
+        allows.any(|s| !s.matches_target(&lower, &arn, &self.context).is_false())
     }
 
     /// Whether the entity may do an action on something; with an example.
@@ -398,13 +412,15 @@ impl<'a> Finder<'a> {
             return Some(edge(Target::Admin, &entity.arn, conditional));
         }
         for (at, other) in self.model.entities.iter().enumerate() {
-            if at != from && other.kind == kind && self.model.ceiling_allows_admin(other) {
-                if let Some(conditional) = self.may(entity, action, &other.arn) {
-                    return Some(Edge {
-                        indirect: true,
-                        ..edge(Target::Admin, &other.arn, conditional)
-                    });
-                }
+            if at != from
+                && other.kind == kind
+                && self.model.ceiling_allows_admin(other)
+                && let Some(conditional) = self.may(entity, action, &other.arn)
+            {
+                return Some(Edge {
+                    indirect: true,
+                    ..edge(Target::Admin, &other.arn, conditional)
+                });
             }
         }
         None
@@ -488,7 +504,11 @@ impl<'a> Finder<'a> {
 
     /// Roles whose trust policies may mean the caller.
     fn trusting_caller(&self, entity: &Entity) -> BTreeSet<usize> {
-        let mut keys = vec!["*", entity.arn.as_str(), entity.account.as_str()];
+        let mut keys = vec!["*", entity.arn.as_str()];
+        // A role that trusts the account asks for a permission of the caller besides.
+        if Self::mentions(entity, "sts:AssumeRole") {
+            keys.push(entity.account.as_str());
+        }
         keys.extend(entity.unique_id.as_deref());
         let mut out: BTreeSet<usize> = keys
             .iter()

@@ -103,6 +103,10 @@ pub struct Graph<'a> {
     rules: &'a Rules,
     edges: Vec<Vec<Edge>>,
     admin: Vec<bool>,
+    /// The entities that each entity's edges lead to.
+    targets: Vec<Vec<usize>>,
+    /// The rules of each entity's edges.
+    ways: Vec<BTreeSet<usize>>,
     /// The first step of the cheapest path to being an administrator, with its whole cost.
     next: Vec<Option<(u64, usize)>>,
 }
@@ -118,6 +122,9 @@ pub fn attempt_context(now: i64) -> Context {
     context.set_absent("aws:CalledVia");
     context.set_absent("aws:SourceArn");
     context.set_absent("aws:SourceAccount");
+    // Set for users and for tagged principals by what is known of them.
+    context.set_absent("aws:username");
+    context.set_absent_prefix("aws:principaltag/");
     context
 }
 
@@ -140,11 +147,18 @@ impl<'a> Graph<'a> {
             })
             .collect();
         let next = shortest(&edges, &admin);
+        let targets = edges.iter().map(|list| entities(list)).collect();
+        let ways = edges
+            .iter()
+            .map(|list| list.iter().map(|e| e.rule).collect())
+            .collect();
         Self {
             model,
             rules,
             edges,
             admin,
+            targets,
+            ways,
             next,
         }
     }
@@ -153,15 +167,18 @@ impl<'a> Graph<'a> {
     pub fn escalation(&self, principal: &str) -> Option<Escalation> {
         let start = self.model.position(principal)?;
         let reached = self.reachable(start);
-        let mut paths = BTreeSet::new();
-        for at in reached.iter().chain([&start]) {
-            let steps = self.edges.get(*at).into_iter().flatten();
-            paths.extend(
-                steps
-                    .filter_map(|e| self.rules.rules.get(e.rule))
-                    .map(|r| r.path.clone()),
-            );
-        }
+        let ways: BTreeSet<usize> = reached
+            .iter()
+            .chain([&start])
+            .filter_map(|at| self.ways.get(*at))
+            .flatten()
+            .copied()
+            .collect();
+        let paths = ways
+            .iter()
+            .filter_map(|at| self.rules.rules.get(*at))
+            .map(|r| r.path.clone())
+            .collect();
         let is_admin = self.admin.get(start).copied().unwrap_or(false);
         let to_admin = if is_admin {
             None
@@ -169,30 +186,28 @@ impl<'a> Graph<'a> {
             self.path_to_admin(start)
         };
         let own = self.model.entities.get(start)?;
-        let gains = reached
-            .iter()
-            .filter_map(|at| self.model.entities.get(*at))
-            .any(|e| adds_power(own, e));
+        let entities = reached.iter().filter_map(|at| self.model.entities.get(*at));
+        let escalates = to_admin.is_some() || entities.clone().any(|e| adds_power(own, e));
         Some(Escalation {
             principal: own.arn.clone(),
             is_admin,
-            escalates: to_admin.is_some() || gains,
+            escalates,
             to_admin,
-            reaches: reached
-                .iter()
-                .filter_map(|at| self.model.entities.get(*at))
-                .map(|e| e.arn.clone())
-                .collect(),
+            reaches: entities.map(|e| e.arn.clone()).collect(),
             paths,
         })
     }
 
     /// Every principal that is not an administrator and can get to something, in order of ARN.
     pub fn all(&self) -> Vec<Escalation> {
-        self.model
+        let acting = self
+            .model
             .entities
             .iter()
-            .filter_map(|e| self.escalation(&e.arn))
+            .zip(&self.edges)
+            .filter(|(_, edges)| !edges.is_empty());
+        acting
+            .filter_map(|(e, _)| self.escalation(&e.arn))
             .filter(|e| !e.is_admin && e.escalates)
             .collect()
     }
@@ -206,12 +221,9 @@ impl<'a> Graph<'a> {
         let mut seen = BTreeSet::new();
         let mut todo = vec![start];
         while let Some(at) = todo.pop() {
-            for edge in self.edges.get(at).into_iter().flatten() {
-                if let Target::Entity(to) = edge.to
-                    && to != start
-                    && seen.insert(to)
-                {
-                    todo.push(to);
+            for to in self.targets.get(at).into_iter().flatten() {
+                if *to != start && seen.insert(*to) {
+                    todo.push(*to);
                 }
             }
         }
@@ -255,6 +267,18 @@ impl<'a> Graph<'a> {
             indirect: edge.indirect,
         })
     }
+}
+
+/// The entities that edges lead to, each once.
+fn entities(edges: &[Edge]) -> Vec<usize> {
+    let targets = edges.iter().filter_map(|e| {
+        if let Target::Entity(to) = e.to {
+            Some(to)
+        } else {
+            None
+        }
+    });
+    targets.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The cheapest way from every entity to being an administrator: Dijkstra's search backwards from there.

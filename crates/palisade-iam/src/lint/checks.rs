@@ -144,7 +144,7 @@ impl Checker<'_> {
                     .with_effect(Effect::Allow)
                     .any(|s| s.action.covers(&pattern) && is_all(s))
             });
-            if wide && rule.actions.len() > 1 || wide && rule.path.starts_with("iam-") {
+            if wide && (rule.actions.len() > 1 || rule.path.starts_with("iam-")) {
                 self.report(
                     "privilege-escalation",
                     None,
@@ -474,7 +474,8 @@ fn resource_format(service: &Service, pattern: &str, name: &str) -> Widest {
         }
     }
     if service.prefix == "s3" && name == "object" {
-        parts[5] = Pattern::new("*/*");
+        let [.., last] = &mut *parts;
+        *last = Pattern::new("*/*");
     }
     Widest::Arn(ArnParts(parts))
 }

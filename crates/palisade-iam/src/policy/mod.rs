@@ -138,9 +138,7 @@ impl Statement {
 
     /// Whether the statement speaks of the principal; a statement without `Principal` does.
     pub fn matches_principal(&self, principal: &Principal) -> bool {
-        self.principal
-            .as_ref()
-            .is_none_or(|p| p.matches(principal, self.effect))
+        self.principal.as_ref().is_none_or(|p| p.matches(principal))
     }
 }
 

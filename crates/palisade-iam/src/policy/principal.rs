@@ -1,7 +1,6 @@
 //! The `Principal` element.
 
 use crate::glob::Pattern;
-use crate::policy::Effect;
 use crate::request::{Principal, PrincipalKind};
 
 /// `Principal` or `NotPrincipal`.
@@ -96,9 +95,9 @@ impl PrincipalEntry {
     pub fn account(&self) -> Option<&str> {
         match self {
             Self::Account(account) => Some(account),
-            Self::Arn(arn) => arn.splitn(6, ':').nth(4).filter(|a| !a.is_empty()),
+            Self::Arn(arn) => arn.split(':').nth(4).filter(|a| !a.is_empty()),
             Self::Federated(arn) if arn.starts_with("arn:") => {
-                arn.splitn(6, ':').nth(4).filter(|a| !a.is_empty())
+                arn.split(':').nth(4).filter(|a| !a.is_empty())
             }
             _ => None,
         }
@@ -166,17 +165,10 @@ pub enum Closeness {
 }
 
 impl PrincipalPattern {
-    /// Whether the element means the principal, for a statement with the given effect.
-    pub fn matches(&self, principal: &Principal, effect: Effect) -> bool {
-        if self.negated {
-            // A NotPrincipal in a Deny must also name the account, or everyone in it is denied
-            // (IAM User Guide, "NotPrincipal"): an entry for the session's role alone is not enough,
-            // and here each entry that names the principal in any way excepts it.
-            let _ = effect;
-            !self.entries.iter().any(|e| e.names(principal).is_some())
-        } else {
-            self.entries.iter().any(|e| e.names(principal).is_some())
-        }
+    /// Whether the element means the principal. In `NotPrincipal` every entry that names the principal in any way,
+    /// also through its account or role, excepts it.
+    pub fn matches(&self, principal: &Principal) -> bool {
+        self.entries.iter().any(|e| e.names(principal).is_some()) != self.negated
     }
 
     /// How closely the element names the principal.

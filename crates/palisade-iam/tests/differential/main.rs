@@ -1,6 +1,15 @@
 //! Random policies and requests, decided by two evaluators; and properties that hold for every decision.
 //!
 //! The number of requests is 20,000, or what `PALISADE_IAM_REQUESTS` says (the nightly task sets a million).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may fail loudly"
+)]
 
 mod oracle;
 

@@ -144,7 +144,12 @@ fn condition(name: &str, key: &str, wanted: &[String], context: &[(String, Vec<S
         };
     };
     // Variables stand in string and ARN conditions; one without a value matches nothing.
-    let test = |value: &String| wanted.iter().any(|w| fill(w, context).is_some_and(|w| one(base, &w, value))) != not;
+    let test = |value: &String| {
+        wanted
+            .iter()
+            .any(|w| fill(w, context).is_some_and(|w| one(base, &w, value)))
+            != not
+    };
     match set {
         Some("ForAllValues") => have.iter().all(test),
         Some(_) => have.iter().any(test),
