@@ -66,8 +66,8 @@ pub(super) fn policy_admin(case: &Value, read: ReadFile<'_>) -> Fields {
 pub(super) fn privesc_graph(case: &Value, read: ReadFile<'_>) -> Fields {
     let model = bundle(case, read)?;
     let rules = rules()?;
-    let graph = Graph::new(&model, rules, now());
     let principal = text(case, &["request", "principal"])?;
+    let graph = Graph::of_principal(&model, rules, now(), principal);
     let found = graph
         .escalation(principal)
         .ok_or_else(|| Refusal::Broken(format!("`{principal}` is not in the bundle")))?;

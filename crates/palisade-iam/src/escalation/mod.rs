@@ -131,21 +131,34 @@ pub fn attempt_context(now: i64) -> Context {
 impl<'a> Graph<'a> {
     /// Builds the graph. `now` is the time of the question in milliseconds since 1970.
     pub fn new(model: &'a Model, rules: &'a Rules, now: i64) -> Self {
+        Self::build(model, rules, now, 0..model.entities.len())
+    }
+
+    /// Builds the part of the graph that one principal can reach; only questions about it are answered fully.
+    pub fn of_principal(model: &'a Model, rules: &'a Rules, now: i64, principal: &str) -> Self {
+        Self::build(model, rules, now, model.position(principal))
+    }
+
+    fn build(
+        model: &'a Model,
+        rules: &'a Rules,
+        now: i64,
+        starts: impl IntoIterator<Item = usize>,
+    ) -> Self {
         let finder = edges::Finder::new(model, rules, attempt_context(now));
         let admin: Vec<bool> = model.entities.iter().map(|e| model.is_admin(e)).collect();
-        let edges: Vec<Vec<Edge>> = model
-            .entities
-            .iter()
-            .zip(&admin)
-            .enumerate()
-            .map(|(at, (entity, admin))| {
-                if *admin {
-                    Vec::new()
-                } else {
-                    finder.edges(at, entity)
-                }
-            })
-            .collect();
+        let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); model.entities.len()];
+        let mut todo: Vec<usize> = starts.into_iter().collect();
+        let mut seen: BTreeSet<usize> = todo.iter().copied().collect();
+        while let Some(at) = todo.pop() {
+            let (Some(entity), Some(false), Some(slot)) =
+                (model.entities.get(at), admin.get(at), edges.get_mut(at))
+            else {
+                continue;
+            };
+            *slot = finder.edges(at, entity);
+            todo.extend(entities(slot).into_iter().filter(|to| seen.insert(*to)));
+        }
         let next = shortest(&edges, &admin);
         let targets = edges.iter().map(|list| entities(list)).collect();
         let ways = edges
