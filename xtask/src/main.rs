@@ -4,6 +4,7 @@ use clap::Parser;
 mod iam_actions;
 mod lint;
 mod models;
+mod new_check;
 mod paths;
 
 #[derive(Parser)]
@@ -15,6 +16,8 @@ enum Command {
     Lint(lint::Arguments),
     /// Extract API models from the pinned botocore into `catalog/models/`
     Models(models::Arguments),
+    /// Write the page of a new check, complete but for what only its author can write
+    NewCheck(new_check::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -22,5 +25,6 @@ fn main() -> anyhow::Result<()> {
         Command::IamActions(arguments) => iam_actions::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
+        Command::NewCheck(arguments) => new_check::run(&arguments),
     }
 }
