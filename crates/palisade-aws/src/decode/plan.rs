@@ -18,6 +18,8 @@ pub(crate) struct Plans {
 pub(crate) struct ShapePlan {
     /// Body members: name on the wire → position, sorted by name.
     names: Box<[(Box<str>, u32)]>,
+    /// The same names by position; empty for members that are not in the body.
+    in_order: Box<[Box<str>]>,
     /// XML attributes: name → position.
     pub(crate) attributes: Box<[(Box<str>, u32)]>,
     /// All members by position.
@@ -117,11 +119,15 @@ impl Plans {
         let rest = matches!(self.protocol, Protocol::RestJson | Protocol::RestXml);
         let mut names = Vec::new();
         let mut attributes = Vec::new();
+        let mut in_order = vec![Box::<str>::default(); shape.members.len()];
         for (index, member) in (0u32..).zip(&shape.members) {
             let entry = (Box::from(self.wire_name(member)), index);
             if member.traits.xml_attribute {
                 attributes.push(entry);
             } else if !rest || is_in_body(member.location) {
+                if let Some(place) = in_order.get_mut(index as usize) {
+                    place.clone_from(&entry.0);
+                }
                 names.push(entry);
             }
         }
@@ -134,6 +140,7 @@ impl Plans {
         };
         ShapePlan {
             names: names.into(),
+            in_order: in_order.into(),
             attributes: attributes.into(),
             members: shape.members.iter().map(|m| self.member(m)).collect(),
             element: shape.element.as_deref().map(|m| self.member(m)),
@@ -153,6 +160,18 @@ pub(super) fn is_in_body(location: Location) -> bool {
 }
 
 impl ShapePlan {
+    /// As [`Self::find`], where services mostly keep to the model's order: looks at `expected` first.
+    pub(crate) fn find_near(&self, expected: usize, name: &[u8]) -> Option<(usize, &Use)> {
+        match self
+            .in_order
+            .get(expected)
+            .filter(|known| known.as_bytes() == name && !name.is_empty())
+        {
+            Some(_) => Some((expected, self.members.get(expected)?)),
+            None => self.find(name),
+        }
+    }
+
     /// Position and use of the body member of that name.
     pub(crate) fn find(&self, name: &[u8]) -> Option<(usize, &Use)> {
         let at = self

@@ -86,7 +86,13 @@ fn iso(text: &str) -> Option<i64> {
         (date, "") => (date, ""),
         (date, time) => (date, time.strip_prefix(['T', 't', ' '])?),
     };
-    let date = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
+    let mut fields = date.split('-');
+    let (year, month, day) = (fields.next()?, fields.next()?, fields.next()?);
+    let date = chrono::NaiveDate::from_ymd_opt(
+        year.parse().ok()?,
+        month.parse().ok()?,
+        day.parse().ok()?,
+    )?;
     let (clock, offset) = match time
         .find(['Z', 'z', '+', '-'])
         .and_then(|i| time.split_at_checked(i))

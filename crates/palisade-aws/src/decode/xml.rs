@@ -128,9 +128,11 @@ impl<'p, 'b> Document<'p, 'b> {
         if let Some(element) = element.filter(|_| !plan.attributes.is_empty()) {
             read_attributes(plan, element, &mut fields)?;
         }
+        let mut expected = 0;
         while let Some(child) = self.child()? {
-            match plan.find(child.local_name().as_ref()) {
+            match plan.find_near(expected, child.local_name().as_ref()) {
                 Some((index, using)) => {
+                    expected = index + 1;
                     if let Some(field) = fields.get_mut(index) {
                         self.into(using, &child, field)?;
                     }
@@ -175,6 +177,13 @@ impl<'p, 'b> Document<'p, 'b> {
         using: &Use,
         element: &BytesStart<'b>,
     ) -> Result<Value, DecodeError> {
+        let nested = matches!(
+            using.kind,
+            ShapeKind::Structure | ShapeKind::Union | ShapeKind::List | ShapeKind::Map
+        );
+        if !nested {
+            return scalar::from_text(using, self.text()?);
+        }
         if self.depth >= MAX_DEPTH {
             return Err(DecodeError::new("the XML is nested too deeply".to_owned()));
         }
