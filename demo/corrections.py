@@ -2,13 +2,16 @@
 
 Each rule names an operation as botocore does and gives what AWS documents for the state that the seed describes:
 operations that moto lacks, services that are not enabled, and a few calls that the recording's user may not make, so
-that the demo shows what cannot be read. The answers are written in the operation's own protocol by moto's serializers.
+that the demo shows what cannot be read. Of a service that moto lacks altogether the seed can have made nothing: its
+list operations answer with empty lists without a rule. The answers are written in the operation's own protocol by moto's serializers.
 """
 
 import json
 import re
+from importlib.util import find_spec
 from urllib.parse import parse_qsl, unquote
 
+from botocore.exceptions import UnknownServiceError
 from moto.backends import get_backend
 from moto.core.serialize import SERIALIZERS
 from moto.core.utils import get_service_model
@@ -43,9 +46,12 @@ class Request:
 
 
 class Rule:
-    """An answer for one operation: a value, or a function of the request; in all regions or in some."""
+    """An answer for one operation: a value, or a function of the request; in all regions or in some.
 
-    def __init__(self, service, operation, answer, regions=None):
+    `http` is method and path where the pinned botocore has others than AWS has by now.
+    """
+
+    def __init__(self, service, operation, answer, regions=None, http=None):
         self.service, self.operation, self.answer, self.regions = service, operation, answer, regions
         self.used = False
         self.model = get_service_model(service)
@@ -53,7 +59,8 @@ class Rule:
         if operation == "*":
             return
         self.operation_model = self.model.operation_model(operation)
-        pattern = re.split(r"[?#]", self.operation_model.http["requestUri"])[0].rstrip("/")
+        self.method, uri = http or (self.operation_model.http["method"], self.operation_model.http["requestUri"])
+        pattern = re.split(r"[?#]", uri)[0].rstrip("/")
         self.uri = re.compile("".join(
             "(?P<%s>[^/]+)" % part[1:-1] if part.startswith("{") and not part.endswith("+}") else "(.+)" if part.startswith("{") else re.escape(part)
             for part in re.split(r"(\{[^}]+\})", pattern)
@@ -69,7 +76,7 @@ class Rule:
             return request.target == f"{self.model.metadata['targetPrefix']}.{self.operation}"
         if protocol in ("query", "ec2"):
             return request.form.get("Action") == self.operation
-        found = request.method == self.operation_model.http["method"] and self.uri.fullmatch(request.path)
+        found = request.method == self.method and self.uri.fullmatch(request.path)
         if found:
             request.params = {key: unquote(value) for key, value in found.groupdict().items()} | request.params
         return bool(found)
@@ -94,6 +101,7 @@ class Rule:
 class Corrections:
     def __init__(self):
         self.rules = rules()
+        self.absent = {}
         self.closed_bucket_used = False
 
     def find(self, environ, body):
@@ -104,6 +112,18 @@ class Corrections:
             text = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
             return 403, {"Content-Type": "application/xml"}, b"" if request.method == "HEAD" else text.encode()
         for rule in self.rules:
+            if rule.matches(request):
+                return rule.respond(request)
+        return self.of_absent_service(request)
+
+    def of_absent_service(self, request):
+        """The empty answer of a list operation, when moto has no such service."""
+        service = request.signing_name
+        if not service or find_spec(f"moto.{service.replace('-', '')}"):
+            return None
+        if service not in self.absent:
+            self.absent[service] = list_rules(service)
+        for rule in self.absent[service]:
             if rule.matches(request):
                 return rule.respond(request)
         return None
@@ -211,15 +231,6 @@ DEFAULT_REGIONS = ("ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-s
 OPT_IN_REGIONS = "af-south-1 ap-east-1 ap-south-2 ap-southeast-3 ap-southeast-4 ca-west-1 eu-central-2 eu-south-1 eu-south-2 il-central-1 me-central-1 me-south-1".split()
 
 
-def function_urls(request):
-    name = request.params["FunctionName"].split(":")[-1]
-    if name not in ("webhook", "outlet-import"):
-        return {"FunctionUrlConfigs": []}
-    function = f"arn:aws:lambda:{request.region}:{ACCOUNT}:function:{name}"
-    return {"FunctionUrlConfigs": [{"FunctionUrl": f"https://{name}0example.lambda-url.{request.region}.on.aws/", "FunctionArn": function, "AuthType": "NONE",
-                                    "CreationTime": "2025-09-03T13:15:00Z", "LastModifiedTime": "2025-09-03T13:15:00Z", "InvokeMode": "BUFFERED"}]}
-
-
 def protected_by(request):
     shop = ":regional/webacl/shop/" in request.params["WebACLArn"] and request.params.get("ResourceType", "APPLICATION_LOAD_BALANCER") == "APPLICATION_LOAD_BALANCER"
     balancers = get_backend("elbv2")[ACCOUNT][request.region].load_balancers.values()
@@ -247,6 +258,15 @@ def recovery_points(request):
     ]}
 
 
+def delivery_status(request):
+    """At home the history arrives; in Europe the recorder stopped, and nothing was delivered since."""
+    if request.region == SYDNEY:
+        return {"DeliveryChannelsStatus": []}
+    delivered = {"lastStatus": "SUCCESS", "lastAttemptTime": 1768467600 if request.region == HOME else 1708437600}
+    delivered["lastSuccessfulTime"] = delivered["lastAttemptTime"]
+    return {"DeliveryChannelsStatus": [{"name": "default", "configSnapshotDeliveryInfo": {}, "configHistoryDeliveryInfo": delivered, "configStreamDeliveryInfo": {"lastStatus": "NOT_APPLICABLE"}}]}
+
+
 def analyzer_findings(request):
     resources = (("AWS::S3::Bucket", "arn:aws:s3:::tidewater-imports"), ("AWS::IAM::Role", f"arn:aws:iam::{ACCOUNT}:role/open-import"), ("AWS::IAM::Role", f"arn:aws:iam::{ACCOUNT}:role/inventory-vendor"))
     return {"findings": [{"id": f"{number:08d}-0000-4000-8000-000000000000", "analyzedAt": "2026-01-15T03:00:00Z", "createdAt": "2024-02-21T03:00:00Z", "updatedAt": "2024-02-21T03:00:00Z",
@@ -262,6 +282,22 @@ def covered(request):
     return {"coveredResources": scanned + missed}
 
 
+def nothing(service, operation):
+    """The answer of a list operation where nothing exists: its lists are there and empty."""
+    members = get_service_model(service).operation_model(operation).output_shape.members
+    return {name: [] for name, shape in members.items() if shape.type_name == "list"}
+
+
+def list_rules(service):
+    """An empty answer for every operation of a service that answers with lists."""
+    try:
+        model = get_service_model(service)
+    except UnknownServiceError:
+        return []
+    return [Rule(service, name, nothing(service, name)) for name in model.operation_names
+            if model.operation_model(name).output_shape and nothing(service, name)]
+
+
 def in_home(answer, elsewhere):
     return lambda request: (answer if request.region == HOME else elsewhere) if not callable(answer) else (answer(request) if request.region == HOME else elsewhere)
 
@@ -274,7 +310,8 @@ def rules():
     denied = lambda action: fail("AccessDeniedException", f"User: arn:aws:iam::{ACCOUNT}:user/auditor is not authorized to perform: {action} because no identity-based policy allows the {action} action")
     product = f"arn:aws:securityhub:{HOME}:{ACCOUNT}:product-subscription/aws"
     standard = "aws-foundational-security-best-practices/v/1.0.0"
-    empty = lambda service, **operations: [Rule(service, operation, {member: []} if member else {}) for operation, member in operations.items()]
+    empty = lambda service, *operations: [Rule(service, operation, nothing(service, operation)) for operation in operations]
+    no_support_plan = fail("SubscriptionRequiredException", "Amazon Web Services Premium Support Subscription is required to use this service.")
     return [
         # Calls that the recording's user may not make.
         Rule("wellarchitected", "ListWorkloads", denied("wellarchitected:ListWorkloads")),
@@ -286,7 +323,6 @@ def rules():
         Rule("securityhub", "GetEnabledStandards", in_home({"StandardsSubscriptions": [{"StandardsSubscriptionArn": f"arn:aws:securityhub:{HOME}:{ACCOUNT}:subscription/{standard}", "StandardsArn": f"arn:aws:securityhub:{HOME}::standards/{standard}", "StandardsInput": {}, "StandardsStatus": "READY"}]}, not_subscribed)),
         Rule("securityhub", "ListEnabledProductsForImport", in_home({"ProductSubscriptions": [f"{product}/guardduty", f"{product}/access-analyzer"]}, not_subscribed)),
         Rule("securityhub", "ListOrganizationAdminAccounts", {"AdminAccounts": []}),
-        Rule("securityhub", "GetFindings", not_subscribed, elsewhere),
         Rule("securityhub", "GetAdministratorAccount", not_subscribed, elsewhere),
         Rule("macie2", "GetMacieSession", in_home({"status": "ENABLED", "findingPublishingFrequency": "SIX_HOURS", "createdAt": "2024-02-20T10:00:00Z", "updatedAt": "2024-02-20T10:00:00Z", "serviceRole": f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/macie.amazonaws.com/AWSServiceRoleForAmazonMacie"}, no_macie)),
         Rule("macie2", "GetAutomatedDiscoveryConfiguration", in_home({"status": "DISABLED", "classificationScopeId": "", "sensitivityInspectionTemplateId": ""}, no_macie)),
@@ -296,7 +332,7 @@ def rules():
         Rule("inspector2", "ListFindingAggregations", in_home({"aggregationType": "ACCOUNT", "responses": [{"accountAggregation": {"accountId": ACCOUNT, "severityCounts": {"all": 41, "critical": 2, "high": 9, "medium": 30}}}]}, {"aggregationType": "ACCOUNT", "responses": []})),
         Rule("guardduty", "DescribeOrganizationConfiguration", fail("BadRequestException", "The request is rejected because the current account is not the delegated administrator.")),
         Rule("guardduty", "GetFindingsStatistics", in_home({"FindingStatistics": {"CountBySeverity": {"8.0": 1}}}, {"FindingStatistics": {"CountBySeverity": {}}})),
-        *empty("guardduty", ListMembers="Members"),
+        *empty("guardduty", "ListMembers"),
         Rule("shield", "GetSubscriptionState", {"SubscriptionState": "INACTIVE"}),
         Rule("shield", "DescribeDRTAccess", not_found("The subscription does not exist.")),
 
@@ -314,7 +350,7 @@ def rules():
         Rule("ec2", "DescribeVpcBlockPublicAccessOptions", lambda request: {"VpcBlockPublicAccessOptions": {"AwsAccountId": ACCOUNT, "AwsRegion": request.region, "State": "default-state", "InternetGatewayBlockMode": "off", "ManagedBy": "account", "ExclusionsAllowed": "allowed"}}),
         Rule("ec2", "GetAllowedImagesSettings", {"State": "disabled", "ManagedBy": "account"}),
         Rule("ec2", "DescribeInstanceImageMetadata", image_of_each_instance),
-        *empty("ec2", DescribeClientVpnEndpoints="ClientVpnEndpoints"),
+        *empty("ec2", "DescribeClientVpnEndpoints"),
 
         # Managed machines and their patches.
         Rule("ssm", "DescribeInstanceInformation", managed_nodes),
@@ -322,7 +358,7 @@ def rules():
         Rule("ssm", "ListResourceComplianceSummaries", compliance),
         Rule("ssm", "GetPatchBaseline", patch_baseline),
         Rule("ssm", "GetServiceSetting", service_setting),
-        *empty("ssm", DescribePatchGroups="Mappings"),
+        *empty("ssm", "DescribePatchGroups"),
 
         # Backups.
         Rule("backup", "ListBackupSelections", in_home(selections, {"BackupSelectionsList": []})),
@@ -330,16 +366,44 @@ def rules():
         Rule("backup", "ListProtectedResources", in_home({"Results": [{"ResourceArn": f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/orders", "ResourceType": "DynamoDB", "LastBackupTime": 1768446000}, {"ResourceArn": f"arn:aws:rds:{HOME}:{ACCOUNT}:db:catalogue", "ResourceType": "RDS", "LastBackupTime": 1768446000}, {"ResourceArn": f"arn:aws:rds:{HOME}:{ACCOUNT}:db:old-shop", "ResourceType": "RDS", "LastBackupTime": 1768446000}]}, {"Results": []})),
         Rule("backup", "GetBackupVaultAccessPolicy", not_found("Cannot find resource access policy of the backup vault")),
         Rule("backup", "GetBackupVaultNotifications", not_found("Failed reading notifications from database for Backup vault")),
-        *empty("backup", ListReportPlans="ReportPlans"),
+        *empty("backup", "ListReportPlans"),
+
+        # Parts of services that nobody at Tidewater uses.
+        Rule("auditmanager", "GetAccountStatus", {"status": "INACTIVE"}),
+        *empty("directconnect", "DescribeVirtualInterfaces"),
+        *empty("dms", "DescribeReplicationTasks"),
+        *empty("emr", "ListSecurityConfigurations"),
+        *empty("glue", "GetMLTransforms", "GetSecurityConfigurations"),
+        *empty("lightsail", "GetInstances", "GetRelationalDatabases", "GetStaticIps"),
+        *empty("network-firewall", "ListFirewallPolicies"),
+        *empty("transfer", "ListServers"),
+        *empty("bedrock", "ListGuardrails"),
+        *empty("bedrock-agent", "ListPrompts"),
+        *empty("codebuild", "ListReportGroups"),
+        *[Rule("drs", operation, fail("UninitializedAccountException", "Account not initialized"))
+          for operation in ("DescribeJobs", "DescribeReplicationConfigurationTemplates", "DescribeSourceServers")],
+        *empty("ram", "ListPrincipals"),
+
+        # Mail: out of the sandbox at home; nothing is set up elsewhere.
+        Rule("sesv2", "GetAccount", in_home({"DedicatedIpAutoWarmupEnabled": False, "EnforcementStatus": "HEALTHY", "ProductionAccessEnabled": True, "SendingEnabled": True, "SendQuota": {"Max24HourSend": 50000.0, "MaxSendRate": 14.0, "SentLast24Hours": 812.0}},
+                                           {"DedicatedIpAutoWarmupEnabled": False, "EnforcementStatus": "HEALTHY", "ProductionAccessEnabled": False, "SendingEnabled": True, "SendQuota": {"Max24HourSend": 200.0, "MaxSendRate": 1.0, "SentLast24Hours": 0.0}})),
+        Rule("sesv2", "ListConfigurationSets", {"ConfigurationSets": []}, http=("POST", "/v2/email/list-configuration-sets")),
+        Rule("sesv2", "ListEmailIdentities", {"EmailIdentities": []}, http=("POST", "/v2/email/list-identities")),
+
+        # The account has no support plan that includes these.
+        Rule("support", "DescribeSeverityLevels", no_support_plan),
+        Rule("health", "DescribeEvents", no_support_plan),
+        Rule("trustedadvisor", "ListRecommendations", denied("trustedadvisor:ListRecommendations")),
 
         # Databases.
+        *empty("rds", "DescribeOptionGroups"),
+        *empty("elasticache", "DescribeCacheSubnetGroups"),
         Rule("rds", "DescribeCertificates", lambda request: {"Certificates": [
             {"CertificateIdentifier": name, "CertificateType": "CA", "ValidFrom": start, "ValidTill": end, "CertificateArn": f"arn:aws:rds:{request.region}::cert:{name}"}
             for name, start, end in (("rds-ca-2019", "2019-08-22T17:08:50Z", "2024-08-22T17:08:50Z"), ("rds-ca-rsa2048-g1", "2021-05-25T22:34:57Z", "2061-05-25T23:34:57Z"))]}),
         Rule("rds", "DescribeDBEngineVersions", {"DBEngineVersions": [{"Engine": engine, "EngineVersion": version, "Status": "deprecated"} for engine, version in (("mysql", "5.7.44"), ("mysql", "8.0.32"), ("postgres", "11.22"), ("postgres", "13.11"))]}),
         Rule("rds", "DescribePendingMaintenanceActions", in_home({"PendingMaintenanceActions": [{"ResourceIdentifier": f"arn:aws:rds:{HOME}:{ACCOUNT}:db:loyalty", "PendingMaintenanceActionDetails": [{"Action": "system-update", "Description": "New operating system update is available", "AutoAppliedAfterDate": "2026-02-01T00:00:00Z"}]}]}, {"PendingMaintenanceActions": []})),
-        *empty("elasticache", DescribeServerlessCaches="ServerlessCaches"),
-        *empty("redshift-serverless", ListNamespaces="namespaces", ListWorkgroups="workgroups"),
+        *empty("elasticache", "DescribeServerlessCaches"),
 
         # Identity.
         Rule("iam", "ListOrganizationsFeatures", {"OrganizationId": "o-tidewater0", "EnabledFeatures": []}),
@@ -347,13 +411,12 @@ def rules():
         Rule("cognito-idp", "DescribeRiskConfiguration", lambda request: {"RiskConfiguration": {"UserPoolId": request.params["UserPoolId"]}}),
 
         # Applications and the edge.
-        Rule("lambda", "ListFunctionUrlConfigs", function_urls),
+        Rule("config", "DescribeDeliveryChannelStatus", delivery_status),
+        Rule("route53", "GetDNSSEC", {"Status": {"ServeSignature": "NOT_SIGNING"}, "KeySigningKeys": []}),
         Rule("eks", "ListAddons", in_home({"addons": ["coredns", "kube-proxy", "vpc-cni"]}, {"addons": []})),
         Rule("wafv2", "ListResourcesForWebACL", protected_by),
-        *empty("apigatewayv2", GetAuthorizers="Items"),
-        *empty("cloudtrail", ListEventDataStores="EventDataStores"),
-        *empty("events", ListEndpoints="Endpoints"),
-        *empty("s3control", ListMultiRegionAccessPoints="AccessPoints"),
-        *empty("waf", ListWebACLs="WebACLs", ListRules="Rules", ListRuleGroups="RuleGroups", ListLoggingConfigurations="LoggingConfigurations"),
-        *empty("waf-regional", ListWebACLs="WebACLs", ListRules="Rules", ListRuleGroups="RuleGroups", ListLoggingConfigurations="LoggingConfigurations"),
+        *empty("apigatewayv2", "GetAuthorizers"),
+        *empty("cloudtrail", "ListEventDataStores"),
+        *empty("events", "ListEndpoints"),
+        *empty("s3control", "ListMultiRegionAccessPoints"),
     ]

@@ -10,6 +10,7 @@ Elsewhere:
 - Keys that AWS makes for its own services are managed by AWS, and rotated.
 - A listener without TLS has no TLS policy.
 - GetBucketPolicyStatus answers.
+- ElastiCache takes a number for `MaxRecords`.
 """
 
 import json
@@ -17,6 +18,7 @@ from datetime import datetime, timedelta, timezone
 
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.elasticache import models as caches
 from moto.elbv2 import models as balancers
 from moto.iam import models, responses
 from moto.kms import models as keys
@@ -150,6 +152,13 @@ def without_tls(original):
     return listener
 
 
+def with_number(original):
+    def describe(backend, max_records=None, **named):
+        return original(backend, max_records=int(max_records) if max_records else None, **named)
+
+    return describe
+
+
 def policy_status(account, name):
     """Status and body of GetBucketPolicyStatus: public when somebody unnamed is allowed something without a condition."""
     error = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{0}</Code><Message>{1}</Message><BucketName>{2}</BucketName></Error>'
@@ -167,6 +176,7 @@ def policy_status(account, name):
 
 
 def apply():
+    caches.ElastiCacheBackend.describe_replication_groups = with_number(caches.ElastiCacheBackend.describe_replication_groups)
     keys.KmsBackend.create_key = service_keys(keys.KmsBackend.create_key)
     balancers.FakeListener.__init__ = without_tls(balancers.FakeListener.__init__)
     models.IAMBackend.get_credential_report = credential_report

@@ -13,6 +13,7 @@ the answers of `corrections.py` in place of moto's; `GET /palisade/unused` lists
 import io
 import json
 import os
+import re
 import sys
 from urllib.parse import parse_qs
 
@@ -28,6 +29,7 @@ from werkzeug.serving import WSGIRequestHandler, run_simple  # noqa: E402
 
 
 ACCOUNT = "123456789012"
+SCOPE = re.compile(r"Credential=[^/]+/(\d+/[^/]+/[^/]+)/aws4_request")
 
 
 class Quiet(WSGIRequestHandler):
@@ -47,8 +49,15 @@ def main(port, start):
 
         corrected = None
 
-        def application(environ, start_response):
+        def application(environ, start):
             nonlocal corrected
+            # What the request was signed for, for a recorder that does not see the signature.
+            signed = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+            scope = [("X-Palisade-Scope", signed.group(1))] if signed else []
+
+            def start_response(status, headers, *error):
+                return start(status, headers + scope, *error)
+
             if environ["PATH_INFO"] == "/palisade/clock":
                 clock.move_to(parse_qs(environ["QUERY_STRING"])["now"][0].rstrip("Z"))
                 start_response("204 No Content", [])

@@ -40,15 +40,36 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.build {
         clean_build(&root)?;
     }
-    let binary = arguments.binary.clone().unwrap_or_else(|| paths::target().join("release/palisade"));
-    ensure!(binary.is_file(), "no binary `{}`: run `cargo build --release` first", binary.display());
-    let recording = arguments.recording.clone().unwrap_or_else(|| root.join("catalog/demo/account.recording"));
-    let recording = Arc::new(Recording::load(&recording).with_context(|| format!("cannot load `{}`", recording.display()))?);
+    let binary = arguments
+        .binary
+        .clone()
+        .unwrap_or_else(|| paths::target().join("release/palisade"));
+    ensure!(
+        binary.is_file(),
+        "no binary `{}`: run `cargo build --release` first",
+        binary.display()
+    );
+    let recording = arguments
+        .recording
+        .clone()
+        .unwrap_or_else(|| root.join("catalog/demo/account.recording"));
+    let recording = Arc::new(
+        Recording::load(&recording)
+            .with_context(|| format!("cannot load `{}`", recording.display()))?,
+    );
 
     let list = best(&binary, &["checks", "list", "--quiet"], 10)?;
-    println!("checks list             {:>8.1} ms   {:>6.1} MiB   (aim: under 50 ms)", millis(list.wall), mib(list.peak_kib));
+    println!(
+        "checks list             {:>8.1} ms   {:>6.1} MiB   (aim: under 50 ms)",
+        millis(list.wall),
+        mib(list.peak_kib)
+    );
     let idle = best(&binary, &["permissions", "--quiet"], 5)?;
-    println!("plan of all checks      {:>8.1} ms   {:>6.1} MiB   (load, plan, print the policy)", millis(idle.wall), mib(idle.peak_kib));
+    println!(
+        "plan of all checks      {:>8.1} ms   {:>6.1} MiB   (load, plan, print the policy)",
+        millis(idle.wall),
+        mib(idle.peak_kib)
+    );
 
     let latency = Duration::from_millis(arguments.latency);
     let (none, without) = scan(&binary, &recording, Duration::ZERO, arguments.in_flight)?;
@@ -71,7 +92,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         mib(run.peak_kib),
         run.cpu.as_secs_f64()
     );
-    println!("  requests {}, most in flight {}, given twice {}", statistics.total, statistics.max_in_flight, statistics.duplicates.len());
+    println!(
+        "  requests {}, most in flight {}, given twice {}",
+        statistics.total,
+        statistics.max_in_flight,
+        statistics.duplicates.len()
+    );
     for duplicate in statistics.duplicates.iter().take(10) {
         println!("    {} times: {:?}", duplicate.times, duplicate.key);
     }
@@ -82,10 +108,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         millis(by_limit),
         run.wall.as_secs_f64() / bound.as_secs_f64()
     );
-    for (package, example) in [("palisade-query", "bench_predicates"), ("palisade-aws", "bench_decode")] {
+    for (package, example) in [
+        ("palisade-query", "bench_predicates"),
+        ("palisade-aws", "bench_decode"),
+    ] {
         println!("\n{example}");
         let status = Command::new("cargo")
-            .args(["run", "--quiet", "--release", "--package", package, "--example", example])
+            .args([
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                package,
+                "--example",
+                example,
+            ])
             .current_dir(&root)
             .status()?;
         ensure!(status.success(), "{example} failed");
@@ -93,14 +130,32 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn scan(binary: &Path, recording: &Arc<Recording>, latency: Duration, in_flight: u64) -> anyhow::Result<(Run, Statistics)> {
+fn scan(
+    binary: &Path,
+    recording: &Arc<Recording>,
+    latency: Duration,
+    in_flight: u64,
+) -> anyhow::Result<(Run, Statistics)> {
     let server = Server::start(Arc::clone(recording), Faults::none().latency(latency))?;
     let regions = recording.header().regions.join(",");
     let mut command = Command::new(binary);
     command
-        .args(["scan", "--quiet", "--format", "json", "--region", &regions, "--endpoint-url", &server.url()])
+        .args([
+            "scan",
+            "--quiet",
+            "--format",
+            "json",
+            "--region",
+            &regions,
+            "--endpoint-url",
+            &server.url(),
+        ])
         .args(["--max-in-flight", &in_flight.to_string()])
-        .envs([("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "example"), ("AWS_EC2_METADATA_DISABLED", "true")]);
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "example"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]);
     let run = timed(&mut command)?;
     Ok((run, server.shutdown()))
 }
@@ -120,7 +175,9 @@ fn timed(command: &mut Command) -> anyhow::Result<Run> {
     let folder = PathBuf::from(format!("/proc/{}", child.id()));
     let (mut peak_kib, mut cpu) = (0, Duration::ZERO);
     let status = loop {
-        peak_kib = high_water(&folder.join("status")).unwrap_or(peak_kib).max(peak_kib);
+        peak_kib = high_water(&folder.join("status"))
+            .unwrap_or(peak_kib)
+            .max(peak_kib);
         cpu = cpu_time(&folder.join("stat")).unwrap_or(cpu).max(cpu);
         if let Some(status) = child.try_wait()? {
             break status;
@@ -128,12 +185,21 @@ fn timed(command: &mut Command) -> anyhow::Result<Run> {
         std::thread::sleep(Duration::from_millis(1));
     };
     ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(Run { wall: start.elapsed(), peak_kib, cpu })
+    Ok(Run {
+        wall: start.elapsed(),
+        peak_kib,
+        cpu,
+    })
 }
 
 fn high_water(status: &Path) -> Option<u64> {
     let text = std::fs::read_to_string(status).ok()?;
-    text.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+    text.lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// User and system time, from clock ticks of 10 ms (Linux, proc(5)).
@@ -157,7 +223,10 @@ fn clean_build(root: &Path) -> anyhow::Result<()> {
         .status()?;
     ensure!(status.success(), "the release build failed");
     let cores = std::thread::available_parallelism()?;
-    println!("clean release build     {:>8.1} s on {cores} cores (aim: under 900 s on 2)", start.elapsed().as_secs_f64());
+    println!(
+        "clean release build     {:>8.1} s on {cores} cores (aim: under 900 s on 2)",
+        start.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 

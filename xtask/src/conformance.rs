@@ -32,12 +32,22 @@ pub struct Arguments {
 /// Runs all scenarios of the checks that the catalogue has.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = paths::root();
-    let folder = arguments.scenarios.clone().unwrap_or_else(|| root.join("../shared/conformance/posture"));
+    let folder = arguments
+        .scenarios
+        .clone()
+        .unwrap_or_else(|| root.join("../shared/conformance/posture"));
     if !folder.join("replay.py").is_file() {
         bail!("no scenarios in `{}`", folder.display());
     }
-    let binary = arguments.binary.clone().unwrap_or_else(|| root.join("target/release/palisade"));
-    ensure!(binary.is_file(), "no binary `{}`: run `cargo build --release` first", binary.display());
+    let binary = arguments
+        .binary
+        .clone()
+        .unwrap_or_else(|| root.join("target/release/palisade"));
+    ensure!(
+        binary.is_file(),
+        "no binary `{}`: run `cargo build --release` first",
+        binary.display()
+    );
     let python = venv(&root)?;
     let mut palisade = vec![binary.display().to_string(), "--quiet".to_owned()];
     if let Some(catalog) = &arguments.catalog {
@@ -49,27 +59,61 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let map_file = work.join("map.json");
     std::fs::write(&map_file, serde_json::to_string_pretty(&map)?)?;
     let covered = map.values().filter(|v| !v.is_null()).count();
-    println!("{covered} of {} check ids of the scenarios are answered", map.len());
+    println!(
+        "{covered} of {} check ids of the scenarios are answered",
+        map.len()
+    );
 
     let mut running = Vec::new();
     for shard in 0..arguments.shards {
         let report = work.join(format!("report-{shard}.jsonl"));
         let mut command = Command::new(&python);
-        command.arg(folder.join("replay.py")).args(["--quiet", "--map"]).arg(&map_file);
-        command.args(["--shard", &format!("{shard}/{}", arguments.shards), "--report"]).arg(&report);
+        command
+            .arg(folder.join("replay.py"))
+            .args(["--quiet", "--map"])
+            .arg(&map_file);
+        command
+            .args([
+                "--shard",
+                &format!("{shard}/{}", arguments.shards),
+                "--report",
+            ])
+            .arg(&report);
         for only in &arguments.only {
             command.args(["--only", only]);
         }
-        command.arg("--").args(&palisade).args(["scan", "--check", "prowler:{check}", "--region", "{regions}", "--format", "jsonl"]);
-        running.push((report, command.stdout(Stdio::null()).spawn().context("cannot start the replay")?));
+        command.arg("--").args(&palisade).args([
+            "scan",
+            "--check",
+            "prowler:{check}",
+            "--region",
+            "{regions}",
+            "--format",
+            "jsonl",
+        ]);
+        running.push((
+            report,
+            command
+                .stdout(Stdio::null())
+                .spawn()
+                .context("cannot start the replay")?,
+        ));
     }
     let mut verdicts: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for (report, mut child) in running {
         child.wait()?;
         for line in std::fs::read_to_string(&report)?.lines() {
             let line: serde_json::Value = serde_json::from_str(line)?;
-            let text = |key: &str| line.get(key).and_then(|v| v.as_str()).unwrap_or("").to_owned();
-            verdicts.entry(text("verdict")).or_default().push((text("check"), text("id")));
+            let text = |key: &str| {
+                line.get(key)
+                    .and_then(|v| v.as_str())
+                    .unwrap_or("")
+                    .to_owned()
+            };
+            verdicts
+                .entry(text("verdict"))
+                .or_default()
+                .push((text("check"), text("id")));
         }
     }
     summary(&verdicts, arguments.least)
@@ -84,7 +128,10 @@ fn summary(verdicts: &BTreeMap<String, Vec<(String, String)>>, least: f64) -> an
             scored += list.len();
         }
     }
-    for (verdict, list) in verdicts.iter().filter(|(v, _)| !matches!(v.as_str(), "ok" | "unmapped")) {
+    for (verdict, list) in verdicts
+        .iter()
+        .filter(|(v, _)| !matches!(v.as_str(), "ok" | "unmapped"))
+    {
         let mut list = list.clone();
         list.sort();
         for (check, id) in list {
@@ -93,32 +140,67 @@ fn summary(verdicts: &BTreeMap<String, Vec<(String, String)>>, least: f64) -> an
     }
     let agreed = verdicts.get("ok").map_or(0, Vec::len);
     #[expect(clippy::cast_precision_loss, reason = "a share for reading")]
-    let share = if scored == 0 { 0.0 } else { agreed as f64 * 100.0 / scored as f64 };
+    let share = if scored == 0 {
+        0.0
+    } else {
+        agreed as f64 * 100.0 / scored as f64
+    };
     writeln!(out, "agreement: {agreed} of {scored} ({share:.1} %)")?;
     ensure!(share >= least, "agreement is below {least} %");
     Ok(())
 }
 
 /// Scenario check id → `prowler:ID` where a check answers for it, else null.
-fn map(palisade: &[String], folder: &Path, python: &Path) -> anyhow::Result<BTreeMap<String, serde_json::Value>> {
-    let [program, rest @ ..] = palisade else { bail!("no program") };
-    let list = Command::new(program).args(rest).args(["checks", "list", "--format", "json"]).output()?;
-    ensure!(list.status.success(), "`palisade checks list` failed: {}", String::from_utf8_lossy(&list.stderr));
+fn map(
+    palisade: &[String],
+    folder: &Path,
+    python: &Path,
+) -> anyhow::Result<BTreeMap<String, serde_json::Value>> {
+    let [program, rest @ ..] = palisade else {
+        bail!("no program")
+    };
+    let list = Command::new(program)
+        .args(rest)
+        .args(["checks", "list", "--format", "json"])
+        .output()?;
+    ensure!(
+        list.status.success(),
+        "`palisade checks list` failed: {}",
+        String::from_utf8_lossy(&list.stderr)
+    );
     let checks: Vec<serde_json::Value> = serde_json::from_slice(&list.stdout)?;
     let mut answered = std::collections::BTreeSet::new();
     for check in &checks {
-        for id in check.pointer("/same_as/prowler").and_then(|v| v.as_array()).into_iter().flatten() {
+        for id in check
+            .pointer("/same_as/prowler")
+            .and_then(|v| v.as_array())
+            .into_iter()
+            .flatten()
+        {
             answered.extend(id.as_str().map(str::to_owned));
         }
     }
-    let listed = Command::new(python).arg(folder.join("replay.py")).arg("--list").output()?;
-    ensure!(listed.status.success(), "`replay.py --list` failed: {}", String::from_utf8_lossy(&listed.stderr));
+    let listed = Command::new(python)
+        .arg(folder.join("replay.py"))
+        .arg("--list")
+        .output()?;
+    ensure!(
+        listed.status.success(),
+        "`replay.py --list` failed: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
     let text = String::from_utf8(listed.stdout)?;
-    let ids = text.lines().filter_map(|line| line.split_whitespace().nth(1));
+    let ids = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1));
     Ok(ids
         .map(|id| {
             // the answer carries the id that was asked for, without the tool's prefix
-            let ours = if answered.contains(id) { serde_json::json!(id) } else { serde_json::Value::Null };
+            let ours = if answered.contains(id) {
+                serde_json::json!(id)
+            } else {
+                serde_json::Value::Null
+            };
             (id.to_owned(), ours)
         })
         .collect())
@@ -126,7 +208,13 @@ fn map(palisade: &[String], folder: &Path, python: &Path) -> anyhow::Result<BTre
 
 /// The Python of the shared virtual environment.
 pub fn venv(root: &Path) -> anyhow::Result<PathBuf> {
-    let made = Command::new("python3").arg(root.join("tests/venv.py")).stderr(Stdio::inherit()).output()?;
-    ensure!(made.status.success(), "the virtual environment could not be made");
+    let made = Command::new("python3")
+        .arg(root.join("tests/venv.py"))
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(
+        made.status.success(),
+        "the virtual environment could not be made"
+    );
     Ok(PathBuf::from(String::from_utf8(made.stdout)?.trim()))
 }

@@ -100,6 +100,7 @@ fn json(path: &Path) -> Result<Json> {
     serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
 }
 
+#[expect(clippy::indexing_slicing, reason = "a missing member of JSON is null")]
 fn read(data: &Path) -> Result<Catalogue> {
     let metadata = json(&data.join("metadata.json"))?;
     let header = CatalogueHeader {

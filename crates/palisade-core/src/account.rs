@@ -50,8 +50,17 @@ mod tests {
 
     #[test]
     fn twelve_digits_and_nothing_else() {
-        assert_eq!("123456789012".parse::<AccountId>().unwrap().as_str(), "123456789012");
-        for bad in ["", "12345678901", "1234567890123", "12345678901a", "１２３４５６７８９０１２"] {
+        assert_eq!(
+            "123456789012".parse::<AccountId>().unwrap().as_str(),
+            "123456789012"
+        );
+        for bad in [
+            "",
+            "12345678901",
+            "1234567890123",
+            "12345678901a",
+            "１２３４５６７８９０１２",
+        ] {
             assert!(bad.parse::<AccountId>().is_err(), "{bad}");
         }
     }

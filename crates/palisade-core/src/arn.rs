@@ -21,8 +21,14 @@ impl Arn {
         &self.text
     }
     fn part(&self, index: usize) -> &str {
-        let start = index.checked_sub(1).and_then(|i| self.colons.get(i)).map_or(0, |c| usize::from(*c) + 1);
-        let end = self.colons.get(index).map_or(self.text.len(), |c| usize::from(*c));
+        let start = index
+            .checked_sub(1)
+            .and_then(|i| self.colons.get(i))
+            .map_or(0, |c| usize::from(*c) + 1);
+        let end = self
+            .colons
+            .get(index)
+            .map_or(self.text.len(), |c| usize::from(*c));
         self.text.get(start..end).unwrap_or_default()
     }
     /// For example `aws`.
@@ -50,12 +56,26 @@ impl std::str::FromStr for Arn {
     type Err = ArnError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut colons = [0u16; 5];
-        let mut found = text.bytes().enumerate().filter(|(_, b)| *b == b':').map(|(i, _)| i);
+        let mut found = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, b)| *b == b':')
+            .map(|(i, _)| i);
         for slot in &mut colons {
-            *slot = found.next().and_then(|i| u16::try_from(i).ok()).ok_or_else(|| ArnError(text.to_owned()))?;
+            *slot = found
+                .next()
+                .and_then(|i| u16::try_from(i).ok())
+                .ok_or_else(|| ArnError(text.to_owned()))?;
         }
-        let arn = Self { text: text.into(), colons };
-        if arn.part(0) == "arn" && !arn.partition().is_empty() && !arn.service().is_empty() && !arn.resource().is_empty() {
+        let arn = Self {
+            text: text.into(),
+            colons,
+        };
+        if arn.part(0) == "arn"
+            && !arn.partition().is_empty()
+            && !arn.service().is_empty()
+            && !arn.resource().is_empty()
+        {
             Ok(arn)
         } else {
             Err(ArnError(text.to_owned()))
@@ -86,13 +106,24 @@ mod tests {
 
     #[test]
     fn parts() {
-        let arn: Arn = "arn:aws:sns:eu-west-1:123456789012:topic:sub".parse().unwrap();
+        let arn: Arn = "arn:aws:sns:eu-west-1:123456789012:topic:sub"
+            .parse()
+            .unwrap();
         assert_eq!(
-            (arn.partition(), arn.service(), arn.region(), arn.account(), arn.resource()),
+            (
+                arn.partition(),
+                arn.service(),
+                arn.region(),
+                arn.account(),
+                arn.resource()
+            ),
             ("aws", "sns", "eu-west-1", "123456789012", "topic:sub")
         );
         let bucket: Arn = "arn:aws:s3:::b".parse().unwrap();
-        assert_eq!((bucket.region(), bucket.account(), bucket.resource()), ("", "", "b"));
+        assert_eq!(
+            (bucket.region(), bucket.account(), bucket.resource()),
+            ("", "", "b")
+        );
     }
 
     proptest! {

@@ -51,7 +51,11 @@ pub struct CallError {
 
 impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{} failed with {}", self.service, self.operation, self.code)?;
+        write!(
+            f,
+            "{}:{} failed with {}",
+            self.service, self.operation, self.code
+        )?;
         if self.kind == CallErrorKind::Denied && !self.permissions.is_empty() {
             write!(f, "; needs {}", self.permissions.join(", "))?;
         }

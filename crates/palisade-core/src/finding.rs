@@ -56,6 +56,12 @@ fn is_empty(list: &Arc<[String]>) -> bool {
 impl Finding {
     /// The order in which findings are printed and stored: by check, account, region, resource.
     pub fn sort_key(&self) -> (&str, &str, &str, &str, &str) {
-        (&self.check, &self.account_id, &self.region, &self.resource, &self.resource_id)
+        (
+            &self.check,
+            &self.account_id,
+            &self.region,
+            &self.resource,
+            &self.resource_id,
+        )
     }
 }

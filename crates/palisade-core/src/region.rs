@@ -84,12 +84,22 @@ mod tests {
 
     #[test]
     fn forms_and_partitions() {
-        for (name, partition) in
-            [("eu-central-1", Partition::Aws), ("cn-north-1", Partition::China), ("us-gov-west-1", Partition::GovCloud)]
-        {
+        for (name, partition) in [
+            ("eu-central-1", Partition::Aws),
+            ("cn-north-1", Partition::China),
+            ("us-gov-west-1", Partition::GovCloud),
+        ] {
             assert_eq!(name.parse::<Region>().unwrap().partition(), partition);
         }
-        for bad in ["", "useast1", "us-east", "us-east-1a", "US-east-1", "us--1", "../x-y-1"] {
+        for bad in [
+            "",
+            "useast1",
+            "us-east",
+            "us-east-1a",
+            "US-east-1",
+            "us--1",
+            "../x-y-1",
+        ] {
             assert!(bad.parse::<Region>().is_err(), "{bad}");
         }
     }

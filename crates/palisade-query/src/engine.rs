@@ -73,7 +73,9 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("planner", &self.planner).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("planner", &self.planner)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +84,12 @@ impl Engine {
     ///
     /// # Errors
     /// When DataFusion cannot be set up; that is a bug.
-    pub fn new(catalog: Arc<Catalog>, models: Arc<Models>, now: Timestamp, params: Params) -> Result<Self, QueryError> {
+    pub fn new(
+        catalog: Arc<Catalog>,
+        models: Arc<Models>,
+        now: Timestamp,
+        params: Params,
+    ) -> Result<Self, QueryError> {
         let schemas = Arc::new(CatalogSchemas::new(Arc::clone(&catalog), models));
         Self::with_schemas(catalog, schemas, now, params)
     }
@@ -98,7 +105,12 @@ impl Engine {
         params: Params,
     ) -> Result<Self, QueryError> {
         let planner = Planner::new(Arc::clone(&catalog), Arc::clone(&schemas), now)?;
-        Ok(Self { planner, catalog, schemas, params })
+        Ok(Self {
+            planner,
+            catalog,
+            schemas,
+            params,
+        })
     }
 
     /// The time of the scan.
@@ -124,11 +136,20 @@ impl Engine {
         for check in checks {
             let requirements: Arc<[String]> = self.catalog.requirements_of(&check.id).into();
             let params = self.params_of(check);
-            let planned = plan_check(&self.planner, check, &params, requirements, &mut diagnostics);
+            let planned = plan_check(
+                &self.planner,
+                check,
+                &params,
+                requirements,
+                &mut diagnostics,
+            );
             plan.checks.extend(planned.map(Arc::new));
         }
-        plan.checks.sort_by(|a, b| a.check.id.cmp(&b.check.id));
-        plan.checks.dedup_by(|a, b| a.check.id == b.check.id);
+        plan.checks
+            .sort_by(|a, b| (&a.check.id, &a.check.file).cmp(&(&b.check.id, &b.check.file)));
+        // another tool's id may stand for several checks
+        plan.checks
+            .dedup_by(|a, b| a.check.id == b.check.id && a.check.file == b.check.file);
         diagnostics.sort();
         (plan, diagnostics)
     }
@@ -166,7 +187,8 @@ impl Engine {
     pub fn sql(&self, sql: &str, dataset: &Dataset) -> Result<QueryResult, QueryError> {
         let plan = self.logical(sql)?;
         let state = self.planner.state_over(Arc::new(Rows::of(dataset)));
-        let batches = evaluate::block_on(evaluate::collect(&state, &plan))?.map_err(evaluate::query_error)?;
+        let batches =
+            evaluate::block_on(evaluate::collect(&state, &plan))?.map_err(evaluate::query_error)?;
         let schema = match batches.first() {
             Some(batch) => batch.schema(),
             None => Arc::clone(plan.schema().inner()),
@@ -176,10 +198,16 @@ impl Engine {
 
     fn logical(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
         let none = BTreeMap::new();
-        let values = Values { now: self.now(), params: &none };
+        let values = Values {
+            now: self.now(),
+            params: &none,
+        };
         let query = sql::parse_query(sql, values)?;
         let plan = self.planner.query(query)?;
-        let optimised = self.planner.prune(plan).and_then(|pruned| self.planner.optimize(pruned));
+        let optimised = self
+            .planner
+            .prune(plan)
+            .and_then(|pruned| self.planner.optimize(pruned));
         optimised.map_err(|e| QueryError::Sql(SqlProblem::new(plain(&e).replace('\'', "`"))))
     }
 }

@@ -17,7 +17,12 @@ pub struct SqlProblem {
 
 impl SqlProblem {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), line: 0, column: 0, hint: None }
+        Self {
+            message: message.into(),
+            line: 0,
+            column: 0,
+            hint: None,
+        }
     }
     pub(crate) fn at(mut self, line: u64, column: u64) -> Self {
         self.line = u32::try_from(line).unwrap_or(0);
@@ -96,9 +101,11 @@ pub(crate) fn plain(error: &DataFusionError) -> String {
 fn arrow_message(error: &datafusion::arrow::error::ArrowError) -> String {
     use datafusion::arrow::error::ArrowError as E;
     match error {
-        E::CastError(m) | E::ComputeError(m) | E::ParseError(m) | E::InvalidArgumentError(m) | E::SchemaError(m) => {
-            m.clone()
-        }
+        E::CastError(m)
+        | E::ComputeError(m)
+        | E::ParseError(m)
+        | E::InvalidArgumentError(m)
+        | E::SchemaError(m) => m.clone(),
         E::DivideByZero => "division by zero".to_owned(),
         E::ExternalError(inner) => inner.to_string(),
         other => other.to_string(),
@@ -109,9 +116,13 @@ fn schema_message(error: &SchemaError) -> String {
     match error {
         SchemaError::FieldNotFound { field, .. } => format!("no column `{}`", field.flat_name()),
         SchemaError::AmbiguousReference { field } => {
-            format!("`{}` is a column of more than one table; write `table.{}`", field.name, field.name)
+            format!(
+                "`{}` is a column of more than one table; write `table.{}`",
+                field.name, field.name
+            )
         }
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
             format!("two columns are named `{name}`; rename one with AS")
         }
     }
@@ -132,7 +143,12 @@ fn tidy(text: &str) -> String {
         ("Boolean", "boolean"),
     ];
     let mut line = text.lines().next().unwrap_or_default().trim().to_owned();
-    for prefix in ["Error during planning: ", "Schema error: ", "Execution error: ", "Internal error: "] {
+    for prefix in [
+        "Error during planning: ",
+        "Schema error: ",
+        "Execution error: ",
+        "Internal error: ",
+    ] {
         if let Some(rest) = line.strip_prefix(prefix) {
             line = rest.to_owned();
         }
@@ -146,7 +162,11 @@ fn tidy(text: &str) -> String {
         // `CAST …` and other words in capitals stay.
         (Some(first), Some(second)) if !second.is_uppercase() => {
             let at = first.len_utf8();
-            format!("{}{}", first.to_lowercase(), line.get(at..).unwrap_or_default())
+            format!(
+                "{}{}",
+                first.to_lowercase(),
+                line.get(at..).unwrap_or_default()
+            )
         }
         _ => line.to_owned(),
     }
@@ -165,7 +185,10 @@ pub(crate) fn type_name(ty: &datafusion::arrow::datatypes::DataType) -> String {
 }
 
 /// The name that comes nearest to `wanted`, when one is near.
-pub(crate) fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(
+    wanted: &str,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Option<&'n str> {
     let lower = wanted.to_lowercase();
     let limit = 1 + wanted.chars().count() / 4;
     let mut best: Option<(usize, &str)> = None;
@@ -190,7 +213,9 @@ fn distance(a: &str, b: &str) -> usize {
         let mut left = i + 1;
         for (cell, y) in row.iter_mut().skip(1).zip(&b) {
             let above = *cell;
-            *cell = (previous + usize::from(x != *y)).min(above + 1).min(left + 1);
+            *cell = (previous + usize::from(x != *y))
+                .min(above + 1)
+                .min(left + 1);
             previous = above;
             left = *cell;
         }
@@ -204,7 +229,10 @@ mod tests {
 
     #[test]
     fn near_names() {
-        assert_eq!(nearest("verzioning", ["name", "versioning", "tags"]), Some("versioning"));
+        assert_eq!(
+            nearest("verzioning", ["name", "versioning", "tags"]),
+            Some("versioning")
+        );
         assert_eq!(nearest("Name", ["name", "names"]), Some("name"));
         assert_eq!(nearest("zzz", ["name", "versioning"]), None);
         assert_eq!(distance("kitten", "sitting"), 3);
@@ -213,7 +241,10 @@ mod tests {
 
     #[test]
     fn messages_are_plain() {
-        assert_eq!(tidy("Error during planning: Cannot compare Utf8 with Int64.\nbacktrace"), "cannot compare text with integer");
+        assert_eq!(
+            tidy("Error during planning: Cannot compare Utf8 with Int64.\nbacktrace"),
+            "cannot compare text with integer"
+        );
         assert_eq!(tidy("CAST fails"), "CAST fails");
     }
 }

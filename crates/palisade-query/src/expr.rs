@@ -16,8 +16,21 @@ use std::sync::{Arc, OnceLock};
 
 /// Functions over text that silently print a list as text first.
 const TEXT_ONLY: &[&str] = &[
-    "character_length", "upper", "lower", "btrim", "ltrim", "rtrim", "substr",
-    "starts_with", "ends_with", "contains", "strpos", "replace", "split_part", "regexp_like", "regexp_replace",
+    "character_length",
+    "upper",
+    "lower",
+    "btrim",
+    "ltrim",
+    "rtrim",
+    "substr",
+    "starts_with",
+    "ends_with",
+    "contains",
+    "strpos",
+    "replace",
+    "split_part",
+    "regexp_like",
+    "regexp_replace",
     "concat_ws",
 ];
 
@@ -32,12 +45,22 @@ pub(crate) struct Resolved {
 
 impl Resolved {
     /// Resolves names against the full schema of a table.
-    pub(crate) fn new(planner: &Planner, text: &str, values: Values<'_>, table: &Known) -> Result<Self, SqlProblem> {
+    pub(crate) fn new(
+        planner: &Planner,
+        text: &str,
+        values: Values<'_>,
+        table: &Known,
+    ) -> Result<Self, SqlProblem> {
         Self::over(planner, text, values, &table.df)
     }
 
     /// Resolves names against the output of a query.
-    pub(crate) fn over(planner: &Planner, text: &str, values: Values<'_>, schema: &DFSchema) -> Result<Self, SqlProblem> {
+    pub(crate) fn over(
+        planner: &Planner,
+        text: &str,
+        values: Values<'_>,
+        schema: &DFSchema,
+    ) -> Result<Self, SqlProblem> {
         let expr = planner.expression(text, values, schema)?;
         let mut columns = BTreeSet::new();
         let unqualified = expr.transform(|e| {
@@ -54,7 +77,11 @@ impl Resolved {
     }
 
     /// The type of its value, when all its functions and operators fit the types of `schema`.
-    pub(crate) fn check(&self, planner: &Planner, schema: &DFSchemaRef) -> Result<DataType, SqlProblem> {
+    pub(crate) fn check(
+        &self,
+        planner: &Planner,
+        schema: &DFSchemaRef,
+    ) -> Result<DataType, SqlProblem> {
         let simplifier = simplifier(planner, schema);
         let typed = simplifier
             .coerce(self.expr.clone(), schema)
@@ -69,7 +96,12 @@ impl Resolved {
         let typed = simplifier.coerce(self.expr.clone(), schema)?;
         // A constant that fails (`CAST('x' AS BIGINT)`) must fail on the rows that reach it, not here.
         let simple = simplifier.simplify(typed.clone()).unwrap_or(typed);
-        create_physical_expr(&simple, schema, planner.state.execution_props(), &Default::default())
+        create_physical_expr(
+            &simple,
+            schema,
+            planner.state.execution_props(),
+            &Default::default(),
+        )
     }
 }
 
@@ -122,7 +154,12 @@ pub(crate) struct Frame {
 
 impl Frame {
     pub(crate) fn new(full: &Schema, columns: &BTreeSet<String>) -> Result<Self, SqlProblem> {
-        let fields: Vec<_> = full.fields().iter().filter(|f| columns.contains(f.name())).cloned().collect();
+        let fields: Vec<_> = full
+            .fields()
+            .iter()
+            .filter(|f| columns.contains(f.name()))
+            .cloned()
+            .collect();
         let arrow = Arc::new(Schema::new(fields));
         let df = DFSchema::try_from(Arc::clone(&arrow)).map_err(|e| SqlProblem::new(plain(&e)))?;
         Ok(Self {
@@ -142,14 +179,24 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     pub(crate) fn new(resolved: Resolved) -> Self {
-        Self { resolved, physical: OnceLock::new() }
+        Self {
+            resolved,
+            physical: OnceLock::new(),
+        }
     }
 
     /// The value for each row; an error when one row cannot be computed.
-    pub(crate) fn evaluate(&self, planner: &Planner, frame: &Frame, rows: &RecordBatch) -> Result<ArrayRef> {
-        let physical = self
-            .physical
-            .get_or_init(|| self.resolved.physical(planner, &frame.df).map_err(|e| plain(&e)));
+    pub(crate) fn evaluate(
+        &self,
+        planner: &Planner,
+        frame: &Frame,
+        rows: &RecordBatch,
+    ) -> Result<ArrayRef> {
+        let physical = self.physical.get_or_init(|| {
+            self.resolved
+                .physical(planner, &frame.df)
+                .map_err(|e| plain(&e))
+        });
         match physical {
             Ok(physical) => physical.evaluate(rows)?.into_array(rows.num_rows()),
             Err(reason) => Err(DataFusionError::Execution(reason.clone())),

@@ -30,7 +30,11 @@ pub struct FixtureFailure {
 
 impl std::fmt::Display for FixtureFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: expected {}, got {}", self.file, self.line, self.expected, self.got)
+        write!(
+            f,
+            "{}:{}: expected {}, got {}",
+            self.file, self.line, self.expected, self.got
+        )
     }
 }
 
@@ -40,14 +44,23 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::new`].
-    pub fn test_fixtures(&self, checks: &[Arc<Check>]) -> Result<(Vec<Diagnostic>, Vec<FixtureFailure>), QueryError> {
-        let engine =
-            Self::with_schemas(Arc::clone(&self.catalog), Arc::clone(&self.schemas), FIXTURE_NOW, Params::new())?;
+    pub fn test_fixtures(
+        &self,
+        checks: &[Arc<Check>],
+    ) -> Result<(Vec<Diagnostic>, Vec<FixtureFailure>), QueryError> {
+        let engine = Self::with_schemas(
+            Arc::clone(&self.catalog),
+            Arc::clone(&self.schemas),
+            FIXTURE_NOW,
+            Params::new(),
+        )?;
         let (plan, diagnostics) = engine.plan(checks);
         let mut failures = Vec::new();
         for planned in &plan.checks {
             // One plan for all fixtures of a check: its expressions are compiled once.
-            let single = Plan { checks: vec![Arc::clone(planned)] };
+            let single = Plan {
+                checks: vec![Arc::clone(planned)],
+            };
             for fixture in &planned.check.fixtures {
                 if let Err(got) = engine.run_fixture(&single, planned, fixture) {
                     failures.push(FixtureFailure {
@@ -67,11 +80,26 @@ impl Engine {
     ///
     /// # Errors
     /// When the fixture names what does not exist, or the check cannot be evaluated over it: what is wrong, in words.
-    pub fn fixture_findings(&self, planned: &Arc<PlannedCheck>, fixture: &Fixture) -> Result<Vec<Finding>, String> {
-        self.findings_of(&Plan { checks: vec![Arc::clone(planned)] }, planned, fixture)
+    pub fn fixture_findings(
+        &self,
+        planned: &Arc<PlannedCheck>,
+        fixture: &Fixture,
+    ) -> Result<Vec<Finding>, String> {
+        self.findings_of(
+            &Plan {
+                checks: vec![Arc::clone(planned)],
+            },
+            planned,
+            fixture,
+        )
     }
 
-    fn findings_of(&self, plan: &Plan, planned: &PlannedCheck, fixture: &Fixture) -> Result<Vec<Finding>, String> {
+    fn findings_of(
+        &self,
+        plan: &Plan,
+        planned: &PlannedCheck,
+        fixture: &Fixture,
+    ) -> Result<Vec<Finding>, String> {
         let dataset = self.dataset_of(planned, fixture)?;
         let evaluation = self.evaluate(plan, &dataset, Options::default());
         match evaluation.errors.first() {
@@ -80,11 +108,18 @@ impl Engine {
         }
     }
 
-    fn run_fixture(&self, plan: &Plan, planned: &PlannedCheck, fixture: &Fixture) -> Result<(), String> {
+    fn run_fixture(
+        &self,
+        plan: &Plan,
+        planned: &PlannedCheck,
+        fixture: &Fixture,
+    ) -> Result<(), String> {
         let findings = self.findings_of(plan, planned, fixture)?;
         let right = match fixture.expect {
             FixtureStatus::None => findings.is_empty(),
-            FixtureStatus::Finding(status) => !findings.is_empty() && findings.iter().all(|f| f.status == status),
+            FixtureStatus::Finding(status) => {
+                !findings.is_empty() && findings.iter().all(|f| f.status == status)
+            }
         };
         if right { Ok(()) } else { Err(shown(&findings)) }
     }
@@ -93,11 +128,13 @@ impl Engine {
         let check = &planned.check;
         let narrow = Narrow::new(self.schemas.as_ref(), planned, fixture);
         let now = self.now();
-        let mut dataset = fixture_dataset(&narrow, &check.resource, check.is_query, &fixture.data, now)
-            .map_err(|e| e.to_string())?;
+        let mut dataset =
+            fixture_dataset(&narrow, &check.resource, check.is_query, &fixture.data, now)
+                .map_err(|e| e.to_string())?;
         for name in planned.needs.keys() {
             if !dataset.tables.contains_key(name) {
-                let empty = fixture_table(&narrow, name, &Value::Array(Vec::new()), now).map_err(|e| e.to_string())?;
+                let empty = fixture_table(&narrow, name, &Value::Array(Vec::new()), now)
+                    .map_err(|e| e.to_string())?;
                 dataset.tables.insert(name.clone(), empty);
             }
         }
@@ -117,7 +154,11 @@ fn shown(findings: &[Finding]) -> String {
         return "no finding".to_owned();
     }
     let each = findings.iter().map(|f| {
-        let id = if findings.len() > 1 { format!(" of `{}`", f.resource_id) } else { String::new() };
+        let id = if findings.len() > 1 {
+            format!(" of `{}`", f.resource_id)
+        } else {
+            String::new()
+        };
         format!("{}{id}: {}", f.status, f.message)
     });
     each.collect::<Vec<_>>().join("; ")
@@ -133,28 +174,46 @@ impl<'a> Narrow<'a> {
     fn new(full: &'a dyn Schemas, planned: &PlannedCheck, fixture: &Fixture) -> Self {
         let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (table, columns) in &planned.needs {
-            wanted.entry(table.clone()).or_default().extend(columns.iter().cloned());
+            wanted
+                .entry(table.clone())
+                .or_default()
+                .extend(columns.iter().cloned());
         }
         if planned.check.is_query {
             for (table, rows) in &fixture.data {
                 let columns = wanted.entry(table.clone()).or_default();
-                for row in rows.as_array().into_iter().flatten().filter_map(Value::as_object) {
+                for row in rows
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_object)
+                {
                     columns.extend(row.keys().cloned());
                 }
             }
         } else {
-            wanted.entry(planned.check.resource.clone()).or_default().extend(fixture.data.keys().cloned());
+            wanted
+                .entry(planned.check.resource.clone())
+                .or_default()
+                .extend(fixture.data.keys().cloned());
         }
         let mut tables = BTreeMap::new();
         for (name, mut columns) in wanted {
-            let Some((spec, schema)) = full.table(&name) else { continue };
+            let Some((spec, schema)) = full.table(&name) else {
+                continue;
+            };
             // A name that does not exist: the message should list the whole table.
             if columns.iter().any(|c| schema.column(c).is_none()) {
                 continue;
             }
             columns.extend(["account_id", "region", "partition", "arn"].map(ToOwned::to_owned));
             columns.insert(spec.id.clone());
-            let kept = schema.columns.iter().filter(|c| columns.contains(&c.name)).cloned().collect();
+            let kept = schema
+                .columns
+                .iter()
+                .filter(|c| columns.contains(&c.name))
+                .cloned()
+                .collect();
             tables.insert(name, (spec, Arc::new(TableSchema { columns: kept })));
         }
         Self { full, tables }
@@ -163,7 +222,10 @@ impl<'a> Narrow<'a> {
 
 impl Schemas for Narrow<'_> {
     fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
-        self.tables.get(name).cloned().or_else(|| self.full.table(name))
+        self.tables
+            .get(name)
+            .cloned()
+            .or_else(|| self.full.table(name))
     }
     fn names(&self) -> Vec<String> {
         self.full.names()

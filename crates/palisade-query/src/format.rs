@@ -5,13 +5,23 @@ use serde_json::{Map, Value};
 
 impl QueryResult {
     fn names(&self) -> Vec<&str> {
-        self.schema.fields().iter().map(|f| f.name().as_str()).collect()
+        self.schema
+            .fields()
+            .iter()
+            .map(|f| f.name().as_str())
+            .collect()
     }
 
     fn each_row(&self, mut write: impl FnMut(Vec<Value>)) {
         for batch in &self.batches {
             for row in 0..batch.num_rows() {
-                write(batch.columns().iter().map(|c| render::json(c, row)).collect());
+                write(
+                    batch
+                        .columns()
+                        .iter()
+                        .map(|c| render::json(c, row))
+                        .collect(),
+                );
             }
         }
     }
@@ -21,7 +31,8 @@ impl QueryResult {
         let names = self.names();
         let mut out = String::new();
         self.each_row(|values| {
-            let object: Map<String, Value> = names.iter().map(|n| (*n).to_owned()).zip(values).collect();
+            let object: Map<String, Value> =
+                names.iter().map(|n| (*n).to_owned()).zip(values).collect();
             out.push_str(&Value::Object(object).to_string());
             out.push('\n');
         });
@@ -31,7 +42,12 @@ impl QueryResult {
     /// RFC 4180 with a header line. NULL is empty, lists and structures are JSON. A text that a spreadsheet would take
     /// for a formula is not changed: the values are data, not display.
     pub fn to_csv(&self) -> String {
-        let mut out = self.names().iter().map(|n| csv_field(n)).collect::<Vec<_>>().join(",");
+        let mut out = self
+            .names()
+            .iter()
+            .map(|n| csv_field(n))
+            .collect::<Vec<_>>()
+            .join(",");
         out.push_str("\r\n");
         self.each_row(|values| {
             let fields = values.iter().map(|v| match v {
@@ -58,12 +74,22 @@ impl QueryResult {
             rows.push(cells.collect());
         });
         let width = |i: usize, name: &str| {
-            let cells = rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count());
+            let cells = rows
+                .iter()
+                .filter_map(|r| r.get(i))
+                .map(|c| c.chars().count());
             cells.chain([name.chars().count()]).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = names.iter().enumerate().map(|(i, name)| width(i, name)).collect();
+        let widths: Vec<usize> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| width(i, name))
+            .collect();
         let line = |cells: &[String]| {
-            let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width));
+            let padded = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:<width$}", width = *width));
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
         };
         let header: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
@@ -85,10 +111,17 @@ fn csv_field(text: &str) -> String {
 }
 
 fn one_line(text: &str, widest: usize) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     match clean.char_indices().nth(widest) {
         None => clean,
-        Some(_) => clean.chars().take(widest.saturating_sub(1)).chain(['…']).collect(),
+        Some(_) => clean
+            .chars()
+            .take(widest.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
     }
 }
 
@@ -105,17 +138,28 @@ mod tests {
             Field::new("n", DataType::Int64, true),
         ]));
         let names = StringArray::from(vec![Some("a,\"b\"\n"), None]);
-        let batch =
-            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(names), Arc::new(Int64Array::from(vec![1, 2]))]);
-        QueryResult { schema, batches: vec![batch.unwrap()] }
+        let batch = RecordBatch::try_new(
+            Arc::clone(&schema),
+            vec![Arc::new(names), Arc::new(Int64Array::from(vec![1, 2]))],
+        );
+        QueryResult {
+            schema,
+            batches: vec![batch.unwrap()],
+        }
     }
 
     #[test]
     fn three_forms() {
         let result = result();
-        assert_eq!(result.to_json_lines(), "{\"name\":\"a,\\\"b\\\"\\n\",\"n\":1}\n{\"name\":null,\"n\":2}\n");
+        assert_eq!(
+            result.to_json_lines(),
+            "{\"name\":\"a,\\\"b\\\"\\n\",\"n\":1}\n{\"name\":null,\"n\":2}\n"
+        );
         assert_eq!(result.to_csv(), "name,n\r\n\"a,\"\"b\"\"\n\",1\r\n,2\r\n");
-        assert_eq!(result.to_table(40), "name    n\n------  -\na,\"b\"   1\n        2\n");
+        assert_eq!(
+            result.to_table(40),
+            "name    n\n------  -\na,\"b\"   1\n        2\n"
+        );
         assert_eq!(result.to_table(3), "name  n\n----  -\na,…   1\n      2\n");
     }
 }

@@ -55,7 +55,12 @@ impl Message {
     }
 
     /// One text for each row. A value that cannot be computed is `unreadable`: it decides nothing.
-    pub(crate) fn write(&self, planner: &Planner, frame: &Frame, rows: &RecordBatch) -> Vec<String> {
+    pub(crate) fn write(
+        &self,
+        planner: &Planner,
+        frame: &Frame,
+        rows: &RecordBatch,
+    ) -> Vec<String> {
         let count = rows.num_rows();
         let mut out = vec![String::new(); count];
         for part in &self.parts {
@@ -67,8 +72,12 @@ impl Message {
                         match &all {
                             Ok(array) => message.push_str(&render::text(array, row)),
                             Err(_) => {
-                                let one: Option<ArrayRef> = value.evaluate(planner, frame, &rows.slice(row, 1)).ok();
-                                let text = one.map_or_else(|| "unreadable".to_owned(), |a| render::text(&a, 0));
+                                let one: Option<ArrayRef> =
+                                    value.evaluate(planner, frame, &rows.slice(row, 1)).ok();
+                                let text = one.map_or_else(
+                                    || "unreadable".to_owned(),
+                                    |a| render::text(&a, 0),
+                                );
                                 message.push_str(&text);
                             }
                         }

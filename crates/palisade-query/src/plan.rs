@@ -2,7 +2,7 @@
 use crate::error::{QueryError, SqlProblem, plain};
 use crate::expr::{Compiled, Frame, Resolved};
 use crate::message::Message;
-use crate::scans::{Scan, is_row_wise, scans};
+use crate::scans::{Scan, is_region_bound, is_row_wise, scans};
 use crate::session::{Known, Planner};
 use crate::sql::{self, Values};
 use datafusion::arrow::datatypes::DataType;
@@ -19,7 +19,10 @@ pub type Needs = BTreeMap<String, BTreeSet<String>>;
 /// Adds the needs of `more`.
 pub fn add_needs(needs: &mut Needs, more: &Needs) {
     for (table, columns) in more {
-        needs.entry(table.clone()).or_default().extend(columns.iter().cloned());
+        needs
+            .entry(table.clone())
+            .or_default()
+            .extend(columns.iter().cloned());
     }
 }
 
@@ -98,12 +101,16 @@ pub(crate) struct Query {
     pub columns_of: BTreeMap<String, Arc<TableSchema>>,
     /// Each output row follows from one row of the resource table (and other tables).
     pub row_wise: bool,
+    /// A row of the result depends on what is in its region.
+    pub region_bound: bool,
 }
 
 impl Query {
     /// The plan as it is run; made when first needed.
     pub(crate) fn optimised(&self, planner: &Planner) -> Result<&LogicalPlan, QueryError> {
-        let optimised = self.optimised.get_or_init(|| planner.optimize(self.plan.clone()).map_err(|e| plain(&e)));
+        let optimised = self
+            .optimised
+            .get_or_init(|| planner.optimize(self.plan.clone()).map_err(|e| plain(&e)));
         optimised.as_ref().map_err(|e| QueryError::Run(e.clone()))
     }
 }
@@ -134,7 +141,9 @@ pub(crate) fn plan_check(
             line: line.saturating_add(problem.line.saturating_sub(1)),
             column: match problem.column {
                 0 => 1,
-                column if problem.line <= 1 => column.saturating_add(u32::try_from(shift).unwrap_or(0)),
+                column if problem.line <= 1 => {
+                    column.saturating_add(u32::try_from(shift).unwrap_or(0))
+                }
                 column => column,
             },
             level: DiagnosticLevel::Error,
@@ -149,9 +158,13 @@ pub(crate) fn plan_check(
             return None;
         }
     };
-    let values = Values { now: planner.now(), params };
+    let values = Values {
+        now: planner.now(),
+        params,
+    };
     let planned = if check.is_query {
-        plan_query(planner, check, values, &mut report).map(|(query, needs)| (Kind::Query(Box::new(query)), needs))
+        plan_query(planner, check, values, &mut report)
+            .map(|(query, needs)| (Kind::Query(Box::new(query)), needs))
     } else {
         plan_predicate(planner, check, values, &table, &mut report)
             .map(|(predicate, needs)| (Kind::Predicate(Box::new(predicate)), needs))
@@ -168,7 +181,11 @@ pub(crate) fn plan_check(
         id: Arc::from(check.id.as_str()),
         resource_type: Arc::from(check.resource.as_str()),
         requirements,
-        fix: if check.fix_calls.is_empty() { FixAvailability::Guided } else { FixAvailability::Automatic },
+        fix: if check.fix_calls.is_empty() {
+            FixAvailability::Guided
+        } else {
+            FixAvailability::Automatic
+        },
         table,
         kind,
     })
@@ -176,7 +193,9 @@ pub(crate) fn plan_check(
 
 /// Columns that a finding is named by.
 fn identity(table: &Known) -> impl Iterator<Item = String> {
-    let fixed = ["account_id", "region", "arn"].into_iter().map(ToOwned::to_owned);
+    let fixed = ["account_id", "region", "arn"]
+        .into_iter()
+        .map(ToOwned::to_owned);
     fixed.chain([table.spec.id.clone()])
 }
 
@@ -187,25 +206,38 @@ fn plan_predicate(
     table: &Known,
     report: &mut impl FnMut(SqlProblem, u32, usize),
 ) -> Option<(Predicate, Needs)> {
-    let mut resolve = |(text, line): &(String, u32)| match Resolved::new(planner, text, values, table) {
-        Ok(resolved) => Some(resolved),
-        Err(problem) => {
-            report(problem, *line, 0);
-            None
-        }
-    };
+    let mut resolve =
+        |(text, line): &(String, u32)| match Resolved::new(planner, text, values, table) {
+            Ok(resolved) => Some(resolved),
+            Err(problem) => {
+                report(problem, *line, 0);
+                None
+            }
+        };
     let applies = check.applies.as_ref().map(&mut resolve);
     let holds = resolve(&check.sql);
     let message = |template: &(String, u32), report: &mut dyn FnMut(SqlProblem, u32, usize)| {
-        let made = Message::new(&template.0, |sql| Resolved::new(planner, sql, values, table).map(Compiled::new));
-        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql))).ok()
+        let made = Message::new(&template.0, |sql| {
+            Resolved::new(planner, sql, values, table).map(Compiled::new)
+        });
+        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql)))
+            .ok()
     };
     let pass = message(&check.pass_message, report);
     let fail = message(&check.fail_message, report);
-    let (applies, holds, pass, fail) = (applies.map_or(Some(None), |a| a.map(Some))?, holds?, pass?, fail?);
+    let (applies, holds, pass, fail) = (
+        applies.map_or(Some(None), |a| a.map(Some))?,
+        holds?,
+        pass?,
+        fail?,
+    );
 
-    let read: BTreeSet<String> =
-        holds.columns.iter().chain(applies.iter().flat_map(|a| &a.columns)).cloned().collect();
+    let read: BTreeSet<String> = holds
+        .columns
+        .iter()
+        .chain(applies.iter().flat_map(|a| &a.columns))
+        .cloned()
+        .collect();
     let mut all: BTreeSet<String> = identity(table).collect();
     all.extend(read.iter().cloned());
     all.extend(pass.columns());
@@ -221,7 +253,11 @@ fn plan_predicate(
         Ok(DataType::Boolean | DataType::Null) => {}
         Ok(other) => {
             let ty = crate::error::type_name(&other);
-            report(SqlProblem::new(format!("the predicate must be true or false, it is {ty}")), line, 0);
+            report(
+                SqlProblem::new(format!("the predicate must be true or false, it is {ty}")),
+                line,
+                0,
+            );
         }
         Err(problem) => report(problem, line, 0),
     };
@@ -237,11 +273,23 @@ fn plan_predicate(
         }
     }
     let sources = |columns: &BTreeSet<String>| -> BTreeSet<usize> {
-        columns.iter().filter_map(|c| table.columns.column(c)).flat_map(|c| c.sources.iter().copied()).collect()
+        columns
+            .iter()
+            .filter_map(|c| table.columns.column(c))
+            .flat_map(|c| c.sources.iter().copied())
+            .collect()
     };
-    let evidence = frame.columns.iter().filter(|c| read.contains(*c) && !PLACE.contains(&c.as_str())).cloned().collect();
+    let evidence = frame
+        .columns
+        .iter()
+        .filter(|c| read.contains(*c) && !PLACE.contains(&c.as_str()))
+        .cloned()
+        .collect();
     let predicate = Predicate {
-        applies_sources: applies.as_ref().map(|a| sources(&a.columns)).unwrap_or_default(),
+        applies_sources: applies
+            .as_ref()
+            .map(|a| sources(&a.columns))
+            .unwrap_or_default(),
         holds_sources: sources(&holds.columns),
         applies: applies.map(Compiled::new),
         holds: Compiled::new(holds),
@@ -263,10 +311,14 @@ fn plan_query(
     let planned = sql::parse_query(text, values).and_then(|query| {
         if let Some(span) = sql::top_wildcard(&query) {
             let problem = SqlProblem::new("`*` is not possible in the output of a check");
-            return Err(problem.at(span.start.line, span.start.column).hint("name the columns"));
+            return Err(problem
+                .at(span.start.line, span.start.column)
+                .hint("name the columns"));
         }
         let plan = planner.query(query)?;
-        planner.prune(plan).map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
+        planner
+            .prune(plan)
+            .map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
     });
     let plan = match planned {
         Ok(plan) => plan,
@@ -289,7 +341,8 @@ fn plan_query(
             resolved.check(planner, &frame.df)?;
             Ok(Compiled::new(resolved))
         });
-        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql))).ok()
+        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql)))
+            .ok()
     };
     let pass = message(&check.pass_message, report);
     let fail = message(&check.fail_message, report);
@@ -300,15 +353,41 @@ fn plan_query(
             return None;
         }
     };
-    let needs = scans.iter().map(|(table, scan)| (table.clone(), scan.columns.clone())).collect();
+    let needs = scans
+        .iter()
+        .map(|(table, scan)| (table.clone(), scan.columns.clone()))
+        .collect();
     let columns_of = scans
         .keys()
-        .filter_map(|name| Some((name.clone(), Arc::clone(&planner.tables.table(name).ok()?.columns))))
+        .filter_map(|name| {
+            Some((
+                name.clone(),
+                Arc::clone(&planner.tables.table(name).ok()?.columns),
+            ))
+        })
         .collect();
-    let own = |c: &&String| !KEY.contains(&c.as_str()) && !["pass", "status", REASON].contains(&c.as_str());
+    let own = |c: &&String| {
+        !KEY.contains(&c.as_str()) && !["pass", "status", REASON].contains(&c.as_str())
+    };
     let evidence = frame.columns.iter().filter(own).cloned().collect();
     let row_wise = is_row_wise(&plan, &check.resource);
-    Some((Query { verdict, pass: pass?, fail: fail?, evidence, scans, columns_of, row_wise, frame, plan, optimised: OnceLock::new() }, needs))
+    let region_bound = is_region_bound(&plan);
+    Some((
+        Query {
+            verdict,
+            pass: pass?,
+            fail: fail?,
+            evidence,
+            scans,
+            columns_of,
+            row_wise,
+            region_bound,
+            frame,
+            plan,
+            optimised: OnceLock::new(),
+        },
+        needs,
+    ))
 }
 
 /// Output column with the message of rows that neither pass nor fail.
@@ -316,30 +395,48 @@ pub(crate) const REASON: &str = "reason";
 
 fn output(plan: &LogicalPlan) -> Result<Verdict, SqlProblem> {
     let fields = plan.schema().fields();
-    let find = |name: &str| fields.iter().find(|f| f.name() == name).map(|f| f.data_type());
+    let find = |name: &str| {
+        fields
+            .iter()
+            .find(|f| f.name() == name)
+            .map(|f| f.data_type())
+    };
     let is_text = |ty: &DataType| ty.is_string() || ty.is_null();
-    let missing: Vec<String> = KEY.iter().filter(|k| find(k).is_none()).map(|k| format!("`{k}`")).collect();
+    let missing: Vec<String> = KEY
+        .iter()
+        .filter(|k| find(k).is_none())
+        .map(|k| format!("`{k}`"))
+        .collect();
     if !missing.is_empty() {
-        return Err(SqlProblem::new(format!("the query does not return {}", missing.join(", ")))
-            .hint("a full query returns account_id, region, arn, id and pass or status"));
+        return Err(
+            SqlProblem::new(format!("the query does not return {}", missing.join(", ")))
+                .hint("a full query returns account_id, region, arn, id and pass or status"),
+        );
     }
     for key in KEY {
         if let Some(ty) = find(key).filter(|ty| !is_text(ty)) {
             let ty = crate::error::type_name(ty);
-            return Err(SqlProblem::new(format!("`{key}` must be text, it is {ty}")).hint("write `::text` after it"));
+            return Err(SqlProblem::new(format!("`{key}` must be text, it is {ty}"))
+                .hint("write `::text` after it"));
         }
     }
     match (find("pass"), find("status")) {
         (Some(DataType::Boolean | DataType::Null), None) => Ok(Verdict::Pass),
         (None, Some(ty)) if is_text(ty) => Ok(Verdict::Status),
-        (Some(_), Some(_)) => Err(SqlProblem::new("the query returns both `pass` and `status`")),
-        (None, None) => Err(SqlProblem::new("the query returns neither `pass` nor `status`")),
-        (Some(ty), None) => {
-            Err(SqlProblem::new(format!("`pass` must be true or false, it is {}", crate::error::type_name(ty))))
-        }
-        (None, Some(ty)) => {
-            Err(SqlProblem::new(format!("`status` must be text, it is {}", crate::error::type_name(ty))))
-        }
+        (Some(_), Some(_)) => Err(SqlProblem::new(
+            "the query returns both `pass` and `status`",
+        )),
+        (None, None) => Err(SqlProblem::new(
+            "the query returns neither `pass` nor `status`",
+        )),
+        (Some(ty), None) => Err(SqlProblem::new(format!(
+            "`pass` must be true or false, it is {}",
+            crate::error::type_name(ty)
+        ))),
+        (None, Some(ty)) => Err(SqlProblem::new(format!(
+            "`status` must be text, it is {}",
+            crate::error::type_name(ty)
+        ))),
     }
 }
 
@@ -354,6 +451,9 @@ fn output_frame(schema: &DFSchema) -> Result<Frame, SqlProblem> {
 /// Where an expression stands in its line: `pass: ` and a backtick come before the template.
 fn shift(template: &str, sql: &str) -> usize {
     const BEFORE: usize = 7;
-    let chars = template.find(sql).and_then(|at| template.get(..at)).map_or(0, |t| t.chars().count());
+    let chars = template
+        .find(sql)
+        .and_then(|at| template.get(..at))
+        .map_or(0, |t| t.chars().count());
     BEFORE + chars
 }

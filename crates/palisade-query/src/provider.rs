@@ -24,7 +24,13 @@ impl Rows {
             let batches = table.batches.iter().map(|b| b.rows.clone()).collect();
             (Arc::clone(&table.schema), batches)
         };
-        Self { tables: dataset.tables.iter().map(|(name, table)| (name.clone(), rows(table))).collect() }
+        Self {
+            tables: dataset
+                .tables
+                .iter()
+                .map(|(name, table)| (name.clone(), rows(table)))
+                .collect(),
+        }
     }
 
     /// The same rows, except that `table` has only the rows `from..from + count`, counted over its batches.
@@ -49,7 +55,9 @@ impl Rows {
 
     /// Number of rows of a table.
     pub(crate) fn count(&self, table: &str) -> usize {
-        self.tables.get(table).map_or(0, |(_, batches)| batches.iter().map(RecordBatch::num_rows).sum())
+        self.tables.get(table).map_or(0, |(_, batches)| {
+            batches.iter().map(RecordBatch::num_rows).sum()
+        })
     }
 }
 
@@ -97,10 +105,18 @@ impl TableProvider for CatalogTable {
         let batches = batches
             .iter()
             .map(|batch| {
-                let columns = indices.iter().filter_map(|i| batch.columns().get(*i)).cloned().collect();
-                let options =
-                    datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-                Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
+                let columns = indices
+                    .iter()
+                    .filter_map(|i| batch.columns().get(*i))
+                    .cloned()
+                    .collect();
+                let options = datafusion::arrow::array::RecordBatchOptions::new()
+                    .with_row_count(Some(batch.num_rows()));
+                Ok(RecordBatch::try_new_with_options(
+                    Arc::clone(&schema),
+                    columns,
+                    &options,
+                )?)
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
@@ -114,12 +130,17 @@ pub(crate) fn column_index(
     planned: &Schema,
     name: &str,
 ) -> Result<usize, QueryError> {
-    let missing = || QueryError::ColumnMissing { table: table.to_owned(), column: name.to_owned() };
+    let missing = || QueryError::ColumnMissing {
+        table: table.to_owned(),
+        column: name.to_owned(),
+    };
     let (index, field) = have.column_with_name(name).ok_or_else(missing)?;
     let (_, wanted) = planned.column_with_name(name).ok_or_else(missing)?;
     if field.data_type() == wanted.data_type() {
         Ok(index)
     } else {
-        Err(QueryError::Run(format!("the column `{name}` of `{table}` has another type than the catalogue says")))
+        Err(QueryError::Run(format!(
+            "the column `{name}` of `{table}` has another type than the catalogue says"
+        )))
     }
 }

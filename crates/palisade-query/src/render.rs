@@ -1,9 +1,9 @@
 //! Arrow values → text for messages and JSON for evidence: readable, compact, the same in every run.
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion::arrow::util::display::array_value_to_string;
 use palisade_core::Timestamp;
@@ -24,7 +24,8 @@ pub(crate) fn json(array: &dyn Array, row: usize) -> Value {
             Value::from(array.as_primitive::<$ty>().value(row))
         };
     }
-    let float = |f: f64| Number::from_f64(f).map_or_else(|| Value::String(f.to_string()), Value::Number);
+    let float =
+        |f: f64| Number::from_f64(f).map_or_else(|| Value::String(f.to_string()), Value::Number);
     match array.data_type() {
         DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
         DataType::Int8 => integer!(Int8Type),
@@ -80,10 +81,19 @@ fn list(items: &ArrayRef) -> Value {
 
 fn time(array: &dyn Array, unit: TimeUnit, row: usize) -> String {
     let micros = match unit {
-        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row).saturating_mul(1_000_000),
-        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row).saturating_mul(1_000),
+        TimeUnit::Second => array
+            .as_primitive::<TimestampSecondType>()
+            .value(row)
+            .saturating_mul(1_000_000),
+        TimeUnit::Millisecond => array
+            .as_primitive::<TimestampMillisecondType>()
+            .value(row)
+            .saturating_mul(1_000),
         TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
-        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000),
+        TimeUnit::Nanosecond => array
+            .as_primitive::<TimestampNanosecondType>()
+            .value(row)
+            .div_euclid(1_000),
     };
     Timestamp::from_micros(micros).to_string()
 }
@@ -117,9 +127,15 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => NONE.to_owned(),
         Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(plain).collect::<Vec<_>>().join(", ")
+        ),
         Value::Object(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{k}: {}", plain(v))).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(k, v)| format!("{k}: {}", plain(v)))
+                .collect();
             format!("{{{}}}", fields.join(", "))
         }
         other => other.to_string(),
@@ -147,7 +163,11 @@ mod tests {
 
     #[test]
     fn messages_read_well() {
-        let numbers = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(22), None]), Some(vec![]), None]);
+        let numbers = ListArray::from_iter_primitive::<Int64Type, _, _>([
+            Some(vec![Some(22), None]),
+            Some(vec![]),
+            None,
+        ]);
         assert_eq!(text(&numbers, 0), "22, none");
         assert_eq!(text(&numbers, 1), "none");
         assert_eq!(text(&numbers, 2), "none");
@@ -160,10 +180,15 @@ mod tests {
 
     #[test]
     fn long_values_are_cut_at_a_character() {
-        let Value::String(cut) = shortened(Value::String("ä".repeat(501))) else { panic!() };
+        let Value::String(cut) = shortened(Value::String("ä".repeat(501))) else {
+            panic!()
+        };
         assert_eq!(cut.chars().count(), 501);
         assert!(cut.ends_with('…'));
-        assert_eq!(shortened(Value::String("ä".repeat(500))), Value::String("ä".repeat(500)));
+        assert_eq!(
+            shortened(Value::String("ä".repeat(500))),
+            Value::String("ä".repeat(500))
+        );
         assert!(shortened(json!([1, 2])).is_array());
         assert!(shortened(Value::Array(vec![json!("x"); 400])).is_string());
     }

@@ -1,8 +1,8 @@
 //! What an optimised query reads.
 use crate::plan::Needs;
-use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::logical_expr::{JoinType, LogicalPlan};
+use datafusion::common::{Column, Result};
+use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a query reads one table.
@@ -21,9 +21,16 @@ pub(crate) fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, Scan>> {
         if let LogicalPlan::TableScan(scan) = node {
             let entry = out.entry(scan.table_name.table().to_owned()).or_default();
             entry.times += 1;
-            entry.columns.extend(scan.projected_schema.fields().iter().map(|f| f.name().clone()));
+            entry.columns.extend(
+                scan.projected_schema
+                    .fields()
+                    .iter()
+                    .map(|f| f.name().clone()),
+            );
             for filter in &scan.filters {
-                entry.columns.extend(filter.column_refs().into_iter().map(|c| c.name.clone()));
+                entry
+                    .columns
+                    .extend(filter.column_refs().into_iter().map(|c| c.name.clone()));
             }
         }
         Ok(TreeNodeRecursion::Continue)
@@ -33,7 +40,10 @@ pub(crate) fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, Scan>> {
 
 /// The same as needs.
 pub(crate) fn needs(plan: &LogicalPlan) -> Result<Needs> {
-    Ok(scans(plan)?.into_iter().map(|(table, scan)| (table, scan.columns)).collect())
+    Ok(scans(plan)?
+        .into_iter()
+        .map(|(table, scan)| (table, scan.columns))
+        .collect())
 }
 
 /// Whether each row of the result follows from one row of `table` (and other tables), so that the query over a part
@@ -41,11 +51,16 @@ pub(crate) fn needs(plan: &LogicalPlan) -> Result<Needs> {
 /// only filtered, extended, joined or multiplied.
 pub(crate) fn is_row_wise(plan: &LogicalPlan, table: &str) -> bool {
     fn reads(plan: &LogicalPlan, table: &str) -> usize {
-        scans(plan).ok().and_then(|s| s.get(table).map(|s| s.times)).unwrap_or(0)
+        scans(plan)
+            .ok()
+            .and_then(|s| s.get(table).map(|s| s.times))
+            .unwrap_or(0)
     }
     fn walk(plan: &LogicalPlan, table: &str) -> bool {
         match plan {
-            LogicalPlan::TableScan(scan) => scan.table_name.table() == table && scan.fetch.is_none(),
+            LogicalPlan::TableScan(scan) => {
+                scan.table_name.table() == table && scan.fetch.is_none()
+            }
             LogicalPlan::Projection(p) => walk(&p.input, table),
             LogicalPlan::Filter(f) => walk(&f.input, table),
             LogicalPlan::SubqueryAlias(s) => walk(&s.input, table),
@@ -57,7 +72,11 @@ pub(crate) fn is_row_wise(plan: &LogicalPlan, table: &str) -> bool {
                     (1, 0) => {
                         let kept = matches!(
                             join.join_type,
-                            JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark
+                            JoinType::Inner
+                                | JoinType::Left
+                                | JoinType::LeftSemi
+                                | JoinType::LeftAnti
+                                | JoinType::LeftMark
                         );
                         kept && walk(&join.left, table)
                     }
@@ -79,4 +98,47 @@ pub(crate) fn is_row_wise(plan: &LogicalPlan, table: &str) -> bool {
         }
     }
     reads(plan, table) == 1 && walk(plan, table)
+}
+
+/// Whether the result's `region` is the `region` of rows that were read, and not made up (a literal, an aggregate): then
+/// a row of the result depends on what is in its region.
+pub(crate) fn is_region_bound(plan: &LogicalPlan) -> bool {
+    let fields = plan.schema().iter().find(|(_, f)| f.name() == "region");
+    fields
+        .is_some_and(|(qualifier, field)| leads_to_region(plan, &Column::from((qualifier, field))))
+}
+
+fn leads_to_region(plan: &LogicalPlan, column: &Column) -> bool {
+    let index = || plan.schema().maybe_index_of_column(column);
+    let through = |input: &LogicalPlan, expr: Option<&Expr>| {
+        let Some(expr) = expr else { return false };
+        let columns = expr.column_refs();
+        let mut all: Vec<&Column> = columns.into_iter().collect();
+        all.sort();
+        !all.is_empty() && all.into_iter().all(|c| leads_to_region(input, c))
+    };
+    let same_place = |input: &LogicalPlan| {
+        let Some(index) = index() else { return false };
+        let fields = input.schema().iter().nth(index);
+        fields.is_some_and(|(qualifier, field)| {
+            leads_to_region(input, &Column::from((qualifier, field)))
+        })
+    };
+    let has = |input: &LogicalPlan| input.schema().has_column(column);
+    match plan {
+        LogicalPlan::TableScan(_) => column.name == "region",
+        LogicalPlan::Projection(p) => through(&p.input, index().and_then(|i| p.expr.get(i))),
+        LogicalPlan::Aggregate(a) => through(&a.input, index().and_then(|i| a.group_expr.get(i))),
+        LogicalPlan::SubqueryAlias(s) => same_place(&s.input),
+        LogicalPlan::Union(u) => u.inputs.iter().all(|input| same_place(input)),
+        LogicalPlan::Join(join) if has(&join.left) => leads_to_region(&join.left, column),
+        LogicalPlan::Join(join) => has(&join.right) && leads_to_region(&join.right, column),
+        LogicalPlan::Filter(f) => leads_to_region(&f.input, column),
+        LogicalPlan::Sort(s) => leads_to_region(&s.input, column),
+        LogicalPlan::Limit(l) => leads_to_region(&l.input, column),
+        LogicalPlan::Distinct(Distinct::All(input)) => leads_to_region(input, column),
+        LogicalPlan::Window(w) => has(&w.input) && leads_to_region(&w.input, column),
+        LogicalPlan::Unnest(u) => has(&u.input) && leads_to_region(&u.input, column),
+        _ => false,
+    }
 }

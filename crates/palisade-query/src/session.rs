@@ -6,12 +6,16 @@ use crate::sql::{self, UNSTEADY, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError, Result, SchemaError, TableReference, plan_err};
+use datafusion::common::{
+    DFSchema, DataFusionError, Result, SchemaError, TableReference, plan_err,
+};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
-use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+};
 use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
@@ -45,7 +49,9 @@ pub(crate) struct Known {
 
 impl std::fmt::Debug for Known {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Known").field("name", &self.spec.name).finish_non_exhaustive()
+        f.debug_struct("Known")
+            .field("name", &self.spec.name)
+            .finish_non_exhaustive()
     }
 }
 impl std::fmt::Debug for Tables {
@@ -56,24 +62,46 @@ impl std::fmt::Debug for Tables {
 
 impl Tables {
     pub(crate) fn new(catalog: Arc<Catalog>, schemas: Arc<dyn Schemas + Send + Sync>) -> Self {
-        Self { catalog, schemas, known: Mutex::default() }
+        Self {
+            catalog,
+            schemas,
+            known: Mutex::default(),
+        }
     }
 
-
     pub(crate) fn table(&self, name: &str) -> Result<Arc<Known>, SqlProblem> {
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(known) = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
             return Ok(Arc::clone(known));
         }
         let Some((spec, columns)) = self.schemas.table(name) else {
             return Err(self.unknown(name));
         };
         let names: Vec<&str> = columns.columns.iter().map(|c| c.name.as_str()).collect();
-        let arrow = palisade_table::arrow_schema(&columns, &names).map_err(|e| SqlProblem::new(e.to_string()))?;
-        let df = DFSchema::try_from_qualified_schema(name, &arrow).map_err(|e| SqlProblem::new(plain(&e)))?;
-        let provider = CatalogTable { name: name.to_owned(), schema: Arc::clone(&arrow) };
+        let arrow = palisade_table::arrow_schema(&columns, &names)
+            .map_err(|e| SqlProblem::new(e.to_string()))?;
+        let df = DFSchema::try_from_qualified_schema(name, &arrow)
+            .map_err(|e| SqlProblem::new(plain(&e)))?;
+        let provider = CatalogTable {
+            name: name.to_owned(),
+            schema: Arc::clone(&arrow),
+        };
         let source = provider_as_source(Arc::new(provider));
-        let known = Arc::new(Known { spec, columns, arrow, df: Arc::new(df), source });
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::clone(&known));
+        let known = Arc::new(Known {
+            spec,
+            columns,
+            arrow,
+            df: Arc::new(df),
+            source,
+        });
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), Arc::clone(&known));
         Ok(known)
     }
 
@@ -100,7 +128,9 @@ pub(crate) struct Planner {
 
 impl std::fmt::Debug for Planner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Planner").field("tables", &self.tables).finish_non_exhaustive()
+        f.debug_struct("Planner")
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,7 +150,10 @@ impl Planner {
         options.sql_parser.collect_spans = true;
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.time_zone = Some(palisade_table::UTC.to_owned());
-        let mut state = SessionStateBuilder::new().with_config(config).with_default_features().build();
+        let mut state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .build();
         let start = |e: DataFusionError| QueryError::Start(plain(&e));
         use datafusion::execution::FunctionRegistry;
         for name in UNSTEADY {
@@ -135,7 +168,13 @@ impl Planner {
             Arc::new(DecorrelateLateralJoin::new()),
             Arc::new(OptimizeProjections::new()),
         ]);
-        Ok(Self { state, tables: Tables::new(catalog, schemas), pruner, views: Mutex::default(), now })
+        Ok(Self {
+            state,
+            tables: Tables::new(catalog, schemas),
+            pruner,
+            views: Mutex::default(),
+            now,
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -158,7 +197,12 @@ impl Planner {
     }
 
     /// An expression over `schema`, names resolved, types not yet adapted.
-    pub(crate) fn expression(&self, text: &str, values: Values<'_>, schema: &DFSchema) -> Result<Expr, SqlProblem> {
+    pub(crate) fn expression(
+        &self,
+        text: &str,
+        values: Values<'_>,
+        schema: &DFSchema,
+    ) -> Result<Expr, SqlProblem> {
         let mut tree = sql::parse_expression(text, values)?;
         let planned = SqlToRel::new_with_options(self, self.options()).sql_to_expr(
             tree.clone(),
@@ -172,14 +216,19 @@ impl Planner {
     pub(crate) fn query(&self, query: Box<ast::Query>) -> Result<LogicalPlan, SqlProblem> {
         let mut tree = query.clone();
         let statement = ast::Statement::Query(query);
-        let planned = SqlToRel::new_with_options(self, self.options()).sql_statement_to_plan(statement);
+        let planned =
+            SqlToRel::new_with_options(self, self.options()).sql_statement_to_plan(statement);
         planned.map_err(|e| problem(&e, &mut tree))
     }
 
     /// Types adapted, sub-queries made joins, unused columns removed: enough to know what a query reads and whether it
     /// can run, at a fraction of the cost of optimising it. [`Planner::optimize`] does the rest when it is run.
     pub(crate) fn prune(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let analyzed = self.state.analyzer().execute_and_check(plan, self.state.config_options(), |_, _| {})?;
+        let analyzed = self.state.analyzer().execute_and_check(
+            plan,
+            self.state.config_options(),
+            |_, _| {},
+        )?;
         let pruned = self.pruner.optimize(analyzed, &self.state, |_, _| {})?;
         match leftover(&pruned)? {
             None => Ok(pruned),
@@ -187,7 +236,9 @@ impl Planner {
                 let optimised = self.optimize(pruned)?;
                 match leftover(&optimised)? {
                     None => Ok(optimised),
-                    Some(what) => plan_err!("{what} is possible in WHERE only, and with `=` between inside and outside"),
+                    Some(what) => plan_err!(
+                        "{what} is possible in WHERE only, and with `=` between inside and outside"
+                    ),
                 }
             }
         }
@@ -195,23 +246,36 @@ impl Planner {
 
     /// A pruned plan as it is run.
     pub(crate) fn optimize(&self, pruned: LogicalPlan) -> Result<LogicalPlan> {
-        self.state.optimizer().optimize(pruned, &self.state, |_, _| {})
+        self.state
+            .optimizer()
+            .optimize(pruned, &self.state, |_, _| {})
     }
 
     fn view(&self, name: &str) -> Option<Result<Arc<dyn TableSource>>> {
         let spec = self.tables.catalog.views.get(name)?;
-        if let Some(source) = self.views.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(source) = self
+            .views
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+        {
             return Some(Ok(Arc::clone(source)));
         }
         let none = BTreeMap::new();
-        let values = Values { now: self.now, params: &none };
+        let values = Values {
+            now: self.now,
+            params: &none,
+        };
         let planned = sql::parse_query(&spec.sql, values).and_then(|query| self.query(query));
         let plan = match planned {
             Ok(plan) => plan,
             Err(p) => return Some(plan_err!("the view `{name}` is broken: {p}")),
         };
         let source = provider_as_source(Arc::new(ViewTable::new(plan, None)));
-        self.views.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::clone(&source));
+        self.views
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), Arc::clone(&source));
         Some(Ok(source))
     }
 }
@@ -224,7 +288,10 @@ impl ContextProvider for Planner {
         }
         match self.tables.table(name) {
             Ok(known) => Ok(Arc::clone(&known.source)),
-            Err(problem) => Err(DataFusionError::External(Box::new(MissingTable { name: name.to_owned(), problem }))),
+            Err(problem) => Err(DataFusionError::External(Box::new(MissingTable {
+                name: name.to_owned(),
+                problem,
+            }))),
         }
     }
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
@@ -274,8 +341,12 @@ fn leftover(plan: &LogicalPlan) -> Result<Option<&'static str>> {
                 match e {
                     Expr::Exists(_) => found = Some("EXISTS"),
                     Expr::InSubquery(_) => found = Some("IN (SELECT …)"),
-                    Expr::ScalarSubquery(s) if !s.outer_ref_columns.is_empty() => found = Some("such a sub-query"),
-                    Expr::OuterReferenceColumn(..) => found = Some("UNNEST or a sub-query over an outer column"),
+                    Expr::ScalarSubquery(s) if !s.outer_ref_columns.is_empty() => {
+                        found = Some("such a sub-query")
+                    }
+                    Expr::OuterReferenceColumn(..) => {
+                        found = Some("UNNEST or a sub-query over an outer column")
+                    }
                     _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -318,9 +389,13 @@ pub(crate) fn problem(error: &DataFusionError, tree: &mut impl VisitMut) -> SqlP
         DataFusionError::SchemaError(schema, _) => {
             let problem = SqlProblem::new(plain(error));
             match schema.as_ref() {
-                SchemaError::FieldNotFound { field, valid_fields } => {
+                SchemaError::FieldNotFound {
+                    field,
+                    valid_fields,
+                } => {
                     place = sql::place_of(tree, &field.name).or(place);
-                    let mut names: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).collect();
+                    let mut names: Vec<&str> =
+                        valid_fields.iter().map(|c| c.name.as_str()).collect();
                     names.sort_unstable();
                     names.dedup();
                     problem.hint(names_hint(&field.name, &names))
@@ -337,13 +412,22 @@ pub(crate) fn problem(error: &DataFusionError, tree: &mut impl VisitMut) -> SqlP
             // The planner names the function or field in quotes; its place follows from the name.
             place = place.or_else(|| {
                 let quoted = text.split('\'').nth(1);
-                let field = text.strip_prefix("field ").and_then(|t| t.split(' ').next());
+                let field = text
+                    .strip_prefix("field ")
+                    .and_then(|t| t.split(' ').next());
                 quoted.or(field).and_then(|name| sql::place_of(tree, name))
             });
-            let hint = other.message().lines().nth(1).map(|l| l.trim().trim_end_matches('.').replace('\'', "`"));
+            let hint = other
+                .message()
+                .lines()
+                .nth(1)
+                .map(|l| l.trim().trim_end_matches('.').replace('\'', "`"));
             let problem = SqlProblem::new(text.replace('\'', "`"));
             match hint.filter(|h| h.starts_with("Did you mean")) {
-                Some(hint) => problem.hint(format!("did you mean{}", hint.trim_start_matches("Did you mean"))),
+                Some(hint) => problem.hint(format!(
+                    "did you mean{}",
+                    hint.trim_start_matches("Did you mean")
+                )),
                 None => problem,
             }
         }
@@ -368,7 +452,12 @@ fn names_hint(wanted: &str, names: &[&str]) -> String {
         return format!("did you mean `{near}`?");
     }
     const MOST: usize = 40;
-    let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(MOST)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
     let more = if names.len() > MOST { ", …" } else { "" };
     format!("there is {shown}{more}")
 }

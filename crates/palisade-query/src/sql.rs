@@ -3,8 +3,8 @@
 use crate::dialect::CheckDialect;
 use crate::error::SqlProblem;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Array, DataType, Expr, Ident, ObjectNamePart, Query, SelectItem, SetExpr, Spanned, Statement, Subscript,
-    TimezoneInfo, TypedString, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, Array, DataType, Expr, Ident, ObjectNamePart, Query, SelectItem, SetExpr, Spanned,
+    Statement, Subscript, TimezoneInfo, TypedString, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token};
@@ -45,7 +45,10 @@ pub(crate) fn parse_expression(text: &str, values: Values<'_>) -> Result<Expr, S
     let mut expr = parser.parse_expr().map_err(|e| syntax(&e))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        let problem = SqlProblem::new(format!("`{}` is not expected after the expression", next.token));
+        let problem = SqlProblem::new(format!(
+            "`{}` is not expected after the expression",
+            next.token
+        ));
         return Err(problem.at(next.span.start.line, next.span.start.column));
     }
     walk(&mut expr, values, false)?;
@@ -67,7 +70,9 @@ pub(crate) fn parse_query(text: &str, values: Values<'_>) -> Result<Box<Query>, 
     let mut query = match (statements.next(), statements.next()) {
         (Some(Statement::Query(query)), None) => query,
         (Some(_), None) => {
-            return Err(SqlProblem::new("only SELECT is possible: nothing can be changed"));
+            return Err(SqlProblem::new(
+                "only SELECT is possible: nothing can be changed",
+            ));
         }
         (Some(_), Some(_)) => return Err(SqlProblem::new("one statement at a time")),
         (None, _) => return Err(SqlProblem::new("there is no SQL")),
@@ -110,16 +115,26 @@ pub(crate) fn place_of(tree: &mut impl VisitMut, name: &str) -> Option<(u64, u64
             &mut self,
             relation: &mut datafusion::sql::sqlparser::ast::ObjectName,
         ) -> ControlFlow<Self::Break> {
-            relation.0.iter().filter_map(ObjectNamePart::as_ident).try_for_each(|i| self.check(i))
+            relation
+                .0
+                .iter()
+                .filter_map(ObjectNamePart::as_ident)
+                .try_for_each(|i| self.check(i))
         }
         fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
             match expr {
                 Expr::Identifier(ident) => self.check(ident),
                 Expr::CompoundIdentifier(idents) => idents.iter().try_for_each(|i| self.check(i)),
-                Expr::Function(f) => f.name.0.iter().filter_map(ObjectNamePart::as_ident).try_for_each(|i| self.check(i)),
-                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), span })
-                    if text == self.0 && span.start.line > 0 =>
-                {
+                Expr::Function(f) => f
+                    .name
+                    .0
+                    .iter()
+                    .filter_map(ObjectNamePart::as_ident)
+                    .try_for_each(|i| self.check(i)),
+                Expr::Value(ValueWithSpan {
+                    value: Value::SingleQuotedString(text),
+                    span,
+                }) if text == self.0 && span.start.line > 0 => {
                     ControlFlow::Break((span.start.line, span.start.column))
                 }
                 _ => ControlFlow::Continue(()),
@@ -134,7 +149,10 @@ pub(crate) fn place_of(tree: &mut impl VisitMut, name: &str) -> Option<(u64, u64
 
 fn parser(text: &str) -> Result<Parser<'static>, SqlProblem> {
     static DIALECT: CheckDialect = CheckDialect;
-    Parser::new(&DIALECT).with_recursion_limit(DEPTH).try_with_sql(text).map_err(|e| syntax(&e))
+    Parser::new(&DIALECT)
+        .with_recursion_limit(DEPTH)
+        .try_with_sql(text)
+        .map_err(|e| syntax(&e))
 }
 
 /// sqlparser writes the place into the message: `… at Line: 1, Column: 20`.
@@ -146,18 +164,26 @@ fn syntax(error: &ParserError) -> SqlProblem {
     let Some((message, place)) = text.rsplit_once(" at Line: ") else {
         return SqlProblem::new(format!("this is not SQL: {}", lower(text)));
     };
-    let mut numbers = place.split(", Column: ").map(|n| n.trim().parse::<u64>().unwrap_or(0));
+    let mut numbers = place
+        .split(", Column: ")
+        .map(|n| n.trim().parse::<u64>().unwrap_or(0));
     let (line, column) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     SqlProblem::new(format!("this is not SQL: {}", lower(message))).at(line, column)
 }
 
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 
 fn walk(tree: &mut impl VisitMut, values: Values<'_>, queries: bool) -> Result<(), SqlProblem> {
-    let mut walker = Walker { values, queries, lambda: Vec::new() };
+    let mut walker = Walker {
+        values,
+        queries,
+        lambda: Vec::new(),
+    };
     match tree.visit(&mut walker) {
         ControlFlow::Break(problem) => Err(problem),
         ControlFlow::Continue(()) => Ok(()),
@@ -184,7 +210,12 @@ impl Walker<'_> {
             }));
         }
         let Some(value) = self.values.params.get(name) else {
-            let mut known: Vec<String> = self.values.params.keys().map(|k| format!("`${k}`")).collect();
+            let mut known: Vec<String> = self
+                .values
+                .params
+                .keys()
+                .map(|k| format!("`${k}`"))
+                .collect();
             known.push("`$now`".to_owned());
             return Err(SqlProblem::new(format!("no parameter `{placeholder}`"))
                 .at(span.start.line, span.start.column)
@@ -220,12 +251,13 @@ impl VisitorMut for Walker<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlProblem> {
         match expr {
-            Expr::Value(ValueWithSpan { value: Value::Placeholder(name), span }) => {
-                match self.value(name, *span) {
-                    Ok(value) => *expr = value,
-                    Err(problem) => return ControlFlow::Break(problem),
-                }
-            }
+            Expr::Value(ValueWithSpan {
+                value: Value::Placeholder(name),
+                span,
+            }) => match self.value(name, *span) {
+                Ok(value) => *expr = value,
+                Err(problem) => return ControlFlow::Break(problem),
+            },
             Expr::Lambda(lambda) => {
                 let names = lambda.params.iter().map(|p| p.name.value.clone()).collect();
                 self.lambda.push(names);
@@ -237,7 +269,9 @@ impl VisitorMut for Walker<'_> {
                 {
                     let step = |i: &Ident| {
                         let name = Value::SingleQuotedString(i.value.clone()).with_span(i.span);
-                        AccessExpr::Subscript(Subscript::Index { index: Expr::Value(name) })
+                        AccessExpr::Subscript(Subscript::Index {
+                            index: Expr::Value(name),
+                        })
                     };
                     *expr = Expr::CompoundFieldAccess {
                         root: Box::new(Expr::Identifier(first.clone())),
@@ -247,11 +281,20 @@ impl VisitorMut for Walker<'_> {
             }
             Expr::Function(function) => {
                 if let Some(ident) = function.name.0.last().and_then(ObjectNamePart::as_ident)
-                    && UNSTEADY.iter().any(|name| ident.value.eq_ignore_ascii_case(name))
+                    && UNSTEADY
+                        .iter()
+                        .any(|name| ident.value.eq_ignore_ascii_case(name))
                 {
-                    let problem = SqlProblem::new(format!("`{}` gives another value in every run", ident.value));
+                    let problem = SqlProblem::new(format!(
+                        "`{}` gives another value in every run",
+                        ident.value
+                    ));
                     let start = ident.span.start;
-                    return ControlFlow::Break(problem.at(start.line, start.column).hint("`$now` is the time of the scan"));
+                    return ControlFlow::Break(
+                        problem
+                            .at(start.line, start.column)
+                            .hint("`$now` is the time of the scan"),
+                    );
                 }
             }
             _ => {}
@@ -277,16 +320,29 @@ mod tests {
             ("ports".to_owned(), ParameterValue::Integers(vec![22, 80])),
             ("word".to_owned(), ParameterValue::Text("it's".into())),
         ]);
-        let values = Values { now: Timestamp::from_micros(0), params: &params };
+        let values = Values {
+            now: Timestamp::from_micros(0),
+            params: &params,
+        };
         parse_expression(text, values).map(|e| e.to_string())
     }
 
     #[test]
     fn parameters_become_literals() {
         assert_eq!(expression("a > $days").unwrap(), "a > -3");
-        assert_eq!(expression("array_has($ports, a)").unwrap(), "array_has([22, 80], a)");
-        assert_eq!(expression("a = $word AND b = '$word'").unwrap(), "a = 'it''s' AND b = '$word'");
-        assert!(expression("$now").unwrap().contains("'1970-01-01T00:00:00Z'"));
+        assert_eq!(
+            expression("array_has($ports, a)").unwrap(),
+            "array_has([22, 80], a)"
+        );
+        assert_eq!(
+            expression("a = $word AND b = '$word'").unwrap(),
+            "a = 'it''s' AND b = '$word'"
+        );
+        assert!(
+            expression("$now")
+                .unwrap()
+                .contains("'1970-01-01T00:00:00Z'")
+        );
         let problem = expression("a >\n $nope").unwrap_err();
         assert_eq!((problem.line, problem.column), (2, 2));
         assert!(problem.hint.unwrap().contains("`$ports`"));
@@ -294,18 +350,44 @@ mod tests {
 
     #[test]
     fn fields_of_lambda_parameters() {
-        let nested = expression("any_match(l, p -> any_match(p.ranges, r -> r.cidr = p.x.y AND t.x = 1)) AND p.a").unwrap();
-        assert_eq!(nested, "any_match(l, p -> any_match(p['ranges'], r -> r['cidr'] = p['x']['y'] AND t.x = 1)) AND p.a");
+        let nested = expression(
+            "any_match(l, p -> any_match(p.ranges, r -> r.cidr = p.x.y AND t.x = 1)) AND p.a",
+        )
+        .unwrap();
+        assert_eq!(
+            nested,
+            "any_match(l, p -> any_match(p['ranges'], r -> r['cidr'] = p['x']['y'] AND t.x = 1)) AND p.a"
+        );
     }
 
     #[test]
     fn what_is_refused() {
-        for text in ["now() > a", "current_date", "a > CURRENT_TIMESTAMP", "random() > 1", "a; b", "a b c", "", "a IN (SELECT 1)"] {
+        for text in [
+            "now() > a",
+            "current_date",
+            "a > CURRENT_TIMESTAMP",
+            "random() > 1",
+            "a; b",
+            "a b c",
+            "",
+            "a IN (SELECT 1)",
+        ] {
             assert!(expression(text).is_err(), "{text}");
         }
         let params = BTreeMap::new();
-        let values = Values { now: Timestamp::from_micros(0), params: &params };
-        for text in ["DROP TABLE a", "SELECT 1; SELECT 2", "", "COPY a TO 'b'", "SET a = 1", "INSERT INTO a VALUES (1)", "SELECT now()"] {
+        let values = Values {
+            now: Timestamp::from_micros(0),
+            params: &params,
+        };
+        for text in [
+            "DROP TABLE a",
+            "SELECT 1; SELECT 2",
+            "",
+            "COPY a TO 'b'",
+            "SET a = 1",
+            "INSERT INTO a VALUES (1)",
+            "SELECT now()",
+        ] {
             assert!(parse_query(text, values).is_err(), "{text}");
         }
         let query = parse_query("SELECT a, b.* FROM b", values).unwrap();

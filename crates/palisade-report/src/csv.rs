@@ -29,7 +29,11 @@ pub const HEADER: &[&str] = &[
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
-    let checks: BTreeMap<&str, _> = assessment.checks.iter().map(|c| (c.id.as_str(), c)).collect();
+    let checks: BTreeMap<&str, _> = assessment
+        .checks
+        .iter()
+        .map(|c| (c.id.as_str(), c))
+        .collect();
     let mut rows = ::csv::Writer::from_writer(out);
     rows.write_record(HEADER)?;
     for finding in &assessment.findings {
@@ -69,5 +73,9 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
 /// Names in an account are chosen by others: a cell that begins like a formula must stay text
 /// (OWASP, "CSV Injection").
 fn inert(cell: &str) -> std::borrow::Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}").into() } else { cell.into() }
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{cell}").into()
+    } else {
+        cell.into()
+    }
 }

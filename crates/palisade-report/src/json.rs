@@ -18,6 +18,12 @@ struct Document<'a> {
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Document { schema: SCHEMA, assessment })?;
+    serde_json::to_writer_pretty(
+        &mut *out,
+        &Document {
+            schema: SCHEMA,
+            assessment,
+        },
+    )?;
     writeln!(out)
 }

@@ -43,15 +43,27 @@ pub struct Posture<'a> {
 impl<'a> Posture<'a> {
     /// Counts an assessment.
     pub fn of(assessment: &'a Assessment) -> Self {
-        let checks: BTreeMap<&str, &CheckSummary> = assessment.checks.iter().map(|c| (c.id.as_str(), c)).collect();
+        let checks: BTreeMap<&str, &CheckSummary> = assessment
+            .checks
+            .iter()
+            .map(|c| (c.id.as_str(), c))
+            .collect();
         let mut total = Tally::default();
-        let mut severities: BTreeMap<Severity, Tally> = Severity::ALL.iter().map(|s| (*s, Tally::default())).collect();
+        let mut severities: BTreeMap<Severity, Tally> = Severity::ALL
+            .iter()
+            .map(|s| (*s, Tally::default()))
+            .collect();
         let mut services: BTreeMap<&str, (Tally, BTreeMap<Severity, usize>)> = BTreeMap::new();
         let mut fails: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
         for finding in &assessment.findings {
             total.add(finding.status);
-            severities.entry(finding.severity).or_default().add(finding.status);
-            let service = checks.get(finding.check.as_ref()).map_or("", |c| c.service.as_str());
+            severities
+                .entry(finding.severity)
+                .or_default()
+                .add(finding.status);
+            let service = checks
+                .get(finding.check.as_ref())
+                .map_or("", |c| c.service.as_str());
             let (tally, worst) = services.entry(service).or_default();
             tally.add(finding.status);
             if finding.status == Status::Fail {
@@ -62,16 +74,29 @@ impl<'a> Posture<'a> {
         let mut by_service: Vec<_> = services.into_iter().collect();
         // more of what is worse comes first; names break ties
         let weight = |worst: &BTreeMap<Severity, usize>| -> Vec<usize> {
-            Severity::ALL.iter().rev().map(|s| worst.get(s).copied().unwrap_or(0)).collect()
+            Severity::ALL
+                .iter()
+                .rev()
+                .map(|s| worst.get(s).copied().unwrap_or(0))
+                .collect()
         };
         by_service.sort_by(|(a, (_, x)), (b, (_, y))| weight(y).cmp(&weight(x)).then(a.cmp(b)));
-        let mut first: Vec<_> =
-            fails.into_iter().filter_map(|(id, findings)| checks.get(id).map(|c| (*c, findings))).collect();
+        let mut first: Vec<_> = fails
+            .into_iter()
+            .filter_map(|(id, findings)| checks.get(id).map(|c| (*c, findings)))
+            .collect();
         let severity = |(check, findings): &(&CheckSummary, Vec<&Finding>)| {
-            findings.iter().map(|f| f.severity).max().unwrap_or(check.severity)
+            findings
+                .iter()
+                .map(|f| f.severity)
+                .max()
+                .unwrap_or(check.severity)
         };
         first.sort_by(|x, y| {
-            severity(y).cmp(&severity(x)).then(y.1.len().cmp(&x.1.len())).then(x.0.id.cmp(&y.0.id))
+            severity(y)
+                .cmp(&severity(x))
+                .then(y.1.len().cmp(&x.1.len()))
+                .then(x.0.id.cmp(&y.0.id))
         });
         Self {
             total,

@@ -19,7 +19,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { color: false, width: 100, top: 12, all: false }
+        Self {
+            color: false,
+            width: 100,
+            top: 12,
+            all: false,
+        }
     }
 }
 
@@ -29,7 +34,11 @@ const RESOURCES: usize = 3;
 struct Painter(bool);
 impl Painter {
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.0 {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
     fn bold(&self, text: &str) -> String {
         self.paint("1", text)
@@ -53,7 +62,11 @@ impl Painter {
 ///
 /// # Errors
 /// When the writer fails.
-pub fn write(assessment: &Assessment, options: Options, out: &mut dyn Write) -> std::io::Result<()> {
+pub fn write(
+    assessment: &Assessment,
+    options: Options,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let painter = Painter(options.color);
     let posture = Posture::of(assessment);
     heading(assessment, &painter, out)?;
@@ -75,7 +88,11 @@ fn heading(assessment: &Assessment, p: &Painter, out: &mut dyn Write) -> std::io
     };
     let title = p.bold(&format!("Palisade {}", assessment.version));
     let checks = assessment.checks.len();
-    writeln!(out, "{title}  {accounts}  {regions}  {checks} checks  {}", assessment.started_at)?;
+    writeln!(
+        out,
+        "{title}  {accounts}  {regions}  {checks} checks  {}",
+        assessment.started_at
+    )?;
     if assessment.coverage.interrupted {
         writeln!(out, "{}", p.bold("INCOMPLETE: the scan was stopped before it ended; what follows is what was read until then."))?;
     }
@@ -87,10 +104,21 @@ fn tally_cells(tally: &Tally) -> String {
 }
 
 fn by_severity(posture: &Posture<'_>, p: &Painter, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "{}", p.bold(&format!("{:<16} {:>7} {:>8} {:>7}", "Severity", "failed", "unknown", "passed")))?;
+    writeln!(
+        out,
+        "{}",
+        p.bold(&format!(
+            "{:<16} {:>7} {:>8} {:>7}",
+            "Severity", "failed", "unknown", "passed"
+        ))
+    )?;
     for (severity, tally) in &posture.by_severity {
         let name = format!("{:<16}", severity.as_str());
-        let name = if tally.fail > 0 { p.severity(*severity, &name) } else { name };
+        let name = if tally.fail > 0 {
+            p.severity(*severity, &name)
+        } else {
+            name
+        };
         writeln!(out, "{name} {}", tally_cells(tally))?;
     }
     writeln!(out, "{:<16} {}", "all", tally_cells(&posture.total))?;
@@ -104,7 +132,10 @@ fn by_service(posture: &Posture<'_>, p: &Painter, out: &mut dyn Write) -> std::i
     if posture.by_service.is_empty() {
         return Ok(());
     }
-    let header = format!("{:<16} {:>7} {:>8} {:>7}   {}", "Service", "failed", "unknown", "passed", "worst");
+    let header = format!(
+        "{:<16} {:>7} {:>8} {:>7}   {}",
+        "Service", "failed", "unknown", "passed", "worst"
+    );
     writeln!(out, "{}", p.bold(&header))?;
     for (service, tally, worst) in &posture.by_service {
         let worst = worst.map_or_else(|| "-".to_owned(), |s| p.severity(s, s.as_str()));
@@ -113,43 +144,102 @@ fn by_service(posture: &Posture<'_>, p: &Painter, out: &mut dyn Write) -> std::i
     writeln!(out)
 }
 
-fn fix_first(posture: &Posture<'_>, options: Options, p: &Painter, out: &mut dyn Write) -> std::io::Result<()> {
+fn fix_first(
+    posture: &Posture<'_>,
+    options: Options,
+    p: &Painter,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     if posture.first.is_empty() {
         return writeln!(out, "Nothing failed.\n");
     }
     writeln!(out, "{}", p.bold("What to fix first"))?;
     let top = if options.all { usize::MAX } else { options.top };
     for (check, findings) in posture.first.iter().take(top) {
-        let severity = findings.iter().map(|f| f.severity).max().unwrap_or(check.severity);
+        let severity = findings
+            .iter()
+            .map(|f| f.severity)
+            .max()
+            .unwrap_or(check.severity);
         let label = p.severity(severity, &format!("{:<13}", severity.as_str()));
-        writeln!(out, "\n  {label} {}  {}", p.bold(&check.title), p.dim(&check.id))?;
-        let shown = if options.all { findings.len() } else { RESOURCES };
+        writeln!(
+            out,
+            "\n  {label} {}  {}",
+            p.bold(&check.title),
+            p.dim(&check.id)
+        )?;
+        let shown = if options.all {
+            findings.len()
+        } else {
+            RESOURCES
+        };
         for finding in findings.iter().take(shown) {
-            let name = if finding.resource_id.is_empty() { &finding.resource } else { &finding.resource_id };
+            let name = if finding.resource_id.is_empty() {
+                &finding.resource
+            } else {
+                &finding.resource_id
+            };
             let place = format!("{} {}", finding.account_id, finding.region);
-            let line = format!("{} ({place}): {}", printable(name), printable(&finding.message));
+            let line = format!(
+                "{} ({place}): {}",
+                printable(name),
+                printable(&finding.message)
+            );
             wrap(&line, options.width, "    - ", "      ", out)?;
         }
         if findings.len() > shown {
             writeln!(out, "    - and {} more", findings.len() - shown)?;
         }
-        wrap(&first_sentence(&check.fix), options.width, "    fix: ", "         ", out)?;
+        wrap(
+            &first_sentence(&check.fix),
+            options.width,
+            "    fix: ",
+            "         ",
+            out,
+        )?;
     }
     let rest = posture.first.len().saturating_sub(top);
     if rest > 0 {
-        writeln!(out, "\n  {rest} more checks failed; --all lists them, --format json has everything.")?;
+        writeln!(
+            out,
+            "\n  {rest} more checks failed; --all lists them, --format json has everything."
+        )?;
     }
     writeln!(out)
 }
 
-fn unseen(assessment: &Assessment, options: Options, p: &Painter, out: &mut dyn Write) -> std::io::Result<()> {
-    let unknown = assessment.findings.iter().filter(|f| f.status == Status::Unknown).count();
+/// Service, operation, kind and code of a failure.
+type Kind<'a> = (&'a str, &'a str, CallErrorKind, &'a str);
+
+#[derive(Default)]
+struct Failed<'a> {
+    times: usize,
+    regions: Vec<&'a str>,
+    message: &'a str,
+}
+
+fn unseen(
+    assessment: &Assessment,
+    options: Options,
+    p: &Painter,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let unknown = assessment
+        .findings
+        .iter()
+        .filter(|f| f.status == Status::Unknown)
+        .count();
     if assessment.coverage.failures.is_empty() && unknown == 0 {
         return Ok(());
     }
     writeln!(out, "{}", p.bold("What could not be read"))?;
     if unknown > 0 {
-        writeln!(out, "  {unknown} findings are unknown: neither passed nor failed.")?;
+        let findings = if unknown == 1 {
+            "1 finding is".to_owned()
+        } else {
+            format!("{unknown} findings are")
+        };
+        writeln!(out, "  {findings} unknown: neither passed nor failed.")?;
     }
     let mut permissions: BTreeMap<&str, usize> = BTreeMap::new();
     for finding in &assessment.findings {
@@ -160,27 +250,41 @@ fn unseen(assessment: &Assessment, options: Options, p: &Painter, out: &mut dyn 
     if !permissions.is_empty() {
         writeln!(out, "  These permissions would help:")?;
         for (permission, count) in &permissions {
-            writeln!(out, "    {permission}  ({count} findings)")?;
+            let findings = if *count == 1 { "finding" } else { "findings" };
+            writeln!(out, "    {permission}  ({count} {findings})")?;
         }
     }
     let limit = if options.all { usize::MAX } else { options.top };
-    let mut grouped: BTreeMap<(&str, &str, CallErrorKind, &str), (usize, Vec<&str>, &str)> = BTreeMap::new();
+    let mut grouped: BTreeMap<Kind<'_>, Failed<'_>> = BTreeMap::new();
     for (error, count) in &assessment.coverage.failures {
         let entry = grouped
             .entry((&error.service, &error.operation, error.kind, &error.code))
-            .or_insert((0, Vec::new(), &error.message));
-        entry.0 += count;
-        if !entry.1.contains(&error.region.as_str()) {
-            entry.1.push(&error.region);
+            .or_default();
+        entry.times += count;
+        entry.message = &error.message;
+        if !entry.regions.contains(&error.region.as_str()) {
+            entry.regions.push(&error.region);
         }
     }
-    for ((service, operation, _, code), (count, regions, message)) in grouped.iter().take(limit) {
-        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
-        let line = format!("{service}:{operation} failed {times} with {code} in {}: {}", regions.join(", "), printable(message));
+    for ((service, operation, _, code), failed) in grouped.iter().take(limit) {
+        let times = if failed.times == 1 {
+            "once".to_owned()
+        } else {
+            format!("{} times", failed.times)
+        };
+        let regions = failed.regions.join(", ");
+        let line = format!(
+            "{service}:{operation} failed {times} with {code} in {regions}: {}",
+            printable(failed.message)
+        );
         wrap(&line, options.width, "  - ", "    ", out)?;
     }
     if grouped.len() > limit {
-        writeln!(out, "  - and {} more kinds of failure; --all lists them", grouped.len() - limit)?;
+        writeln!(
+            out,
+            "  - and {} more kinds of failure; --all lists them",
+            grouped.len() - limit
+        )?;
     }
     writeln!(out)
 }
@@ -189,34 +293,61 @@ fn coverage(assessment: &Assessment, p: &Painter, out: &mut dyn Write) -> std::i
     let coverage = &assessment.coverage;
     let (planned, succeeded) = (coverage.planned(), coverage.succeeded());
     #[expect(clippy::cast_precision_loss, reason = "a share for reading")]
-    let share = if planned == 0 { 100.0 } else { succeeded as f64 * 100.0 / planned as f64 };
+    let share = if planned == 0 {
+        100.0
+    } else {
+        succeeded as f64 * 100.0 / planned as f64
+    };
     let requests: usize = coverage.calls.iter().map(|c| c.requests).sum();
     let throttled: usize = coverage.calls.iter().map(|c| c.throttled).sum();
-    write!(out, "{}  {succeeded} of {planned} calls answered ({share:.1} %), {requests} requests", p.bold("Coverage"))?;
+    write!(
+        out,
+        "{}  {succeeded} of {planned} calls answered ({share:.1} %), {requests} requests",
+        p.bold("Coverage")
+    )?;
     if throttled > 0 {
         write!(out, ", {throttled} throttled")?;
     }
     if !coverage.skipped.is_empty() {
-        write!(out, "; {} services skipped in regions that do not have them", coverage.skipped.len())?;
+        write!(
+            out,
+            "; {} services skipped in regions that do not have them",
+            coverage.skipped.len()
+        )?;
     }
     writeln!(out)
 }
 
 /// Names and messages come from the account: control characters must not reach the terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// The first sentence of a Markdown text, on one line.
 fn first_sentence(markdown: &str) -> String {
-    let paragraph = markdown.split("\n\n").map(str::trim).find(|p| !p.is_empty() && !p.starts_with("```")).unwrap_or("");
+    let paragraph = markdown
+        .split("\n\n")
+        .map(str::trim)
+        .find(|p| !p.is_empty() && !p.starts_with("```"))
+        .unwrap_or("");
     let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let end = line.match_indices(". ").next().map_or(line.len(), |(i, _)| i + 1);
+    let end = line
+        .match_indices(". ")
+        .next()
+        .map_or(line.len(), |(i, _)| i + 1);
     line.get(..end).unwrap_or(&line).to_owned()
 }
 
 /// Breaks at spaces; a word that is longer than the line stands alone.
-fn wrap(text: &str, width: usize, first: &str, next: &str, out: &mut dyn Write) -> std::io::Result<()> {
+fn wrap(
+    text: &str,
+    width: usize,
+    first: &str,
+    next: &str,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     use unicode_width::UnicodeWidthStr;
     let mut line = String::from(first);
     let mut empty = true;

@@ -1,7 +1,7 @@
 //! Every format against one small assessment: golden text, and that nothing is dropped.
 use palisade_core::{
-    Assessment, CallError, CallErrorKind, CallStatistics, Category, CheckSummary, Coverage, Finding, FixAvailability,
-    Severity, Status,
+    Assessment, CallError, CallErrorKind, CallStatistics, Category, CheckSummary, Coverage,
+    Finding, FixAvailability, Severity, Status,
 };
 use palisade_report::{csv, json, jsonl, text};
 use proptest::prelude::*;
@@ -20,7 +20,11 @@ fn finding(check: &str, status: Status, severity: Severity, id: &str, message: &
         evidence: serde_json::Map::new(),
         requirements: [].into(),
         fix: FixAvailability::Guided,
-        missing_permissions: if status == Status::Unknown { vec!["s3:GetBucketPolicy".into()] } else { vec![] },
+        missing_permissions: if status == Status::Unknown {
+            vec!["s3:GetBucketPolicy".into()]
+        } else {
+            vec![]
+        },
     }
 }
 
@@ -57,7 +61,10 @@ fn assessment(findings: Vec<Finding>) -> Assessment {
         started_at: "2026-01-15T00:00:00Z".parse().unwrap(),
         accounts: vec!["123456789012".into()],
         regions: vec!["eu-west-1".into()],
-        checks: vec![summary("s3-a", Severity::High), summary("s3-b", Severity::Low)],
+        checks: vec![
+            summary("s3-a", Severity::High),
+            summary("s3-b", Severity::Low),
+        ],
         findings,
         coverage: Coverage {
             calls: vec![CallStatistics {
@@ -77,10 +84,28 @@ fn assessment(findings: Vec<Finding>) -> Assessment {
 
 fn sample() -> Assessment {
     assessment(vec![
-        finding("s3-a", Status::Fail, Severity::High, "one", "open to the world"),
+        finding(
+            "s3-a",
+            Status::Fail,
+            Severity::High,
+            "one",
+            "open to the world",
+        ),
         finding("s3-a", Status::Pass, Severity::High, "two", "closed"),
-        finding("s3-a", Status::Unknown, Severity::High, "three", "s3:GetBucketPolicy failed with AccessDenied"),
-        finding("s3-b", Status::Fail, Severity::Low, "=one", "a \u{1b}[31mred\u{1b}[0m name"),
+        finding(
+            "s3-a",
+            Status::Unknown,
+            Severity::High,
+            "three",
+            "s3:GetBucketPolicy failed with AccessDenied",
+        ),
+        finding(
+            "s3-b",
+            Status::Fail,
+            Severity::Low,
+            "=one",
+            "a \u{1b}[31mred\u{1b}[0m name",
+        ),
     ])
 }
 
@@ -94,7 +119,15 @@ fn terminal_text() {
 #[test]
 fn nothing_from_the_account_can_steer_the_terminal() {
     let mut out = Vec::new();
-    text::write(&sample(), text::Options { all: true, ..text::Options::default() }, &mut out).unwrap();
+    text::write(
+        &sample(),
+        text::Options {
+            all: true,
+            ..text::Options::default()
+        },
+        &mut out,
+    )
+    .unwrap();
     assert!(!out.contains(&0x1b));
 }
 

@@ -38,8 +38,12 @@ pub fn sql(catalog: &Catalog, services: &[String], list: bool) -> String {
         "SELECT *, row_number() OVER (PARTITION BY account_id, coalesce(arn, id) ORDER BY length(type), type, region) AS n FROM ({all})"
     );
     if list {
-        format!("SELECT service, type, account_id, region, id, arn FROM ({each}) WHERE n = 1 ORDER BY service, type, account_id, region, id, arn")
+        format!(
+            "SELECT service, type, account_id, region, id, arn FROM ({each}) WHERE n = 1 ORDER BY service, type, account_id, region, id, arn"
+        )
     } else {
-        format!("SELECT service, type, account_id, region, count(*) AS resources FROM ({each}) WHERE n = 1 GROUP BY service, type, account_id, region ORDER BY service, type, account_id, region")
+        format!(
+            "SELECT service, type, account_id, region, count(*) AS resources FROM ({each}) WHERE n = 1 GROUP BY service, type, account_id, region ORDER BY service, type, account_id, region"
+        )
     }
 }

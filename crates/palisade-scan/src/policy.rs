@@ -14,7 +14,11 @@ pub fn document(actions: &[String]) -> Value {
 
 /// Characters that count against AWS's limit: the compact form has no white space outside of names.
 pub fn length(document: &Value) -> usize {
-    document.to_string().chars().filter(|c| !c.is_whitespace()).count()
+    document
+        .to_string()
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .count()
 }
 
 /// The actions in as few groups as fit into managed policies, in order.
@@ -94,17 +98,29 @@ mod tests {
 
     #[test]
     fn groups_fit_and_lose_nothing() {
-        let actions: Vec<String> = (0..700).map(|i| format!("service{i}:DescribeSomethingLong{i}")).collect();
+        let actions: Vec<String> = (0..700)
+            .map(|i| format!("service{i}:DescribeSomethingLong{i}"))
+            .collect();
         let groups = split(&actions);
         assert!(groups.len() > 1);
-        assert!(groups.iter().all(|g| length(&document(g)) <= MANAGED_POLICY_LIMIT));
+        assert!(
+            groups
+                .iter()
+                .all(|g| length(&document(g)) <= MANAGED_POLICY_LIMIT)
+        );
         assert_eq!(groups.concat(), actions);
         // as few as fit: the next action would not have
-        assert!(length(&document(&groups[0])) + actions[groups[0].len()].len() + 3 > MANAGED_POLICY_LIMIT);
+        assert!(
+            length(&document(&groups[0])) + actions[groups[0].len()].len() + 3
+                > MANAGED_POLICY_LIMIT
+        );
     }
 
     #[test]
     fn no_actions_no_policies() {
-        assert_eq!(cloudformation(&[])["Resources"].as_object().unwrap().len(), 1);
+        assert_eq!(
+            cloudformation(&[])["Resources"].as_object().unwrap().len(),
+            1
+        );
     }
 }

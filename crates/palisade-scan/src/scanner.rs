@@ -67,7 +67,12 @@ impl Scanner {
     /// Over a catalogue, with the shipped API models. The time is the epoch until it is set.
     pub fn new(catalog: Arc<Catalog>) -> Self {
         let models = Arc::new(Models::embedded());
-        Self { catalog, models, now: Timestamp::from_micros(0), params: Params::default() }
+        Self {
+            catalog,
+            models,
+            now: Timestamp::from_micros(0),
+            params: Params::default(),
+        }
     }
     /// Sets the time that ages are counted from.
     pub fn set_now(&mut self, now: Timestamp) {
@@ -86,7 +91,11 @@ impl Scanner {
         let engine = self.engine()?;
         let (plan, diagnostics) = engine.plan(checks);
         if diagnostics.is_empty() {
-            Ok(Planned { engine, plan, checks: checks.to_vec() })
+            Ok(Planned {
+                engine,
+                plan,
+                checks: checks.to_vec(),
+            })
         } else {
             Err(ScanError::Checks(diagnostics))
         }
@@ -98,7 +107,8 @@ impl Scanner {
     /// As [`Scanner::plan`], and when a table's calls cannot be planned.
     pub fn permissions(&self, checks: &[Arc<Check>]) -> Result<Vec<String>, ScanError> {
         let request = self.plan(checks)?.request();
-        let mut actions: BTreeSet<String> = self.calls(&request)?.permissions().into_iter().collect();
+        let mut actions: BTreeSet<String> =
+            self.calls(&request)?.permissions().into_iter().collect();
         // who the credentials belong to is asked before every scan
         actions.insert("sts:GetCallerIdentity".to_owned());
         Ok(actions.into_iter().collect())
@@ -113,14 +123,21 @@ impl Scanner {
         let needs = planned.plan.needs();
         let plan = self.calls(&request(&needs))?;
         Ok(CheckDetails {
-            columns: needs.into_iter().map(|(table, columns)| (table, columns.into_iter().collect())).collect(),
+            columns: needs
+                .into_iter()
+                .map(|(table, columns)| (table, columns.into_iter().collect()))
+                .collect(),
             calls: plan.operations(),
             permissions: plan.permissions(),
         })
     }
 
     fn calls(&self, request: &Request) -> Result<palisade_collect::Plan, ScanError> {
-        Ok(palisade_collect::plan(&self.catalog, &self.models, request)?)
+        Ok(palisade_collect::plan(
+            &self.catalog,
+            &self.models,
+            request,
+        )?)
     }
 
     fn engine(&self) -> Result<Engine, ScanError> {
@@ -148,8 +165,16 @@ impl Scanner {
     ///
     /// # Errors
     /// When a check cannot be evaluated, which is a mistake in the check: no verdict is better than half of them.
-    pub fn assess(&self, planned: &Planned, collected: Collected, scope: Scope, options: Options) -> Result<Assessment, ScanError> {
-        let mut evaluation = planned.engine.evaluate(&planned.plan, &collected.dataset, options);
+    pub fn assess(
+        &self,
+        planned: &Planned,
+        collected: Collected,
+        scope: Scope,
+        options: Options,
+    ) -> Result<Assessment, ScanError> {
+        let mut evaluation = planned
+            .engine
+            .evaluate(&planned.plan, &collected.dataset, options);
         if !evaluation.errors.is_empty() {
             return Err(ScanError::Evaluation(evaluation.errors));
         }

@@ -41,8 +41,12 @@ impl Selection {
     /// # Errors
     /// When a name matches nothing.
     pub fn resolve(&self, catalog: &Catalog) -> Result<Vec<Arc<Check>>, SelectionError> {
-        let known_services: BTreeSet<&str> =
-            catalog.services.keys().map(String::as_str).chain(catalog.checks.values().map(|c| c.service.as_str())).collect();
+        let known_services: BTreeSet<&str> = catalog
+            .services
+            .keys()
+            .map(String::as_str)
+            .chain(catalog.checks.values().map(|c| c.service.as_str()))
+            .collect();
         for service in &self.services {
             if !known_services.contains(service.as_str()) {
                 return Err(unknown("service", service, known_services.iter().copied()));
@@ -50,7 +54,11 @@ impl Selection {
         }
         for framework in &self.frameworks {
             if !catalog.frameworks.contains_key(framework) {
-                return Err(unknown("framework", framework, catalog.frameworks.keys().map(String::as_str)));
+                return Err(unknown(
+                    "framework",
+                    framework,
+                    catalog.frameworks.keys().map(String::as_str),
+                ));
             }
         }
         // by id, and by file where one foreign id stands for several checks
@@ -59,14 +67,23 @@ impl Selection {
         for spec in &self.checks {
             for check in resolve(catalog, spec)? {
                 let check = match spec.split_once(':') {
-                    Some((tool, id)) if check.same_as.has(tool, id) => Arc::new(check.answering_as(tool, id)),
+                    Some((tool, id)) if check.same_as.has(tool, id) => {
+                        Arc::new(check.answering_as(tool, id))
+                    }
                     _ => check,
                 };
                 selected.insert(key(&check), check);
             }
         }
-        if self.checks.is_empty() || !self.services.is_empty() || !self.frameworks.is_empty() || !self.categories.is_empty() {
-            let narrowed = catalog.checks.values().filter(|check| self.takes(catalog, check));
+        if self.checks.is_empty()
+            || !self.services.is_empty()
+            || !self.frameworks.is_empty()
+            || !self.categories.is_empty()
+        {
+            let narrowed = catalog
+                .checks
+                .values()
+                .filter(|check| self.takes(catalog, check));
             selected.extend(narrowed.map(|c| (key(c), Arc::clone(c))));
         }
         for spec in &self.exclude {
@@ -83,7 +100,9 @@ impl Selection {
             && self.severity.is_none_or(|least| check.severity >= least)
             && (self.frameworks.is_empty()
                 || self.frameworks.iter().any(|name| {
-                    catalog.frameworks.get(name).is_some_and(|f| f.requirements.iter().any(|r| r.checks.contains(&check.id)))
+                    catalog.frameworks.get(name).is_some_and(|f| {
+                        f.requirements.iter().any(|r| r.checks.contains(&check.id))
+                    })
                 }))
     }
 }
@@ -91,9 +110,21 @@ impl Selection {
 fn resolve(catalog: &Catalog, spec: &str) -> Result<Vec<Arc<Check>>, SelectionError> {
     catalog
         .resolve_check(spec)
-        .map_err(|unknown| SelectionError { what: "check", name: spec.to_owned(), suggestions: unknown.suggestions })
+        .map_err(|unknown| SelectionError {
+            what: "check",
+            name: spec.to_owned(),
+            suggestions: unknown.suggestions,
+        })
 }
 
-fn unknown<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> SelectionError {
-    SelectionError { what, name: name.to_owned(), suggestions: palisade_catalog::similar(name, known) }
+fn unknown<'a>(
+    what: &'static str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> SelectionError {
+    SelectionError {
+        what,
+        name: name.to_owned(),
+        suggestions: palisade_catalog::similar(name, known),
+    }
 }

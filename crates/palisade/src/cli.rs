@@ -22,7 +22,13 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// Folder with services, checks and frameworks that add to the shipped ones or replace them; may repeat
-    #[arg(long, value_name = "DIR", global = true, env = "PALISADE_CATALOG", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        env = "PALISADE_CATALOG",
+        value_delimiter = ','
+    )]
     pub catalog: Vec<PathBuf>,
     /// When to use colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
@@ -73,22 +79,49 @@ pub enum Command {
 #[derive(Debug, Args, Default)]
 pub struct Selection {
     /// Check id or pattern (`s3-*`), or another tool's id: `prowler:ID`, `security_hub:S3.14`, `config:RULE`; may repeat
-    #[arg(long = "check", short = 'c', value_name = "ID", value_delimiter = ',', help_heading = "Which checks")]
+    #[arg(
+        long = "check",
+        short = 'c',
+        value_name = "ID",
+        value_delimiter = ',',
+        help_heading = "Which checks"
+    )]
     pub check: Vec<String>,
     /// All checks of a service; may repeat
-    #[arg(long, short, value_name = "NAME", value_delimiter = ',', help_heading = "Which checks")]
+    #[arg(
+        long,
+        short,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Which checks"
+    )]
     pub service: Vec<String>,
     /// All checks of a framework, for example `cis-aws-5.0`; may repeat
-    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Which checks")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Which checks"
+    )]
     pub framework: Vec<String>,
     /// All checks of a category; may repeat
-    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Which checks")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Which checks"
+    )]
     pub category: Vec<Category>,
     /// Only checks of this severity or worse
     #[arg(long, value_name = "SEVERITY", help_heading = "Which checks")]
     pub severity: Option<Severity>,
     /// Leave out a check id or pattern; may repeat
-    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Which checks")]
+    #[arg(
+        long,
+        value_name = "ID",
+        value_delimiter = ',',
+        help_heading = "Which checks"
+    )]
     pub exclude: Vec<String>,
 }
 
@@ -99,16 +132,32 @@ pub struct Target {
     #[arg(long, value_name = "NAME", help_heading = "Account and regions")]
     pub profile: Option<String>,
     /// Regions, or `all` for every region that is enabled in the account; default: the configured region
-    #[arg(long, short, value_name = "REGION", value_delimiter = ',', help_heading = "Account and regions")]
+    #[arg(
+        long,
+        short,
+        value_name = "REGION",
+        value_delimiter = ',',
+        help_heading = "Account and regions"
+    )]
     pub region: Vec<String>,
     /// Role to assume
     #[arg(long, value_name = "ARN", help_heading = "Account and regions")]
     pub role_arn: Option<String>,
     /// External id for --role-arn
-    #[arg(long, value_name = "ID", requires = "role_arn", help_heading = "Account and regions")]
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "role_arn",
+        help_heading = "Account and regions"
+    )]
     pub external_id: Option<String>,
     /// Session name for --role-arn
-    #[arg(long, value_name = "NAME", requires = "role_arn", help_heading = "Account and regions")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "role_arn",
+        help_heading = "Account and regions"
+    )]
     pub session_name: Option<String>,
     /// Send every call to this endpoint (as AWS_ENDPOINT_URL)
     #[arg(long, value_name = "URL", help_heading = "Account and regions")]
@@ -131,7 +180,13 @@ pub struct Scan {
     #[command(flatten)]
     pub target: Target,
     /// Report format
-    #[arg(long, short, value_name = "FORMAT", default_value = "text", help_heading = "Report")]
+    #[arg(
+        long,
+        short,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Report"
+    )]
     pub format: Format,
     /// Write the report to a file instead of stdout; written whole or not at all
     #[arg(long, short, value_name = "PATH", help_heading = "Report")]

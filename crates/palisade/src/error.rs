@@ -8,22 +8,34 @@ use std::path::PathBuf;
 pub enum Failure {
     /// The command line asks for something that does not exist.
     #[error("{message}")]
-    Usage { message: String, hint: Option<String> },
+    Usage {
+        message: String,
+        hint: Option<String>,
+    },
     /// Files of the catalogue are wrong.
     #[error("the catalogue has errors")]
     Catalog { diagnostics: Vec<Diagnostic> },
     /// No connection to AWS as somebody.
     #[error("{message}")]
-    Connect { message: String, hint: Option<String> },
+    Connect {
+        message: String,
+        hint: Option<String>,
+    },
     /// Anything of the pipeline itself.
     #[error("{0}")]
     Scan(#[from] ScanError),
     /// A file or stdout could not be written.
     #[error("cannot write {what}: {source}")]
-    Output { what: String, source: std::io::Error },
+    Output {
+        what: String,
+        source: std::io::Error,
+    },
     /// A file could not be read.
     #[error("cannot read `{}`: {source}", path.display())]
-    Input { path: PathBuf, source: std::io::Error },
+    Input {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     /// The demo or a recording.
     #[error("cannot replay: {0}")]
     Replay(#[from] palisade_replay::ReplayError),
@@ -33,7 +45,8 @@ impl Failure {
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::Scan(ScanError::Query(palisade_query::QueryError::Sql(_))) => 2,
+            Self::Usage { .. }
+            | Self::Scan(ScanError::Query(palisade_query::QueryError::Sql(_))) => 2,
             _ => 1,
         }
     }
@@ -41,13 +54,18 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } | Self::Connect { hint, .. } => hint.clone(),
-            Self::Catalog { .. } => Some("palisade lists every broken file above; nothing was scanned".to_owned()),
+            Self::Catalog { .. } => {
+                Some("palisade lists every broken file above; nothing was scanned".to_owned())
+            }
             _ => None,
         }
     }
     /// Wraps a failure to write to stdout.
     pub fn stdout(source: std::io::Error) -> Self {
-        Self::Output { what: "to stdout".to_owned(), source }
+        Self::Output {
+            what: "to stdout".to_owned(),
+            source,
+        }
     }
 }
 
@@ -60,8 +78,17 @@ impl From<SelectionError> for Failure {
         };
         let hint = match error.suggestions.as_slice() {
             [] => list.to_owned(),
-            some => format!("did you mean {}? {list}", some.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(" or ")),
+            some => format!(
+                "did you mean {}? {list}",
+                some.iter()
+                    .map(|s| format!("`{s}`"))
+                    .collect::<Vec<_>>()
+                    .join(" or ")
+            ),
         };
-        Self::Usage { message: error.to_string(), hint: Some(hint) }
+        Self::Usage {
+            message: error.to_string(),
+            hint: Some(hint),
+        }
     }
 }

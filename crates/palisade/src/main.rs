@@ -41,7 +41,9 @@ fn main() -> ExitCode {
     match commands::run(cli, &terminal) {
         Ok(outcome) => outcome.code(),
         // the reader has gone (`palisade … | head`): nobody is left to be told
-        Err(Failure::Output { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Output { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             terminal.failure(&failure);
             ExitCode::from(failure.code())

@@ -51,17 +51,27 @@ impl Terminal {
     }
     /// A line on stderr that always matters.
     pub fn warn(&self, text: &str) {
-        let label = if self.color_err { "\x1b[33mwarning\x1b[0m" } else { "warning" };
+        let label = if self.color_err {
+            "\x1b[33mwarning\x1b[0m"
+        } else {
+            "warning"
+        };
         self.line(&format!("{label}: {text}"));
     }
     /// The one place where an error is rendered.
     pub fn failure(&self, failure: &Failure) {
-        if let Failure::Catalog { diagnostics } | Failure::Scan(ScanError::Checks(diagnostics)) = failure {
+        if let Failure::Catalog { diagnostics } | Failure::Scan(ScanError::Checks(diagnostics)) =
+            failure
+        {
             for diagnostic in diagnostics {
                 self.line(&diagnostic.to_string());
             }
         }
-        let label = if self.color_err { "\x1b[1;31merror\x1b[0m" } else { "error" };
+        let label = if self.color_err {
+            "\x1b[1;31merror\x1b[0m"
+        } else {
+            "error"
+        };
         self.line(&format!("{label}: {failure}"));
         if let Some(hint) = failure.hint() {
             self.line(&format!("\nhint: {hint}"));
@@ -79,25 +89,41 @@ impl Terminal {
 /// When stdout cannot be written; a closed pipe is told apart by the caller.
 pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    write(&mut out).and_then(|()| out.flush()).map_err(Failure::stdout)
+    write(&mut out)
+        .and_then(|()| out.flush())
+        .map_err(Failure::stdout)
 }
 
 /// Writes a file whole or not at all: into a temporary file beside it, then renamed.
 ///
 /// # Errors
 /// When the folder cannot be written or the disk is full; the old file, if any, is untouched then.
-pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
-    let failed = |source| Failure::Output { what: format!("`{}`", path.display()), source };
+pub fn to_file(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), Failure> {
+    let failed = |source| Failure::Output {
+        what: format!("`{}`", path.display()),
+        source,
+    };
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     // a device or pipe (`/dev/stdout`, a FIFO) cannot be replaced, only written
     if path.metadata().is_ok_and(|m| !m.is_file()) {
-        let mut out = std::io::BufWriter::new(std::fs::OpenOptions::new().write(true).open(path).map_err(failed)?);
+        let mut out = std::io::BufWriter::new(
+            std::fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .map_err(failed)?,
+        );
         return write(&mut out).and_then(|()| out.flush()).map_err(failed);
     }
-    let mut temporary = tempfile::Builder::new().prefix(".palisade-").tempfile_in(folder).map_err(failed)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".palisade-")
+        .tempfile_in(folder)
+        .map_err(failed)?;
     {
         let mut out = std::io::BufWriter::new(temporary.as_file_mut());
         write(&mut out).and_then(|()| out.flush()).map_err(failed)?;

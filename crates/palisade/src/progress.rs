@@ -14,7 +14,9 @@ impl Bar {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:24} {pos}/{len} calls  {msg}{prefix}  {elapsed}, about {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template(
+            "{spinner} {bar:24} {pos}/{len} calls  {msg}{prefix}  {elapsed}, about {eta} left",
+        ) {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.enable_steady_tick(Duration::from_millis(120));

@@ -12,8 +12,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("palisade-table", &["core", "model", "catalog"]),
     ("palisade-collect", &["core", "model", "catalog", "table"]),
     ("palisade-iam", &["core"]),
-    ("palisade-query", &["core", "model", "catalog", "table", "iam"]),
-    ("palisade-scan", &["core", "model", "catalog", "table", "collect", "query", "iam"]),
+    (
+        "palisade-query",
+        &["core", "model", "catalog", "table", "iam"],
+    ),
+    (
+        "palisade-scan",
+        &[
+            "core", "model", "catalog", "table", "collect", "query", "iam",
+        ],
+    ),
     ("palisade-report", &["core"]),
 ];
 
@@ -29,7 +37,11 @@ const ONLY: &[(&str, &str)] = &[
 fn dependencies(manifest: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(manifest).unwrap();
     let parsed: toml::Table = text.parse().unwrap();
-    parsed.get("dependencies").and_then(toml::Value::as_table).map(|t| t.keys().cloned().collect()).unwrap_or_default()
+    parsed
+        .get("dependencies")
+        .and_then(toml::Value::as_table)
+        .map(|t| t.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 fn crates() -> BTreeMap<String, BTreeSet<String>> {
@@ -39,7 +51,10 @@ fn crates() -> BTreeMap<String, BTreeSet<String>> {
         let entry = entry.unwrap();
         let manifest = entry.path().join("Cargo.toml");
         if manifest.is_file() {
-            found.insert(entry.file_name().into_string().unwrap(), dependencies(&manifest));
+            found.insert(
+                entry.file_name().into_string().unwrap(),
+                dependencies(&manifest),
+            );
         }
     }
     found
@@ -48,19 +63,29 @@ fn crates() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn crates_import_what_they_may() {
     let crates = crates();
-    let allowed: BTreeMap<&str, BTreeSet<String>> =
-        MAY_IMPORT.iter().map(|(c, may)| (*c, may.iter().map(|m| format!("palisade-{m}")).collect())).collect();
+    let allowed: BTreeMap<&str, BTreeSet<String>> = MAY_IMPORT
+        .iter()
+        .map(|(c, may)| (*c, may.iter().map(|m| format!("palisade-{m}")).collect()))
+        .collect();
     for (name, dependencies) in &crates {
         if name == "palisade" {
             continue;
         }
-        let may = allowed.get(name.as_str()).unwrap_or_else(|| panic!("`{name}` has no line in this test and in ARCHITECTURE.md"));
+        let may = allowed
+            .get(name.as_str())
+            .unwrap_or_else(|| panic!("`{name}` has no line in this test and in ARCHITECTURE.md"));
         for dependency in dependencies.iter().filter(|d| d.starts_with("palisade")) {
-            assert!(may.contains(dependency), "`{name}` may not import `{dependency}`");
+            assert!(
+                may.contains(dependency),
+                "`{name}` may not import `{dependency}`"
+            );
         }
     }
     for name in allowed.keys() {
-        assert!(crates.contains_key(*name), "`{name}` is listed and does not exist");
+        assert!(
+            crates.contains_key(*name),
+            "`{name}` is listed and does not exist"
+        );
     }
 }
 
@@ -68,15 +93,24 @@ fn crates_import_what_they_may() {
 fn heavy_dependencies_have_one_importer() {
     for (name, dependencies) in crates() {
         for (dependency, owner) in ONLY {
-            assert!(name == *owner || !dependencies.contains(*dependency), "only `{owner}` may import `{dependency}`, not `{name}`");
+            assert!(
+                name == *owner || !dependencies.contains(*dependency),
+                "only `{owner}` may import `{dependency}`, not `{name}`"
+            );
         }
     }
 }
 
 #[test]
 fn the_architecture_page_names_every_crate() {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md")).unwrap();
+    let page = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md"),
+    )
+    .unwrap();
     for name in crates().keys() {
-        assert!(page.contains(&format!("| `{name}` |")), "`{name}` is not in ARCHITECTURE.md");
+        assert!(
+            page.contains(&format!("| `{name}` |")),
+            "`{name}` is not in ARCHITECTURE.md"
+        );
     }
 }

@@ -3,6 +3,7 @@ mod cells;
 mod compile;
 mod display;
 mod needs;
+mod order;
 
 use crate::error::PlanError;
 use crate::request::Request;
@@ -131,7 +132,7 @@ pub(crate) struct Slot {
 
 #[derive(Debug, Clone)]
 pub(crate) enum SlotKind {
-    Call(CallPlan),
+    Call(Box<CallPlan>),
     Tagging,
 }
 

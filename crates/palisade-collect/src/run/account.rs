@@ -1,7 +1,7 @@
 //! The reading of one account.
 use super::output::TableOutput;
 use super::queue::{Item, Queue, Work};
-use super::state::{BatchState, Call, CallKey, Fill, Group, Instance, RowState, Tags};
+use super::state::{BatchState, Call, CallKey, CallState, Fill, Group, Instance, Tags};
 use super::tally::Tally;
 use super::view::RowView;
 use crate::plan::{OperationPlan, Plan, SlotKind, TablePlan};
@@ -300,10 +300,6 @@ impl<'r> Account<'r> {
         operation.map_or(no_model(), |o| o.model.as_ref())
     }
 
-    pub(super) fn row_mut(&mut self, group: usize, row: usize) -> Option<&mut RowState> {
-        self.groups.get_mut(group)?.as_mut()?.rows.get_mut(row)
-    }
-
     /// The table of a group.
     pub(super) fn table_of(&self, group: usize) -> Option<(usize, &'r TablePlan)> {
         let instance = self.groups.get(group)?.as_ref()?.instance;
@@ -314,6 +310,46 @@ impl<'r> Account<'r> {
     /// True when nothing is left to ask.
     pub(super) fn is_done(&self) -> bool {
         self.open == 0
+    }
+
+    /// Ends everything that is still open with an error.
+    pub(super) fn abandon(&mut self, shared: &mut Shared<'r>) {
+        let lost = ApiError {
+            kind: CallErrorKind::NotMade,
+            code: "Internal".to_owned(),
+            message: "the call was planned and never made".to_owned(),
+        };
+        for call in 0..self.calls.len() {
+            if !self
+                .calls
+                .get(call)
+                .is_some_and(|c| matches!(c.state, CallState::Done(_)))
+            {
+                self.answered(call, Err(lost.clone()), shared);
+            }
+        }
+        for group in 0..self.groups.len() {
+            let Some((table, plan)) = self.table_of(group) else {
+                continue;
+            };
+            let region = self.target.home_region.clone();
+            let operation = plan
+                .list
+                .and_then(|l| self.plan.lists.get(l))
+                .map_or(0, |l| l.operation);
+            let error = self.error(operation, &region, &lost);
+            shared.tally.record(&error);
+            self.gap(table, &region, &error);
+            if let Some(state) = self.groups.get_mut(group).and_then(Option::as_mut) {
+                let fills = state.rows.iter_mut().flat_map(|r| &mut r.fills);
+                for fill in fills.filter(|f| f.is_open()) {
+                    *fill = Fill::Failed(Arc::clone(&error));
+                }
+                state.remaining = 0;
+            }
+            self.close_if_done(group, shared);
+        }
+        self.open = 0;
     }
 
     /// What was read, table by table.

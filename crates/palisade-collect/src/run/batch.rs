@@ -1,7 +1,8 @@
 //! Batches: several rows in one call, always the same ones whatever order answers come in.
 use super::account::{Account, Shared};
+use super::issue::Wish;
 use super::queue::Work;
-use super::rows::{Wish, is_batched};
+use super::rows::is_batched;
 use super::state::{Answer, BatchState, Consumer, Fill, Part, Pending};
 use crate::plan::{BatchPlan, CallPlan, SlotKind};
 use crate::template::{Read, canonical, text_of};

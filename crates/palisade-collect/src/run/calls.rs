@@ -43,7 +43,10 @@ impl<'r> Account<'r> {
         shared: &mut Shared<'r>,
     ) -> usize {
         let key: CallKey = (operation, Arc::clone(region), canonical(&params));
-        if let Some(known) = self.by_key.get(&key).copied() {
+        let known = self.by_key.get(&key).copied();
+        // A call whose first pages are gone already cannot be joined.
+        let whole = |c: &Call| c.keep || c.pages.len() == c.count as usize;
+        if let Some(known) = known.filter(|k| self.calls.get(*k).is_some_and(whole)) {
             self.join(known, consumer, shared);
             return known;
         }
@@ -368,6 +371,7 @@ impl<'r> Account<'r> {
         if !keep && let Some(call) = self.calls.get_mut(id) {
             call.pages = Vec::new();
             call.params = Map::new();
+            call.key.2 = String::new();
             call.consumers = Vec::new();
         }
         self.open = self.open.saturating_sub(1);

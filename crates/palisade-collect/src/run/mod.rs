@@ -7,7 +7,9 @@
 mod account;
 mod batch;
 mod calls;
+mod issue;
 mod output;
+mod place;
 mod queue;
 mod rows;
 mod state;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use tally::Tally;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 /// The first pause before a `before` call is repeated; each further one is half as long again, up to five seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -110,6 +113,7 @@ impl<'r> Engine<'r> {
         let mut next_account = 0;
         let mut watching = true;
         let mut report = tokio::time::interval(REPORT);
+        report.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if *cancel.borrow() && !self.shared.interrupted {
                 self.interrupt();
@@ -130,6 +134,7 @@ impl<'r> Engine<'r> {
             if self.tasks.is_empty() {
                 let idle = self.shared.queue.len() == 0 && next_account >= self.targets.len();
                 if idle {
+                    self.abandon();
                     return;
                 }
                 continue;
@@ -242,6 +247,17 @@ impl<'r> Engine<'r> {
                 account.answered(running.call, Err(not_made()), &mut self.shared);
             }
             self.retire(running.account);
+        }
+    }
+
+    /// Nothing is left to wait for: whatever is still open will never be answered. That would be a bug of ours, and it
+    /// must not look like an empty account.
+    fn abandon(&mut self) {
+        for index in 0..self.accounts.len() {
+            if let Some(account) = self.accounts.get_mut(index).and_then(Option::as_mut) {
+                account.abandon(&mut self.shared);
+            }
+            self.retire(index);
         }
     }
 

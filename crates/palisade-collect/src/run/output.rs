@@ -88,10 +88,13 @@ impl TableOutput {
         for ((index, builder), value) in columns {
             let cell = table.cells.get(*index);
             // Of a row that was listed, but not well, the identity stays where it can be read.
-            let lost = |s: &usize| {
-                failed.contains_key(s) && (*s != 0 || !cell.is_some_and(|c| is_identity(c, table)))
-            };
-            let lost = cell.is_some_and(|c| c.sources.iter().any(lost));
+            let stays = |s: &usize| *s == 0 && cell.is_some_and(|c| is_identity(c, table));
+            let lost = cell.is_some_and(|c| {
+                !matches!(c.reader, Reader::Region)
+                    && c.sources
+                        .iter()
+                        .any(|s| failed.contains_key(s) && !stays(s))
+            });
             match value.filter(|_| !lost) {
                 Some(value) => builder.append(&value),
                 None => builder.append_null(),
@@ -217,5 +220,5 @@ fn blamed(cell: &Cell) -> usize {
 }
 
 fn is_identity(cell: &Cell, table: &TablePlan) -> bool {
-    cell.name == "arn" || cell.name == table.spec.id || cell.name == "region"
+    cell.name == "arn" || cell.name == table.spec.id
 }

@@ -1,24 +1,13 @@
 //! Rows: from a page to calls of their own, to lists of children, to the output.
 use super::account::{Account, Shared};
-use super::queue::Work;
-use super::state::{Consumer, Fill, Group, RowState};
+use super::state::{Fill, Group, RowState};
 use super::view::Unread;
 use crate::csv::Sheet;
-use crate::plan::{CallPlan, RowsPlan, SlotKind, TablePlan};
-use crate::template::{Lookup, Read, canonical, text_of};
-use palisade_core::{CallError, CallErrorKind, Region};
+use crate::plan::{RowsPlan, SlotKind, TablePlan};
+use palisade_core::{CallError, CallErrorKind};
 use palisade_model::Value;
-use serde_json::{Map, Value as Json};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// What a row asks of a slot.
-pub(super) enum Wish {
-    /// Nothing is to be asked: there is none.
-    Nothing,
-    Failed(Arc<CallError>),
-    Ask(Map<String, Json>),
-}
 
 impl<'r> Account<'r> {
     /// Takes a page for the rows of an instance.
@@ -134,7 +123,8 @@ impl<'r> Account<'r> {
             dropped: false,
         };
         let rows: Vec<RowState> = (0u32..).zip(at).map(row).collect();
-        let steps = plan.slots.len() + plan.children.len();
+        // Besides slots and children: finding out where the row lives.
+        let steps = plan.slots.len() + plan.children.len() + 1;
         let group = Group {
             instance,
             page,
@@ -168,7 +158,7 @@ impl<'r> Account<'r> {
         self.begin_group(id, shared);
     }
 
-    fn begin_group(&mut self, id: usize, shared: &mut Shared<'r>) {
+    pub(super) fn begin_group(&mut self, id: usize, shared: &mut Shared<'r>) {
         let count = self
             .groups
             .get(id)
@@ -177,55 +167,6 @@ impl<'r> Account<'r> {
         self.touched.extend((0..count).rev().map(|row| (id, row)));
         if count == 0 {
             self.close_if_done(id, shared);
-        }
-    }
-
-    /// All lists of a table with unique rows have ended: the first of each ARN stays.
-    fn release_unique(&mut self, table: usize, shared: &mut Shared<'r>) {
-        let groups = self.held.remove(&table).unwrap_or_default();
-        let Some(plan) = self.plan.tables.get(table) else {
-            return;
-        };
-        let mut found = Vec::new();
-        for group in &groups {
-            let count = self
-                .groups
-                .get(*group)
-                .and_then(Option::as_ref)
-                .map_or(0, |g| g.rows.len());
-            for row in 0..count {
-                self.find_region(*group, row, plan, shared);
-                let Some(view) = self.view(*group, row) else {
-                    continue;
-                };
-                let identity =
-                    [plan.arn, plan.id].into_iter().flatten().find_map(|cell| {
-                        match view.read(cell) {
-                            Read::Known(value) => text_of(&value),
-                            Read::Unknown(_) => None,
-                        }
-                    });
-                // A row that cannot be told from others is kept.
-                let Some(identity) = identity else { continue };
-                let order = (
-                    view.region().to_owned(),
-                    view.instance.rank,
-                    view.group.page,
-                    view.row.number,
-                );
-                found.push((identity, order, *group, row));
-            }
-        }
-        found.sort();
-        let mut last: Option<String> = None;
-        for (identity, _, group, row) in found {
-            if last.as_ref() == Some(&identity) {
-                self.drop_row(group, row, shared);
-            }
-            last = Some(identity);
-        }
-        for group in groups {
-            self.begin_group(group, shared);
         }
     }
 
@@ -287,350 +228,6 @@ impl<'r> Account<'r> {
         self.close_if_done(group, shared);
     }
 
-    /// Settles where a row lives as soon as that can be known; rows of other regions go.
-    fn find_region(
-        &mut self,
-        group: usize,
-        row: usize,
-        plan: &'r TablePlan,
-        shared: &mut Shared<'r>,
-    ) {
-        let Some(view) = self.view(group, row) else {
-            return;
-        };
-        let open = |slot: &usize| view.row.fills.get(*slot).is_none_or(Fill::is_open);
-        if view.row.region.is_some() || plan.region_slots.iter().any(open) {
-            return;
-        }
-        let listed = Arc::clone(&view.instance.region);
-        let mut region = None;
-        let mut lost = None;
-        for cell in &plan.region_cells {
-            match view.read(*cell) {
-                Read::Known(value) if value.is_null() => continue,
-                Read::Known(value) => match text_of(&value).map(|t| region_name(&t)) {
-                    Some(name) if name.parse::<Region>().is_ok() => region = Some(name),
-                    other => {
-                        let found = other.unwrap_or_default();
-                        let cell = plan
-                            .cells
-                            .get(*cell)
-                            .map(|c| c.name.clone())
-                            .unwrap_or_default();
-                        let operation = self.list_operation(plan);
-                        let message = format!("column `{cell}`: `{found}` is not a region");
-                        let error = self.malformed(operation, &listed, message);
-                        shared.tally.record(&error);
-                        lost = Some(error);
-                    }
-                },
-                Read::Unknown(error) => lost = Some(error),
-            }
-            break;
-        }
-        let kept = match &region {
-            Some(name) => plan.spec.keep_foreign || self.regions.iter().any(|r| **r == **name),
-            None => true,
-        };
-        let interned = |name: String| {
-            let known = self.regions.iter().find(|r| ***r == *name).cloned();
-            known.unwrap_or_else(|| Arc::from(name))
-        };
-        let region = region.map_or(listed, interned);
-        if let Some(state) = self.row_mut(group, row) {
-            state.region = Some(region);
-            state.lost = lost;
-        }
-        if !kept {
-            self.drop_row(group, row, shared);
-        }
-    }
-
-    fn list_operation(&self, plan: &TablePlan) -> usize {
-        plan.list
-            .and_then(|l| self.plan.lists.get(l))
-            .map_or(0, |l| l.operation)
-    }
-
-    /// Takes a row out: nothing is asked for it any more.
-    fn drop_row(&mut self, group: usize, row: usize, shared: &mut Shared<'r>) {
-        let Some((_, plan)) = self.table_of(group) else {
-            return;
-        };
-        let Some(state) = self.groups.get_mut(group).and_then(Option::as_mut) else {
-            return;
-        };
-        let Some(dropped) = state.rows.get_mut(row) else {
-            return;
-        };
-        if std::mem::replace(&mut dropped.dropped, true) {
-            return;
-        }
-        for (slot, (fill, begun)) in plan
-            .slots
-            .iter()
-            .zip(dropped.fills.iter_mut().zip(&mut dropped.begun))
-        {
-            *begun = true;
-            if fill.is_open() {
-                *fill = Fill::Nothing;
-                state.remaining = state.remaining.saturating_sub(1);
-                shared
-                    .progress
-                    .finished(slot_service(self.plan, &slot.kind), 1, false);
-            }
-        }
-        for begun in dropped.begun_children.iter_mut().filter(|b| !**b) {
-            *begun = true;
-            state.remaining = state.remaining.saturating_sub(1);
-        }
-    }
-
-    fn begin_slot(
-        &mut self,
-        group: usize,
-        row: usize,
-        slot: usize,
-        lost: Option<&Arc<CallError>>,
-        shared: &mut Shared<'r>,
-    ) {
-        let Some((_, plan)) = self.table_of(group) else {
-            return;
-        };
-        let Some(kind) = plan.slots.get(slot) else {
-            return;
-        };
-        let Some(state) = self.groups.get_mut(group).and_then(Option::as_mut) else {
-            return;
-        };
-        let instance = state.instance;
-        if let Some(begun) = state.rows.get_mut(row).and_then(|r| r.begun.get_mut(slot)) {
-            *begun = true;
-        }
-        if let Some(error) = lost.filter(|_| !kind.tells_region) {
-            // Nobody knows which region to ask.
-            let fill = Fill::Failed(Arc::clone(error));
-            return self.fill(group, row, slot, fill, shared);
-        }
-        match &kind.kind {
-            SlotKind::Tagging => self.want_tags(group, row, slot, shared),
-            SlotKind::Call(call) if call.batch.is_some() => {
-                self.advance_batch(instance, slot, shared)
-            }
-            SlotKind::Call(call) => {
-                let Some(ready) = state.ready.get_mut(slot) else {
-                    return;
-                };
-                ready.push_back(u32::try_from(row).unwrap_or(u32::MAX));
-                if ready.len() == 1 {
-                    let item = self.item(Work::Slot { group, slot }, call.operation);
-                    shared.queue.push_rows(kind.height, item);
-                }
-            }
-        }
-    }
-
-    fn begin_child(&mut self, group: usize, row: usize, child: usize, shared: &mut Shared<'r>) {
-        let Some((_, plan)) = self.table_of(group) else {
-            return;
-        };
-        let Some(list) = plan
-            .children
-            .get(child)
-            .and_then(|l| self.plan.lists.get(*l))
-        else {
-            return;
-        };
-        let Some(state) = self.groups.get_mut(group).and_then(Option::as_mut) else {
-            return;
-        };
-        if let Some(begun) = state
-            .rows
-            .get_mut(row)
-            .and_then(|r| r.begun_children.get_mut(child))
-        {
-            *begun = true;
-        }
-        let Some(ready) = state.ready_children.get_mut(child) else {
-            return;
-        };
-        ready.push_back(u32::try_from(row).unwrap_or(u32::MAX));
-        if ready.len() == 1 {
-            let item = self.item(Work::Child { group, child }, list.operation);
-            shared.queue.push_rows(list.height, item);
-        }
-    }
-
-    /// A row's turn at a slot. Says which call is to be made now, if any.
-    pub(super) fn issue_slot(
-        &mut self,
-        group: usize,
-        slot: usize,
-        shared: &mut Shared<'r>,
-    ) -> Option<usize> {
-        let (_, plan) = self.table_of(group)?;
-        let planned = plan.slots.get(slot)?;
-        let SlotKind::Call(call) = &planned.kind else {
-            return None;
-        };
-        let ready = self.groups.get_mut(group)?.as_mut()?.ready.get_mut(slot)?;
-        let row = ready.pop_front()? as usize;
-        if !ready.is_empty() {
-            let item = self.item(Work::Slot { group, slot }, call.operation);
-            shared.queue.push_rows(planned.height, item);
-        }
-        let made = match self.wish(group, row, call) {
-            Wish::Nothing => {
-                self.fill(group, row, slot, Fill::Nothing, shared);
-                None
-            }
-            Wish::Failed(error) => {
-                self.fill(group, row, slot, Fill::Failed(error), shared);
-                None
-            }
-            Wish::Ask(params) => {
-                let region = self.row_region(group, row);
-                let known = self.calls.len();
-                let consumer = Consumer::Row { group, row, slot };
-                let id = self.request(
-                    (call.operation, &region, params),
-                    consumer,
-                    (planned.height, call.repeats),
-                    shared,
-                );
-                (id >= known).then_some(id)
-            }
-        };
-        self.settle(shared);
-        made
-    }
-
-    /// A row's turn to have its children listed.
-    pub(super) fn issue_child(
-        &mut self,
-        group: usize,
-        child: usize,
-        shared: &mut Shared<'r>,
-    ) -> Option<usize> {
-        let (_, plan) = self.table_of(group)?;
-        let list = self.plan.lists.get(*plan.children.get(child)?)?;
-        let ready = self
-            .groups
-            .get_mut(group)?
-            .as_mut()?
-            .ready_children
-            .get_mut(child)?;
-        let row = ready.pop_front()? as usize;
-        if !ready.is_empty() {
-            let item = self.item(Work::Child { group, child }, list.operation);
-            shared.queue.push_rows(list.height, item);
-        }
-        let made = self.list_children(group, row, list, shared);
-        if let Some(state) = self.groups.get_mut(group).and_then(Option::as_mut) {
-            state.remaining = state.remaining.saturating_sub(1);
-        }
-        self.close_if_done(group, shared);
-        self.settle(shared);
-        made
-    }
-
-    fn list_children(
-        &mut self,
-        group: usize,
-        row: usize,
-        list: &'r crate::plan::ListPlan,
-        shared: &mut Shared<'r>,
-    ) -> Option<usize> {
-        let region = self.row_region(group, row);
-        let operation = self.operation(list.operation)?;
-        let view = self.view(group, row)?;
-        if let Some(error) = view.row.lost.clone() {
-            for table in &list.tables {
-                self.gap(*table, &region, &error);
-            }
-            return None;
-        }
-        if !self.is_there(operation.service(), &region, shared) {
-            shared.tally.skipped(
-                operation.service(),
-                &region,
-                "the service does not exist in this region",
-            );
-            return None;
-        }
-        let place = (view.group.instance, view.group.page, view.row.number);
-        let rank = view.instance.rank;
-        let values = self.parent_values(list, group, row);
-        let first = values.first().cloned().unwrap_or_default();
-        // The same list with the same values of the parent gives the same rows: they are taken once, in the place of the
-        // first parent.
-        let asked = super::view::ListView {
-            target: self.target,
-            model: &operation.model,
-            region: &region,
-            parent_values: &first,
-        };
-        let Read::Known(Some(Json::Object(params))) = list.params.fill(&asked) else {
-            let instances = self.instances_of(list, &region, rank, Some(place), &values);
-            return self.call_list(list, &region, &first, &instances, shared);
-        };
-        let key = (list.operation, Arc::clone(&region), canonical(&params));
-        let carried = format!("{values:?}");
-        let table = list.tables.first().copied().unwrap_or_default();
-        let known = self
-            .children
-            .get(&(table, key.clone(), carried.clone()))
-            .copied();
-        if let Some(known) = known {
-            for offset in 0..list.tables.len() {
-                if let Some(instance) = self.instances.get_mut(known + offset) {
-                    instance.parents.push(place);
-                }
-            }
-            return None;
-        }
-        if list.repeats || self.operation(list.operation).is_some_and(|o| o.keep) {
-            self.children
-                .insert((table, key, carried), self.instances.len());
-        }
-        let instances = self.instances_of(list, &region, rank, Some(place), &values);
-        self.call_list(list, &region, &first, &instances, shared)
-    }
-
-    /// What a row asks of a call.
-    pub(super) fn wish(&self, group: usize, row: usize, call: &CallPlan) -> Wish {
-        let Some(view) = self.view(group, row) else {
-            return Wish::Nothing;
-        };
-        if let Some((cell, accepted)) = &call.when {
-            match view.read(*cell) {
-                Read::Unknown(error) => return Wish::Failed(error),
-                Read::Known(value) => {
-                    let text = text_of(&value);
-                    if !text.is_some_and(|t| accepted.contains(&t)) {
-                        return Wish::Nothing;
-                    }
-                }
-            }
-        }
-        match call.params.fill(&view) {
-            Read::Known(Some(Json::Object(params))) => Wish::Ask(params),
-            Read::Known(_) => Wish::Nothing,
-            Read::Unknown(error) => Wish::Failed(error),
-        }
-    }
-
-    pub(super) fn row_region(&self, group: usize, row: usize) -> Arc<str> {
-        match self.view(group, row) {
-            Some(view) => view
-                .row
-                .region
-                .clone()
-                .unwrap_or_else(|| Arc::clone(&view.instance.region)),
-            None => Arc::from(""),
-        }
-    }
-
     /// Gives a row what it waited for.
     pub(super) fn fill(
         &mut self,
@@ -656,19 +253,14 @@ impl<'r> Account<'r> {
         let failed = matches!(fill, Fill::Failed(_));
         *place = fill;
         state.remaining = state.remaining.saturating_sub(1);
-        let instance = state.instance;
         shared
             .progress
             .finished(service.unwrap_or_default(), 1, failed);
         self.touched.push((group, row));
-        // Batches are filled in the order of rows: one that waited for this row may go on.
-        for slot in self.batched_slots(instance) {
-            self.advance_batch(instance, slot, shared);
-        }
     }
 
     /// Turns a group whose rows wait for nothing into output.
-    fn close_if_done(&mut self, group: usize, shared: &mut Shared<'r>) {
+    pub(super) fn close_if_done(&mut self, group: usize, shared: &mut Shared<'r>) {
         let done = self
             .groups
             .get(group)
@@ -716,7 +308,7 @@ impl<'r> Account<'r> {
     }
 }
 
-fn slot_service<'p>(plan: &'p crate::plan::Plan, kind: &SlotKind) -> &'p str {
+pub(super) fn slot_service<'p>(plan: &'p crate::plan::Plan, kind: &SlotKind) -> &'p str {
     let operation = match kind {
         SlotKind::Call(call) => Some(call.operation),
         SlotKind::Tagging => plan.tagging.as_ref().map(|t| t.operation),
@@ -736,15 +328,6 @@ fn nowhere(plan: &TablePlan, row: &RowState) -> bool {
     let unavailable =
         |f: &Fill| matches!(f, Fill::Failed(e) if e.kind == CallErrorKind::Unavailable);
     plan.list.is_none() && !row.fills.is_empty() && row.fills.iter().all(unavailable)
-}
-
-/// `EU` is what S3 answers for buckets made long ago (Amazon S3 API Reference, `GetBucketLocation`).
-fn region_name(text: &str) -> String {
-    if text == "EU" {
-        "eu-west-1".to_owned()
-    } else {
-        text.to_owned()
-    }
 }
 
 fn read_rows(answer: &Value, rows: &RowsPlan) -> Result<Vec<Box<[u32]>>, String> {

@@ -7,6 +7,9 @@ use palisade_model::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// A resource's ARN → its tags.
+type TagsByArn = BTreeMap<Box<str>, Vec<(Box<str>, Value)>>;
+
 impl<'r> Account<'r> {
     /// Has the tags of a region read, once.
     pub(super) fn tags_of(&mut self, region: &Arc<str>, shared: &mut Shared<'r>) {
@@ -105,10 +108,7 @@ impl<'r> Account<'r> {
         }
     }
 
-    fn join_tags(
-        &self,
-        pages: &[Arc<Value>],
-    ) -> Result<BTreeMap<Box<str>, Vec<(Box<str>, Value)>>, String> {
+    fn join_tags(&self, pages: &[Arc<Value>]) -> Result<TagsByArn, String> {
         let mut all = BTreeMap::new();
         let Some(plan) = &self.plan.tagging else {
             return Ok(all);

@@ -41,6 +41,10 @@ impl<'a> RowView<'a> {
 
     /// A column's value before its transform; nothing is hidden yet.
     pub(super) fn raw(&self, cell: &'a Cell) -> Result<Cow<'a, Value>, Unread> {
+        // Where the row was listed stands for a region that is not known; the failed call marks it.
+        if matches!(cell.reader, Reader::Region) {
+            return Ok(Cow::Owned(Value::String(self.region().into())));
+        }
         for slot in &cell.slots {
             match self.row.fills.get(*slot) {
                 Some(Fill::Failed(error)) => return Err(Unread::Failed(Arc::clone(error))),
@@ -53,8 +57,7 @@ impl<'a> RowView<'a> {
         match &cell.reader {
             Reader::AccountId => Ok(text(&self.target.account_id)),
             Reader::Partition => Ok(text(&self.target.partition)),
-            Reader::Region => Ok(text(self.region())),
-            Reader::Nothing => Ok(Cow::Borrowed(NULL)),
+            Reader::Region | Reader::Nothing => Ok(Cow::Borrowed(NULL)),
             Reader::Row(access) => got(access.get(self.listed())),
             Reader::Outer(access) => {
                 let found = self.group.root.as_deref().zip(self.table.rows.as_ref());

@@ -760,3 +760,108 @@ environment = { hide = true }
     assert!(!Json::Object(row.clone()).to_string().contains("Tr0ub4dor"));
     assert!(!row.contains_key("environment"));
 }
+
+#[test]
+fn rows_without_calls_of_their_own_live_where_they_say_too() {
+    let fake = Arc::new(buckets());
+    let ran = collect(
+        &catalog("s3", BUCKETS),
+        &some("s3_bucket", &["name"]),
+        &targets(&fake, &["us-east-1", "eu-west-1"]),
+    );
+    assert_eq!(
+        strings(ran.column("s3_bucket", "region")),
+        ["eu-west-1", "us-east-1", "us-east-1"]
+    );
+    assert_eq!(fake.calls().len(), 2);
+}
+
+#[test]
+fn a_row_that_goes_does_not_hold_up_a_batch() {
+    let toml = r#"
+title = "ECR"
+[table.ecr_repository]
+about = "Repositories."
+id = "repository_name"
+region = ["lives"]
+list = { call = "DescribeRepositories", rows = "repositories[]" }
+[[table.ecr_repository.call]]
+call = "GetRepositoryPolicy"
+params = { repositoryName = "${repository_name}" }
+from = "policyText"
+into = "lives"
+[[table.ecr_repository.call]]
+call = "BatchGetRepositoryScanningConfiguration"
+batch = { param = "repositoryNames", of = "repository_name", size = 10, rows = "scanningConfigurations[]", match = "repositoryName" }
+from = "scanFrequency"
+into = "scan"
+"#;
+    let names = ["a", "b", "c", "d"].map(|n| json!({"repositoryName": n, "repositoryArn": n}));
+    let fake = Fake::new()
+        .answers("ecr:DescribeRepositories", json!({"repositories": names}))
+        .on("ecr:GetRepositoryPolicy", |seen| {
+            match seen.text("repositoryName").as_str() {
+                "d" => ok(json!({"policyText": "sa-east-1"})),
+                "b" => ok(json!({"policyText": "nowhere"})),
+                "c" => denied(),
+                _ => ok(json!({"policyText": "eu-west-1"})),
+            }
+        })
+        .on("ecr:BatchGetRepositoryScanningConfiguration", |seen| {
+            let one = |n: &Json| json!({"repositoryName": n, "scanFrequency": "MANUAL"});
+            let all: Vec<Json> = seen.params["repositoryNames"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(one)
+                .collect();
+            ok(json!({"scanningConfigurations": all}))
+        })
+        // The row that goes is the last that is heard of.
+        .slow(|number| std::time::Duration::from_millis(number as u64 * 50));
+    let fake = Arc::new(fake);
+    let ran = collect(
+        &catalog("ecr", toml),
+        &everything(&["ecr_repository"]),
+        &targets(&fake, &["us-east-1", "eu-west-1"]),
+    );
+    let found: Vec<(Json, Json, Json)> = ran
+        .rows("ecr_repository")
+        .into_iter()
+        .map(|r| {
+            (
+                r["repository_name"].clone(),
+                r["region"].clone(),
+                r["scan"].clone(),
+            )
+        })
+        .collect();
+    // Listed in two regions; where a row lives is not known, nothing more is asked for it.
+    let lives = |name: &str, region: &str, scan: Json| (json!(name), json!(region), scan);
+    let expected = [
+        lives("a", "eu-west-1", json!("MANUAL")),
+        lives("b", "eu-west-1", Json::Null),
+        lives("c", "eu-west-1", Json::Null),
+        lives("a", "eu-west-1", json!("MANUAL")),
+        lives("b", "us-east-1", Json::Null),
+        lives("c", "us-east-1", Json::Null),
+    ];
+    assert_eq!(found, expected);
+    let failed = ran.failures("ecr_repository", "repository_name");
+    assert_eq!(
+        failed
+            .iter()
+            .filter(|f| f.0 == "b" && f.2 == "Malformed")
+            .count(),
+        4,
+        "{failed:?}"
+    );
+    assert_eq!(
+        failed
+            .iter()
+            .filter(|f| f.0 == "c" && f.2 == "AccessDenied")
+            .count(),
+        4,
+        "{failed:?}"
+    );
+}

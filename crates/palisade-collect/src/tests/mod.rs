@@ -2,4 +2,5 @@ mod failures;
 mod fake;
 mod features;
 mod plans;
+mod shipped;
 mod timing;

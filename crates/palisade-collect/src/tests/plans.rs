@@ -40,8 +40,6 @@ fn every_shipped_table_can_be_planned_alone_and_all_together() {
         ]
     );
     // The inventory and the bulk tags are one call.
-    let bulk = text.lines().filter(|l| l.contains("tagging"));
-    println!("{}", bulk.collect::<Vec<_>>().join("\n"));
     assert_eq!(
         plan.operations()
             .iter()

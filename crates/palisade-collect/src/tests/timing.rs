@@ -1,7 +1,6 @@
 use super::fake::*;
 use crate::*;
 use palisade_catalog::Catalog;
-use palisade_model::Models;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -235,41 +234,4 @@ fn no_limit_makes_it_wait_for_itself() {
         assert_eq!(ran.rows("ecr_repository").len(), 30);
         assert!(fake.most.load(Ordering::SeqCst) <= in_flight.max(1));
     }
-}
-
-/// The shipped tables over an account in which every list is empty: all lists are asked, each once.
-#[test]
-fn an_empty_account_is_asked_each_list_once() {
-    let models = Models::embedded();
-    let catalog = palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog;
-    let mut request = Request::default();
-    catalog.tables.keys().for_each(|t| request.add_all(t));
-    let plan = plan(&catalog, &models, &request).unwrap();
-    let mut fake = Fake::new();
-    for operation in plan.operations() {
-        fake = fake.on(&operation, |_| ok(json!({})));
-    }
-    fake = fake
-        .answers("iam:GenerateCredentialReport", json!({"State": "COMPLETE"}))
-        .answers(
-            "sts:GetCallerIdentity",
-            json!({"Account": "111111111111", "UserId": "u", "Arn": "a"}),
-        );
-    let fake = Arc::new(fake);
-    let ran = collect(
-        &catalog,
-        &request,
-        &targets(&fake, &["us-east-1", "eu-west-1"]),
-    );
-    fake.assert_no_call_twice();
-    let surprises: Vec<String> = ran
-        .collected
-        .coverage
-        .failures
-        .iter()
-        .map(|(e, n)| format!("{n} {e}: {}", e.message))
-        .collect();
-    println!("{}", surprises.join("\n"));
-    println!("{} calls in {:?}", fake.calls().len(), ran.elapsed);
-    assert!(ran.collected.dataset.tables.len() == catalog.tables.len());
 }

@@ -64,7 +64,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { passes: true, evidence: false }
+        Self {
+            passes: true,
+            evidence: false,
+        }
     }
 }
 
@@ -79,7 +82,10 @@ pub struct Block<'a> {
 #[derive(Debug)]
 pub(super) enum Content<'a> {
     /// Rows of the resource table with the columns of the predicate's frame.
-    Rows { rows: &'a RecordBatch, verdicts: &'a Verdicts },
+    Rows {
+        rows: &'a RecordBatch,
+        verdicts: &'a Verdicts,
+    },
     /// Findings that had to be built one by one.
     Findings(Vec<Finding>),
 }
@@ -107,14 +113,26 @@ impl Verdicts {
         if self.concerned.as_ref().is_some_and(|c| !c.value(row)) {
             return None;
         }
-        Some(if self.passed.value(row) { Status::Pass } else { Status::Fail })
+        Some(if self.passed.value(row) {
+            Status::Pass
+        } else {
+            Status::Fail
+        })
     }
     fn counts(&self) -> Counts {
         let (concerned, pass) = match &self.concerned {
             None => (self.passed.len(), self.passed.count_set_bits()),
-            Some(concerned) => (concerned.count_set_bits(), (concerned & &self.passed).count_set_bits()),
+            Some(concerned) => (
+                concerned.count_set_bits(),
+                (concerned & &self.passed).count_set_bits(),
+            ),
         };
-        let mut counts = Counts { pass, fail: concerned - pass, unknown: self.unknown.len(), ..Counts::default() };
+        let mut counts = Counts {
+            pass,
+            fail: concerned - pass,
+            unknown: self.unknown.len(),
+            ..Counts::default()
+        };
         for row in self.unknown.keys() {
             match self.known(*row) {
                 Some(Status::Pass) => counts.pass -= 1,
@@ -152,7 +170,9 @@ impl<'a> Block<'a> {
     /// The status of each row of a batch, `None` for rows that the requirement does not concern. Builds nothing.
     pub fn statuses(&self) -> Vec<Option<Status>> {
         match &self.content {
-            Content::Rows { rows, verdicts } => (0..rows.num_rows()).map(|row| verdicts.status(row)).collect(),
+            Content::Rows { rows, verdicts } => (0..rows.num_rows())
+                .map(|row| verdicts.status(row))
+                .collect(),
             Content::Findings(findings) => findings.iter().map(|f| Some(f.status)).collect(),
         }
     }
@@ -167,7 +187,9 @@ impl<'a> Block<'a> {
     pub(super) fn findings_into(&self, options: Options, out: &mut Vec<Finding>) {
         match &self.content {
             Content::Findings(findings) => {
-                let wanted = findings.iter().filter(|f| options.passes || f.status != Status::Pass);
+                let wanted = findings
+                    .iter()
+                    .filter(|f| options.passes || f.status != Status::Pass);
                 out.extend(wanted.cloned().map(|mut f| {
                     if !options.evidence && f.status != Status::Fail {
                         f.evidence.clear();
@@ -179,17 +201,31 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn build(&self, rows: &RecordBatch, verdicts: &Verdicts, options: Options, out: &mut Vec<Finding>) {
-        let Kind::Predicate(predicate) = &self.planned.kind else { return };
-        let mut groups: [(Status, &Message, Vec<u32>); 2] =
-            [(Status::Pass, &predicate.pass, Vec::new()), (Status::Fail, &predicate.fail, Vec::new())];
+    fn build(
+        &self,
+        rows: &RecordBatch,
+        verdicts: &Verdicts,
+        options: Options,
+        out: &mut Vec<Finding>,
+    ) {
+        let Kind::Predicate(predicate) = &self.planned.kind else {
+            return;
+        };
+        let mut groups: [(Status, &Message, Vec<u32>); 2] = [
+            (Status::Pass, &predicate.pass, Vec::new()),
+            (Status::Fail, &predicate.fail, Vec::new()),
+        ];
         let mut order: Vec<(u32, Status)> = Vec::new();
         for row in 0..rows.num_rows() {
-            let Some(status) = verdicts.status(row) else { continue };
+            let Some(status) = verdicts.status(row) else {
+                continue;
+            };
             if status == Status::Pass && !options.passes {
                 continue;
             }
-            let Ok(index) = u32::try_from(row) else { continue };
+            let Ok(index) = u32::try_from(row) else {
+                continue;
+            };
             order.push((index, status));
             if let Some((_, _, group)) = groups.iter_mut().find(|(s, _, _)| *s == status) {
                 group.push(index);
@@ -206,7 +242,10 @@ impl<'a> Block<'a> {
         out.reserve(order.len());
         for (index, status) in order {
             let row = index as usize;
-            let reason = verdicts.unknown.get(&row).filter(|_| status == Status::Unknown);
+            let reason = verdicts
+                .unknown
+                .get(&row)
+                .filter(|_| status == Status::Unknown);
             let evidence = if status == Status::Fail || (options.evidence && reason.is_none()) {
                 evidence(&predicate.frame, &predicate.evidence, rows, row)
             } else {
@@ -225,7 +264,9 @@ impl<'a> Block<'a> {
                 severity: self.planned.check.severity,
                 account_id,
                 region,
-                resource: names.arn(row).map_or_else(|| resource_id.clone(), ToOwned::to_owned),
+                resource: names
+                    .arn(row)
+                    .map_or_else(|| resource_id.clone(), ToOwned::to_owned),
                 resource_id,
                 resource_type: Arc::clone(&self.planned.resource_type),
                 message: match reason {
@@ -271,7 +312,12 @@ pub(super) fn evidence(
 ) -> serde_json::Map<String, serde_json::Value> {
     let mut out = serde_json::Map::new();
     for name in columns {
-        if let Some(column) = frame.arrow.index_of(name).ok().and_then(|i| rows.columns().get(i)) {
+        if let Some(column) = frame
+            .arrow
+            .index_of(name)
+            .ok()
+            .and_then(|i| rows.columns().get(i))
+        {
             out.insert(name.clone(), render::shortened(render::json(column, row)));
         }
     }
@@ -288,17 +334,38 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(frame: &Frame, id: &str, rows: &RecordBatch) -> Self {
-        let column = |name: &str| frame.arrow.index_of(name).ok().and_then(|i| rows.columns().get(i)).cloned();
-        Self { account: column("account_id"), region: column("region"), arn: column("arn"), id: column(id) }
+        let column = |name: &str| {
+            frame
+                .arrow
+                .index_of(name)
+                .ok()
+                .and_then(|i| rows.columns().get(i))
+                .cloned()
+        };
+        Self {
+            account: column("account_id"),
+            region: column("region"),
+            arn: column("arn"),
+            id: column(id),
+        }
     }
     pub(super) fn account(&self, row: usize) -> &str {
-        self.account.as_ref().and_then(|a| value(a, row)).unwrap_or_default()
+        self.account
+            .as_ref()
+            .and_then(|a| value(a, row))
+            .unwrap_or_default()
     }
     pub(super) fn region(&self, row: usize) -> &str {
-        self.region.as_ref().and_then(|a| value(a, row)).unwrap_or_default()
+        self.region
+            .as_ref()
+            .and_then(|a| value(a, row))
+            .unwrap_or_default()
     }
     pub(super) fn arn(&self, row: usize) -> Option<&str> {
-        self.arn.as_ref().and_then(|a| value(a, row)).filter(|arn| !arn.is_empty())
+        self.arn
+            .as_ref()
+            .and_then(|a| value(a, row))
+            .filter(|arn| !arn.is_empty())
     }
     pub(super) fn id(&self, row: usize) -> String {
         match &self.id {

@@ -26,7 +26,11 @@ pub struct CheckError {
 
 impl std::fmt::Display for CheckError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the check `{}` could not be evaluated: {}", self.check, self.message)
+        write!(
+            f,
+            "the check `{}` could not be evaluated: {}",
+            self.check, self.message
+        )
     }
 }
 
@@ -54,11 +58,17 @@ pub(crate) fn evaluate(
     for planned in &plan.checks {
         if !dataset.tables.contains_key(&planned.check.resource) {
             let message = format!("the table `{}` was not collected", planned.check.resource);
-            errors.push(CheckError { check: planned.check.id.clone(), message });
+            errors.push(CheckError {
+                check: planned.check.id.clone(),
+                message,
+            });
             continue;
         }
         match planned.kind {
-            Kind::Predicate(_) => tables.entry(&planned.check.resource).or_default().push(planned),
+            Kind::Predicate(_) => tables
+                .entry(&planned.check.resource)
+                .or_default()
+                .push(planned),
             Kind::Query(_) => queries.push(planned),
         }
     }
@@ -68,7 +78,14 @@ pub(crate) fn evaluate(
         }
     }
     if !queries.is_empty() {
-        query::evaluate_queries(planner, &queries, dataset, Arc::new(Rows::of(dataset)), sink, &mut errors);
+        query::evaluate_queries(
+            planner,
+            &queries,
+            dataset,
+            Arc::new(Rows::of(dataset)),
+            sink,
+            &mut errors,
+        );
     }
     errors.sort();
     errors
@@ -81,8 +98,11 @@ pub(crate) fn findings(
     dataset: &Dataset,
     options: Options,
 ) -> Evaluation {
-    let mut counts: BTreeMap<String, Counts> =
-        plan.checks.iter().map(|c| (c.check.id.clone(), Counts::default())).collect();
+    let mut counts: BTreeMap<String, Counts> = plan
+        .checks
+        .iter()
+        .map(|c| (c.check.id.clone(), Counts::default()))
+        .collect();
     let mut by_check: BTreeMap<Arc<str>, Vec<Finding>> = BTreeMap::new();
     let errors = evaluate(planner, plan, dataset, &mut |block| {
         if let Some(count) = counts.get_mut(&block.check().id) {
@@ -96,7 +116,11 @@ pub(crate) fn findings(
         of_check.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         findings.append(&mut of_check);
     }
-    Evaluation { findings, counts, errors }
+    Evaluation {
+        findings,
+        counts,
+        errors,
+    }
 }
 
 /// Why something could not be decided.
@@ -116,7 +140,11 @@ impl Reason {
             const MOST: usize = 3;
             let shown: Vec<String> = errors.iter().take(MOST).map(ToString::to_string).collect();
             let more = errors.len().saturating_sub(MOST);
-            if more > 0 { format!("{} and {more} more", shown.join("; ")) } else { shown.join("; ") }
+            if more > 0 {
+                format!("{} and {more} more", shown.join("; "))
+            } else {
+                shown.join("; ")
+            }
         };
         match self {
             Self::Calls(errors) => format!("could not be read: {}", calls(errors)),
@@ -148,10 +176,18 @@ fn note(errors: &mut Vec<Arc<CallError>>, error: &Arc<CallError>) {
 fn gap_findings(planned: &PlannedCheck, table: &Table) -> Vec<Finding> {
     let mut places: BTreeMap<(&str, &str), Vec<Arc<CallError>>> = BTreeMap::new();
     for gap in &table.gaps {
-        note(places.entry((&gap.account_id, &gap.region)).or_default(), &gap.error);
+        note(
+            places.entry((&gap.account_id, &gap.region)).or_default(),
+            &gap.error,
+        );
     }
     let unknown = |((account, region), errors): ((&str, &str), _)| {
-        unlisted(planned, account, region, &Reason::Gap(table.spec.name.clone(), errors))
+        unlisted(
+            planned,
+            account,
+            region,
+            &Reason::Gap(table.spec.name.clone(), errors),
+        )
     };
     places.into_iter().map(unknown).collect()
 }

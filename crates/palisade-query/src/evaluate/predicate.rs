@@ -24,33 +24,68 @@ pub(super) fn evaluate_table(
     // Where each check's columns are in the collected table.
     let mut ready = Vec::new();
     for planned in checks {
-        let Kind::Predicate(predicate) = &planned.kind else { continue };
-        let find = |name: &String| column_index(&table.spec.name, &table.schema, &predicate.frame.arrow, name);
-        match predicate.frame.columns.iter().map(find).collect::<Result<Vec<usize>, _>>() {
+        let Kind::Predicate(predicate) = &planned.kind else {
+            continue;
+        };
+        let find = |name: &String| {
+            column_index(
+                &table.spec.name,
+                &table.schema,
+                &predicate.frame.arrow,
+                name,
+            )
+        };
+        match predicate
+            .frame
+            .columns
+            .iter()
+            .map(find)
+            .collect::<Result<Vec<usize>, _>>()
+        {
             Ok(indices) => ready.push((*planned, predicate.as_ref(), indices)),
-            Err(e) => errors.push(CheckError { check: planned.check.id.clone(), message: e.to_string() }),
+            Err(e) => errors.push(CheckError {
+                check: planned.check.id.clone(),
+                message: e.to_string(),
+            }),
         }
     }
     for batch in &table.batches {
         for (planned, predicate, indices) in &ready {
-            let Some(rows) = frame_rows(&predicate.frame, batch, indices) else { continue };
+            let Some(rows) = frame_rows(&predicate.frame, batch, indices) else {
+                continue;
+            };
             if rows.num_rows() == 0 {
                 continue;
             }
             let verdicts = judge(planner, predicate, &rows, batch);
-            sink(&Block { planner, planned, content: Content::Rows { rows: &rows, verdicts: &verdicts } });
+            sink(&Block {
+                planner,
+                planned,
+                content: Content::Rows {
+                    rows: &rows,
+                    verdicts: &verdicts,
+                },
+            });
         }
     }
     for (planned, _, _) in &ready {
         let findings = gap_findings(planned, table);
         if !findings.is_empty() {
-            sink(&Block { planner, planned, content: Content::Findings(findings) });
+            sink(&Block {
+                planner,
+                planned,
+                content: Content::Findings(findings),
+            });
         }
     }
 }
 
 fn frame_rows(frame: &Frame, batch: &Batch, indices: &[usize]) -> Option<RecordBatch> {
-    let columns: Vec<ArrayRef> = indices.iter().filter_map(|i| batch.rows.columns().get(*i)).cloned().collect();
+    let columns: Vec<ArrayRef> = indices
+        .iter()
+        .filter_map(|i| batch.rows.columns().get(*i))
+        .cloned()
+        .collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.rows.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(&frame.arrow), columns, &options).ok()
 }
@@ -59,20 +94,33 @@ fn judge(planner: &Planner, predicate: &Predicate, rows: &RecordBatch, batch: &B
     let mut unknown = BTreeMap::new();
     let failed = |sources: &BTreeSet<usize>| -> BTreeMap<usize, Reason> {
         let mut by_row: BTreeMap<usize, Vec<Arc<CallError>>> = BTreeMap::new();
-        for failure in batch.failures.iter().filter(|f| sources.contains(&f.source)) {
+        for failure in batch
+            .failures
+            .iter()
+            .filter(|f| sources.contains(&f.source))
+        {
             note(by_row.entry(failure.row).or_default(), &failure.error);
         }
-        by_row.into_iter().map(|(row, errors)| (row, Reason::Calls(errors))).collect()
+        by_row
+            .into_iter()
+            .map(|(row, errors)| (row, Reason::Calls(errors)))
+            .collect()
     };
     let concerned = predicate.applies.as_ref().map(|applies| {
         let (concerned, errors) = truths(planner, applies, &predicate.frame, rows);
-        unknown.extend(errors.into_iter().map(|(row, reason)| (row, Reason::Values(reason))));
+        unknown.extend(
+            errors
+                .into_iter()
+                .map(|(row, reason)| (row, Reason::Values(reason))),
+        );
         unknown.extend(failed(&predicate.applies_sources));
         concerned
     });
     let (passed, errors) = truths(planner, &predicate.holds, &predicate.frame, rows);
-    let mut undecided: BTreeMap<usize, Reason> =
-        errors.into_iter().map(|(row, reason)| (row, Reason::Values(reason))).collect();
+    let mut undecided: BTreeMap<usize, Reason> = errors
+        .into_iter()
+        .map(|(row, reason)| (row, Reason::Values(reason)))
+        .collect();
     undecided.extend(failed(&predicate.holds_sources));
     for (row, reason) in undecided {
         let is_concerned = concerned.as_ref().is_none_or(|c| c.value(row));
@@ -81,7 +129,11 @@ fn judge(planner: &Planner, predicate: &Predicate, rows: &RecordBatch, batch: &B
             unknown.entry(row).or_insert(reason);
         }
     }
-    Verdicts { concerned, passed, unknown }
+    Verdicts {
+        concerned,
+        passed,
+        unknown,
+    }
 }
 
 /// Which rows are TRUE, and the rows for which the expression fails, with why.
@@ -124,8 +176,24 @@ fn split(
         }
         Err(_) => {
             let half = count / 2;
-            split(planner, expr, frame, &rows.slice(0, half), offset, out, errors);
-            split(planner, expr, frame, &rows.slice(half, count - half), offset + half, out, errors);
+            split(
+                planner,
+                expr,
+                frame,
+                &rows.slice(0, half),
+                offset,
+                out,
+                errors,
+            );
+            split(
+                planner,
+                expr,
+                frame,
+                &rows.slice(half, count - half),
+                offset + half,
+                out,
+                errors,
+            );
         }
     }
 }

@@ -29,27 +29,45 @@ pub(super) fn evaluate_queries(
     let results = block_on(async {
         let mut results = Vec::with_capacity(queries.len());
         for planned in queries {
-            let Kind::Query(query) = &planned.kind else { continue };
-            results.push((*planned, query.as_ref(), run(planner, planned, query, &rows).await));
+            let Kind::Query(query) = &planned.kind else {
+                continue;
+            };
+            results.push((
+                *planned,
+                query.as_ref(),
+                run(planner, planned, query, &rows).await,
+            ));
         }
         results
     });
     let results = match results {
         Ok(results) => results,
         Err(e) => {
-            let of = |planned: &&PlannedCheck| CheckError { check: planned.check.id.clone(), message: e.to_string() };
+            let of = |planned: &&PlannedCheck| CheckError {
+                check: planned.check.id.clone(),
+                message: e.to_string(),
+            };
             errors.extend(queries.iter().map(of));
             return;
         }
     };
     for (planned, query, result) in results {
-        let Some(table) = dataset.tables.get(&planned.check.resource) else { continue };
+        let Some(table) = dataset.tables.get(&planned.check.resource) else {
+            continue;
+        };
         let findings = result
             .map_err(|e| e.to_string())
             .and_then(|result| findings(planner, planned, query, dataset, table, result));
         match findings {
-            Ok(findings) => sink(&Block { planner, planned, content: Content::Findings(findings) }),
-            Err(message) => errors.push(CheckError { check: planned.check.id.clone(), message }),
+            Ok(findings) => sink(&Block {
+                planner,
+                planned,
+                content: Content::Findings(findings),
+            }),
+            Err(message) => errors.push(CheckError {
+                check: planned.check.id.clone(),
+                message,
+            }),
         }
     }
 }
@@ -69,11 +87,16 @@ async fn run(
     query: &Query,
     rows: &Arc<Rows>,
 ) -> Result<Answer, QueryError> {
-    let mut answer = Answer { batches: Vec::new(), failed: Vec::new() };
+    let mut answer = Answer {
+        batches: Vec::new(),
+        failed: Vec::new(),
+    };
     let resource = planned.check.resource.as_str();
     let total = rows.count(resource);
     let plan = query.optimised(planner)?;
-    let first = collect(&planner.state_over(Arc::clone(rows)), plan).await.map_err(query_error);
+    let first = collect(&planner.state_over(Arc::clone(rows)), plan)
+        .await
+        .map_err(query_error);
     let reason = match first {
         Ok(batches) => {
             answer.batches = batches;
@@ -91,9 +114,14 @@ async fn run(
     while let Some((from, count)) = open.pop() {
         runs += 1;
         let part = Arc::new(rows.with_slice(resource, from, count));
-        match collect(&planner.state_over(part), plan).await.map_err(query_error) {
+        match collect(&planner.state_over(part), plan)
+            .await
+            .map_err(query_error)
+        {
             Ok(mut batches) => answer.batches.append(&mut batches),
-            Err(QueryError::Run(reason)) if count == 1 || runs >= SPLITS => answer.failed.push((from, count, reason)),
+            Err(QueryError::Run(reason)) if count == 1 || runs >= SPLITS => {
+                answer.failed.push((from, count, reason))
+            }
             Err(QueryError::Run(_)) => {
                 let half = count / 2;
                 open.push((from + half, count - half));
@@ -133,10 +161,21 @@ fn findings(
     let elsewhere = losses(planned, query, dataset, false);
     // An output row that is not a row of the resource table was made from all of them.
     let everywhere = losses(planned, query, dataset, true);
-    let rows = concat_batches(&query.frame.arrow, &retyped(query, answer.batches)?).map_err(|e| e.to_string())?;
-    let column = |name: &str| query.frame.arrow.index_of(name).ok().and_then(|i| rows.columns().get(i)).cloned();
+    let rows = concat_batches(&query.frame.arrow, &retyped(query, answer.batches)?)
+        .map_err(|e| e.to_string())?;
+    let column = |name: &str| {
+        query
+            .frame
+            .arrow
+            .index_of(name)
+            .ok()
+            .and_then(|i| rows.columns().get(i))
+            .cloned()
+    };
     let text = |name: &str, row: usize| {
-        column(name).and_then(|c| value(&c, row).map(ToOwned::to_owned)).filter(|t| !t.is_empty())
+        column(name)
+            .and_then(|c| value(&c, row).map(ToOwned::to_owned))
+            .filter(|t| !t.is_empty())
     };
     let statuses = statuses(query, &rows)?;
     let group = |wanted: Status| -> Vec<u32> {
@@ -150,6 +189,8 @@ fn findings(
         messages.extend(wanted.into_iter().zip(written));
     }
     let mut seen: BTreeSet<Key> = BTreeSet::new();
+    // Places for which a row speaks that was made from all rows of the resource table there.
+    let mut covered: BTreeSet<(String, Option<String>)> = BTreeSet::new();
     let mut out = Vec::with_capacity(rows.num_rows());
     for (row, (status, index)) in statuses.iter().zip(0u32..).enumerate() {
         let (account, region) = (text("account_id", row), text("region", row));
@@ -164,20 +205,26 @@ fn findings(
         let id_key = id.clone().map(|id| (account.clone(), region.clone(), id));
         let key = (account.clone(), region.clone(), name.clone());
         if !seen.insert(key.clone()) {
-            return Err(format!("the result has two rows for `{name}` in {account}, {region}"));
+            return Err(format!(
+                "the result has two rows for `{name}` in {account}, {region}"
+            ));
         }
         let own = [Some(&key), id_key.as_ref()];
         let own = || own.iter().flatten().copied();
         let broken = own().find_map(|k| resource.broken.get(*resource.broken_keys.get(k)?));
         let is_row = own().any(|k| resource.keys.contains(k));
         let lost = if is_row { &elsewhere } else { &everywhere };
-        let loss = lost.get(&(account.clone(), None)).or_else(|| lost.get(&(account.clone(), Some(region.clone()))));
+        let loss = lost
+            .get(&(account.clone(), None))
+            .or_else(|| lost.get(&(account.clone(), Some(region.clone()))));
         let stays = match planned.check.sufficient {
             Some(Sufficient::Pass) => *status == Status::Pass,
             Some(Sufficient::Fail) => *status == Status::Fail,
             None => false,
         };
-        let reason = broken.map(|(_, reason)| reason).or_else(|| loss.filter(|_| !stays));
+        let reason = broken
+            .map(|(_, reason)| reason)
+            .or_else(|| loss.filter(|_| !stays));
         let message = match reason {
             Some(reason) => reason.message(),
             None => messages
@@ -185,12 +232,17 @@ fn findings(
                 .or_else(|| text(REASON, row))
                 .unwrap_or_else(|| without_message(*status).to_owned()),
         };
-        if let Some(id_key) = id_key {
-            seen.insert(id_key);
+        seen.extend(id_key);
+        if !is_row {
+            covered.insert((account.clone(), query.region_bound.then(|| region.clone())));
         }
         out.push(Finding {
             check: Arc::clone(&planned.id),
-            status: if reason.is_some() { Status::Unknown } else { *status },
+            status: if reason.is_some() {
+                Status::Unknown
+            } else {
+                *status
+            },
             severity: planned.check.severity,
             account_id: Arc::from(account),
             region: Arc::from(region),
@@ -208,8 +260,14 @@ fn findings(
             missing_permissions: reason.map(Reason::permissions).unwrap_or_default(),
         });
     }
-    missing_rows(planned, &resource, &seen, &mut out);
-    out.extend(gap_findings(planned, table));
+    let is_covered = |account: &str, region: &str| {
+        covered.contains(&(account.to_owned(), None))
+            || covered.contains(&(account.to_owned(), Some(region.to_owned())))
+    };
+    let mut more = missing_rows(planned, &resource, &seen);
+    more.extend(gap_findings(planned, table));
+    more.retain(|f| !is_covered(&f.account_id, &f.region));
+    out.append(&mut more);
     missing_places(planned, &resource, &elsewhere, &mut out);
     Ok(out)
 }
@@ -217,16 +275,28 @@ fn findings(
 /// The physical plan may give the planned types with other nullability: only the data counts.
 fn retyped(query: &Query, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, String> {
     let retype = |batch: RecordBatch| {
-        RecordBatch::try_new(Arc::clone(&query.frame.arrow), batch.columns().to_vec()).or_else(|_| {
-            // Nullability of nested fields may differ too: a cast evens that out.
-            let cast = |(column, field): (&ArrayRef, &Arc<datafusion::arrow::datatypes::Field>)| {
-                datafusion::arrow::compute::cast(column, field.data_type())
-            };
-            let columns = batch.columns().iter().zip(query.frame.arrow.fields()).map(cast).collect::<Result<Vec<_>, _>>()?;
-            RecordBatch::try_new(Arc::clone(&query.frame.arrow), columns)
-        })
+        RecordBatch::try_new(Arc::clone(&query.frame.arrow), batch.columns().to_vec()).or_else(
+            |_| {
+                // Nullability of nested fields may differ too: a cast evens that out.
+                let cast =
+                    |(column, field): (&ArrayRef, &Arc<datafusion::arrow::datatypes::Field>)| {
+                        datafusion::arrow::compute::cast(column, field.data_type())
+                    };
+                let columns = batch
+                    .columns()
+                    .iter()
+                    .zip(query.frame.arrow.fields())
+                    .map(cast)
+                    .collect::<Result<Vec<_>, _>>()?;
+                RecordBatch::try_new(Arc::clone(&query.frame.arrow), columns)
+            },
+        )
     };
-    batches.into_iter().map(retype).collect::<Result<_, _>>().map_err(|e| e.to_string())
+    batches
+        .into_iter()
+        .map(retype)
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())
 }
 
 fn without_message(status: Status) -> &'static str {
@@ -238,18 +308,31 @@ fn without_message(status: Status) -> &'static str {
 }
 
 fn statuses(query: &Query, rows: &RecordBatch) -> Result<Vec<Status>, String> {
-    let name = if query.verdict == Verdict::Pass { "pass" } else { "status" };
-    let Some(column) = query.frame.arrow.index_of(name).ok().and_then(|i| rows.columns().get(i)) else {
+    let name = if query.verdict == Verdict::Pass {
+        "pass"
+    } else {
+        "status"
+    };
+    let Some(column) = query
+        .frame
+        .arrow
+        .index_of(name)
+        .ok()
+        .and_then(|i| rows.columns().get(i))
+    else {
         return Err(format!("the result has no `{name}`"));
     };
     let status = |row: usize| match query.verdict {
         Verdict::Pass => {
-            let passed = column.as_boolean_opt().is_some_and(|b| b.is_valid(row) && b.value(row));
+            let passed = column
+                .as_boolean_opt()
+                .is_some_and(|b| b.is_valid(row) && b.value(row));
             Ok(if passed { Status::Pass } else { Status::Fail })
         }
         Verdict::Status => {
             let word = value(column, row).unwrap_or("NULL");
-            word.parse::<Status>().map_err(|_| format!("the result has the status `{word}`"))
+            word.parse::<Status>()
+                .map_err(|_| format!("the result has the status `{word}`"))
         }
     };
     (0..rows.num_rows()).map(status).collect()
@@ -257,16 +340,35 @@ fn statuses(query: &Query, rows: &RecordBatch) -> Result<Vec<Status>, String> {
 
 fn keys_of(batch: &Batch, table: &Table, row: usize) -> Vec<Key> {
     let at = |name: &str| {
-        let column: Option<&ArrayRef> = table.schema.index_of(name).ok().and_then(|i| batch.rows.columns().get(i));
-        column.filter(|c| c.is_valid(row)).map(|c| render::text(c, row)).filter(|t| !t.is_empty())
+        let column: Option<&ArrayRef> = table
+            .schema
+            .index_of(name)
+            .ok()
+            .and_then(|i| batch.rows.columns().get(i));
+        column
+            .filter(|c| c.is_valid(row))
+            .map(|c| render::text(c, row))
+            .filter(|t| !t.is_empty())
     };
-    let (account, region) = (at("account_id").unwrap_or_default(), at("region").unwrap_or_default());
+    let (account, region) = (
+        at("account_id").unwrap_or_default(),
+        at("region").unwrap_or_default(),
+    );
     let names = [at("arn"), at(&table.spec.id)];
-    names.into_iter().flatten().map(|n| (account.clone(), region.clone(), n)).collect()
+    names
+        .into_iter()
+        .flatten()
+        .map(|n| (account.clone(), region.clone(), n))
+        .collect()
 }
 
 /// Rows that cannot be decided: calls failed that fill what the query reads of them, or the query fails on them.
-fn resource_rows(planned: &PlannedCheck, query: &Query, table: &Table, failed: &[(usize, usize, String)]) -> Resource {
+fn resource_rows(
+    planned: &PlannedCheck,
+    query: &Query,
+    table: &Table,
+    failed: &[(usize, usize, String)],
+) -> Resource {
     let mut resource = Resource::default();
     let sources = sources(planned, query);
     let mut offset = 0;
@@ -274,15 +376,26 @@ fn resource_rows(planned: &PlannedCheck, query: &Query, table: &Table, failed: &
         let mut reasons: BTreeMap<usize, Reason> = BTreeMap::new();
         for row in 0..batch.rows.num_rows() {
             let at = offset + row;
-            if let Some((_, _, why)) = failed.iter().find(|(from, count, _)| (*from..from + count).contains(&at)) {
+            if let Some((_, _, why)) = failed
+                .iter()
+                .find(|(from, count, _)| (*from..from + count).contains(&at))
+            {
                 reasons.insert(row, Reason::Values(why.clone()));
             }
         }
         let mut calls: BTreeMap<usize, Vec<Arc<CallError>>> = BTreeMap::new();
-        for failure in batch.failures.iter().filter(|f| sources.contains(&f.source)) {
+        for failure in batch
+            .failures
+            .iter()
+            .filter(|f| sources.contains(&f.source))
+        {
             note(calls.entry(failure.row).or_default(), &failure.error);
         }
-        reasons.extend(calls.into_iter().map(|(row, errors)| (row, Reason::Calls(errors))));
+        reasons.extend(
+            calls
+                .into_iter()
+                .map(|(row, errors)| (row, Reason::Calls(errors))),
+        );
         for row in 0..batch.rows.num_rows() {
             let keys = keys_of(batch, table, row);
             if let Some((account, region, _)) = keys.first() {
@@ -290,7 +403,9 @@ fn resource_rows(planned: &PlannedCheck, query: &Query, table: &Table, failed: &
             }
             if let Some(reason) = reasons.remove(&row) {
                 let index = resource.broken.len();
-                resource.broken_keys.extend(keys.iter().map(|k| (k.clone(), index)));
+                resource
+                    .broken_keys
+                    .extend(keys.iter().map(|k| (k.clone(), index)));
                 resource.broken.push((keys.clone(), reason));
             }
             resource.keys.extend(keys);
@@ -303,12 +418,16 @@ fn resource_rows(planned: &PlannedCheck, query: &Query, table: &Table, failed: &
 /// The calls that fill what the query reads of the resource table.
 fn sources(planned: &PlannedCheck, query: &Query) -> BTreeSet<usize> {
     let columns = query.scans.get(&planned.check.resource).map(|s| &s.columns);
-    let known = columns.into_iter().flatten().filter_map(|c| planned.table.columns.column(c));
+    let known = columns
+        .into_iter()
+        .flatten()
+        .filter_map(|c| planned.table.columns.column(c));
     known.flat_map(|c| c.sources.iter().copied()).collect()
 }
 
 /// Rows that cannot be decided and that the query leaves out, perhaps because of what could not be read.
-fn missing_rows(planned: &PlannedCheck, resource: &Resource, seen: &BTreeSet<Key>, out: &mut Vec<Finding>) {
+fn missing_rows(planned: &PlannedCheck, resource: &Resource, seen: &BTreeSet<Key>) -> Vec<Finding> {
+    let mut out = Vec::new();
     for (keys, reason) in &resource.broken {
         if keys.iter().any(|k| seen.contains(k)) {
             continue;
@@ -320,6 +439,7 @@ fn missing_rows(planned: &PlannedCheck, resource: &Resource, seen: &BTreeSet<Key
             out.push(finding);
         }
     }
+    out
 }
 
 /// Accounts (and regions) where another table was not read and the check says nothing although it has resources there.
@@ -329,12 +449,19 @@ fn missing_places(
     losses: &Losses,
     out: &mut Vec<Finding>,
 ) {
-    for (account, region) in &resource.places {
+    if losses.is_empty() {
+        return;
+    }
+    let spoken: BTreeSet<(String, String)> = out
+        .iter()
+        .map(|f| (f.account_id.to_string(), f.region.to_string()))
+        .collect();
+    for place in &resource.places {
+        let (account, region) = place;
         let loss = losses
             .get(&(account.clone(), None))
             .or_else(|| losses.get(&(account.clone(), Some(region.clone()))));
-        let Some(reason) = loss else { continue };
-        if !out.iter().any(|f| *f.account_id == **account && *f.region == **region) {
+        if let Some(reason) = loss.filter(|_| !spoken.contains(place)) {
             out.push(unlisted(planned, account, region, reason));
         }
     }
@@ -346,18 +473,29 @@ type Losses = BTreeMap<(String, Option<String>), Reason>;
 /// What could not be read of the tables of a query: of those other than the resource table, of the resource table too
 /// if the query reads it twice, or of all.
 fn losses(planned: &PlannedCheck, query: &Query, dataset: &Dataset, all: bool) -> Losses {
-    let regional_resource = planned.table.spec.scope == Scope::Regional;
-    let mut found: BTreeMap<(String, Option<String>), (Option<String>, Vec<Arc<CallError>>)> = BTreeMap::new();
+    let regional_result = if all {
+        query.region_bound
+    } else {
+        planned.table.spec.scope == Scope::Regional
+    };
+    let mut found: BTreeMap<(String, Option<String>), (Option<String>, Vec<Arc<CallError>>)> =
+        BTreeMap::new();
     for (name, scan) in &query.scans {
         let is_resource = *name == planned.check.resource;
         if is_resource && !all && scan.times < 2 {
             continue;
         }
-        let Some(table) = dataset.tables.get(name) else { continue };
-        let by_region = regional_resource && table.spec.scope == Scope::Regional;
-        let place = |account: &str, region: &str| (account.to_owned(), by_region.then(|| region.to_owned()));
+        let Some(table) = dataset.tables.get(name) else {
+            continue;
+        };
+        let by_region = regional_result && table.spec.scope == Scope::Regional;
+        let place = |account: &str, region: &str| {
+            (account.to_owned(), by_region.then(|| region.to_owned()))
+        };
         for gap in &table.gaps {
-            let entry = found.entry(place(&gap.account_id, &gap.region)).or_default();
+            let entry = found
+                .entry(place(&gap.account_id, &gap.region))
+                .or_default();
             entry.0.get_or_insert_with(|| name.clone());
             note(&mut entry.1, &gap.error);
         }
@@ -367,13 +505,25 @@ fn losses(planned: &PlannedCheck, query: &Query, dataset: &Dataset, all: bool) -
             .flat_map(|c| c.sources.iter().copied())
             .collect();
         for batch in &table.batches {
-            for failure in batch.failures.iter().filter(|f| sources.contains(&f.source)) {
+            for failure in batch
+                .failures
+                .iter()
+                .filter(|f| sources.contains(&f.source))
+            {
                 let at = |column: &str| {
                     let index = table.schema.index_of(column).ok();
                     let array = index.and_then(|i| batch.rows.columns().get(i));
-                    array.and_then(|a| value(a, failure.row)).unwrap_or_default()
+                    array
+                        .and_then(|a| value(a, failure.row))
+                        .unwrap_or_default()
                 };
-                note(&mut found.entry(place(at("account_id"), at("region"))).or_default().1, &failure.error);
+                note(
+                    &mut found
+                        .entry(place(at("account_id"), at("region")))
+                        .or_default()
+                        .1,
+                    &failure.error,
+                );
             }
         }
     }
@@ -381,5 +531,8 @@ fn losses(planned: &PlannedCheck, query: &Query, dataset: &Dataset, all: bool) -
         Some(table) => Reason::Gap(table, errors),
         None => Reason::Calls(errors),
     };
-    found.into_iter().map(|(place, what)| (place, reason(what))).collect()
+    found
+        .into_iter()
+        .map(|(place, what)| (place, reason(what)))
+        .collect()
 }

@@ -7,7 +7,10 @@ use datafusion::logical_expr::LogicalPlan;
 
 /// All rows of an optimised plan, over the rows that the session holds.
 pub(crate) async fn collect(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
-    let physical = state.query_planner().create_physical_plan(plan, state).await?;
+    let physical = state
+        .query_planner()
+        .create_physical_plan(plan, state)
+        .await?;
     datafusion::physical_plan::collect(physical, state.task_ctx()).await
 }
 
@@ -16,10 +19,14 @@ pub(crate) fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> Resul
     let start = |e: String| QueryError::Start(e);
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| start(e.to_string()))?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .map_err(|e| start(e.to_string()))?;
             Ok(runtime.block_on(future))
         });
-        worker.join().map_err(|_| start("a query stopped without an answer".to_owned()))?
+        worker
+            .join()
+            .map_err(|_| start("a query stopped without an answer".to_owned()))?
     })
 }
 

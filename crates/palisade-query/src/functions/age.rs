@@ -18,7 +18,9 @@ pub(crate) fn days_until(now: Timestamp) -> ScalarUDF {
 
 fn days(name: &'static str, difference: impl Fn(i64) -> i64 + Send + Sync + 'static) -> ScalarUDF {
     Function::new(name, vec![timestamp()], DataType::Int64, move |row| {
-        Ok(Answer::Integer(Some(difference(row.integer(0)).div_euclid(DAY))))
+        Ok(Answer::Integer(Some(
+            difference(row.integer(0)).div_euclid(DAY),
+        )))
     })
     .into_udf()
 }

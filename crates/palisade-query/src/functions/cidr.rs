@@ -6,19 +6,27 @@ use palisade_iam::Cidr;
 
 /// Whether every address of the second network is in the first; false between IPv4 and IPv6.
 pub(crate) fn cidr_contains() -> ScalarUDF {
-    Function::new("cidr_contains", vec![DataType::Utf8, DataType::Utf8], DataType::Boolean, |row| {
-        let (outer, inner) = (parse(row.text(0))?, parse(row.text(1))?);
-        Ok(Answer::Boolean(Some(outer.contains(&inner))))
-    })
+    Function::new(
+        "cidr_contains",
+        vec![DataType::Utf8, DataType::Utf8],
+        DataType::Boolean,
+        |row| {
+            let (outer, inner) = (parse(row.text(0))?, parse(row.text(1))?);
+            Ok(Answer::Boolean(Some(outer.contains(&inner))))
+        },
+    )
     .into_udf()
 }
 
 /// Whether some address of the network is routed on the internet: everything that does not lie within one of the
 /// ranges for private, shared, link-local, loopback and documentation use.
 pub(crate) fn cidr_is_public() -> ScalarUDF {
-    Function::new("cidr_is_public", vec![DataType::Utf8], DataType::Boolean, |row| {
-        Ok(Answer::Boolean(Some(!parse(row.text(0))?.is_private())))
-    })
+    Function::new(
+        "cidr_is_public",
+        vec![DataType::Utf8],
+        DataType::Boolean,
+        |row| Ok(Answer::Boolean(Some(!parse(row.text(0))?.is_private()))),
+    )
     .into_udf()
 }
 

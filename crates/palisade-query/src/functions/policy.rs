@@ -7,21 +7,45 @@ use palisade_iam as iam;
 
 pub(crate) fn all() -> Vec<ScalarUDF> {
     vec![
-        yes_no("policy_is_public", 2, |r| iam::policy_is_public(r.text(0), r.text(1)).map(|p| p.is_public())),
-        yes_no("policy_grants_admin", 1, |r| iam::policy_grants_admin(r.text(0))),
-        yes_no("policy_allows_everything", 1, |r| iam::policy_allows_everything(r.text(0))),
-        yes_no("policy_grants_service_wildcard", 1, |r| iam::policy_grants_service_wildcard(r.text(0))),
-        yes_no("policy_requires_tls", 1, |r| iam::policy_requires_tls(r.text(0))),
-        yes_no("policy_passes_any_role", 1, |r| iam::policy_passes_any_role(r.text(0))),
-        yes_no("policy_allows_action", 3, |r| iam::policy_allows_action(r.text(0), r.text(1), r.text(2))),
+        yes_no("policy_is_public", 2, |r| {
+            iam::policy_is_public(r.text(0), r.text(1)).map(|p| p.is_public())
+        }),
+        yes_no("policy_grants_admin", 1, |r| {
+            iam::policy_grants_admin(r.text(0))
+        }),
+        yes_no("policy_allows_everything", 1, |r| {
+            iam::policy_allows_everything(r.text(0))
+        }),
+        yes_no("policy_grants_service_wildcard", 1, |r| {
+            iam::policy_grants_service_wildcard(r.text(0))
+        }),
+        yes_no("policy_requires_tls", 1, |r| {
+            iam::policy_requires_tls(r.text(0))
+        }),
+        yes_no("policy_passes_any_role", 1, |r| {
+            iam::policy_passes_any_role(r.text(0))
+        }),
+        yes_no("policy_allows_action", 3, |r| {
+            iam::policy_allows_action(r.text(0), r.text(1), r.text(2))
+        }),
         yes_no("trust_policy_lacks_external_id", 2, |r| {
             iam::trust_policy_lacks_external_id(r.text(0), r.text(1))
         }),
-        yes_no("trust_policy_confused_deputy", 1, |r| iam::trust_policy_confused_deputy(r.text(0))),
-        yes_no("trust_policy_allows_service", 2, |r| iam::trust_policy_allows_service(r.text(0), r.text(1))),
-        names("policy_actions_matching", 2, |r| iam::policy_actions_matching(r.text(0), r.text(1))),
-        names("policy_external_accounts", 2, |r| iam::policy_external_accounts(r.text(0), r.text(1))),
-        names("policy_service_wildcards", 1, |r| iam::policy_service_wildcards(r.text(0))),
+        yes_no("trust_policy_confused_deputy", 1, |r| {
+            iam::trust_policy_confused_deputy(r.text(0))
+        }),
+        yes_no("trust_policy_allows_service", 2, |r| {
+            iam::trust_policy_allows_service(r.text(0), r.text(1))
+        }),
+        names("policy_actions_matching", 2, |r| {
+            iam::policy_actions_matching(r.text(0), r.text(1))
+        }),
+        names("policy_external_accounts", 2, |r| {
+            iam::policy_external_accounts(r.text(0), r.text(1))
+        }),
+        names("policy_service_wildcards", 1, |r| {
+            iam::policy_service_wildcards(r.text(0))
+        }),
     ]
 }
 
@@ -30,9 +54,16 @@ fn yes_no(
     arguments: usize,
     body: impl Fn(&Row<'_>) -> Result<bool, iam::PolicyError> + Send + Sync + 'static,
 ) -> ScalarUDF {
-    Function::new(name, vec![DataType::Utf8; arguments], DataType::Boolean, move |row| {
-        body(row).map(|b| Answer::Boolean(Some(b))).map_err(unreadable)
-    })
+    Function::new(
+        name,
+        vec![DataType::Utf8; arguments],
+        DataType::Boolean,
+        move |row| {
+            body(row)
+                .map(|b| Answer::Boolean(Some(b)))
+                .map_err(unreadable)
+        },
+    )
     .remembers()
     .into_udf()
 }
@@ -43,7 +74,9 @@ fn names(
     body: impl Fn(&Row<'_>) -> Result<Vec<String>, iam::PolicyError> + Send + Sync + 'static,
 ) -> ScalarUDF {
     Function::new(name, vec![DataType::Utf8; arguments], texts(), move |row| {
-        body(row).map(|b| Answer::Texts(Some(b))).map_err(unreadable)
+        body(row)
+            .map(|b| Answer::Texts(Some(b)))
+            .map_err(unreadable)
     })
     .remembers()
     .into_udf()

@@ -7,20 +7,29 @@ use datafusion::logical_expr::ScalarUDF;
 /// is -1, all ports"). NULL only when `port` is NULL.
 pub(crate) fn port_in_range() -> ScalarUDF {
     let integer = DataType::Int64;
-    Function::new("port_in_range", vec![integer.clone(), integer.clone(), integer], DataType::Boolean, |row| {
-        if row.is_null(2) {
-            return Ok(Answer::Boolean(None));
-        }
-        let bound = |i: usize| (!row.is_null(i)).then(|| row.integer(i)).filter(|n| *n != -1);
-        let port = row.integer(2);
-        let inside = match (bound(0), bound(1)) {
-            (None, None) => true,
-            (Some(from), None) => from == port,
-            (None, Some(to)) => to == port,
-            (Some(from), Some(to)) => from <= port && port <= to,
-        };
-        Ok(Answer::Boolean(Some(inside)))
-    })
+    Function::new(
+        "port_in_range",
+        vec![integer.clone(), integer.clone(), integer],
+        DataType::Boolean,
+        |row| {
+            if row.is_null(2) {
+                return Ok(Answer::Boolean(None));
+            }
+            let bound = |i: usize| {
+                (!row.is_null(i))
+                    .then(|| row.integer(i))
+                    .filter(|n| *n != -1)
+            };
+            let port = row.integer(2);
+            let inside = match (bound(0), bound(1)) {
+                (None, None) => true,
+                (Some(from), None) => from == port,
+                (None, Some(to)) => to == port,
+                (Some(from), Some(to)) => from <= port && port <= to,
+            };
+            Ok(Answer::Boolean(Some(inside)))
+        },
+    )
     .takes_null()
     .into_udf()
 }

@@ -1,7 +1,7 @@
 //! What the functions share: a declared type for each argument, and a closure over one row.
 use datafusion::arrow::array::{
-    Array, ArrayRef, BooleanBuilder, Int64Array, Int64Builder, ListBuilder, StringArray, StringBuilder,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanBuilder, Int64Array, Int64Builder, ListBuilder, StringArray,
+    StringBuilder, TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::cast::{as_int64_array, as_string_array, as_timestamp_microsecond_array};
@@ -88,7 +88,9 @@ pub(crate) struct Function {
 
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Function").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Function")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 // The body follows from the name within one session, so the name is the identity.
@@ -112,7 +114,15 @@ impl Function {
         body: impl Fn(&Row<'_>) -> Result<Answer, String> + Send + Sync + 'static,
     ) -> Self {
         let signature = Signature::user_defined(Volatility::Immutable);
-        Self { name, signature, arguments, returns, takes_null: false, remembers: false, body: Box::new(body) }
+        Self {
+            name,
+            signature,
+            arguments,
+            returns,
+            takes_null: false,
+            remembers: false,
+            body: Box::new(body),
+        }
     }
     pub(crate) fn takes_null(mut self) -> Self {
         self.takes_null = true;
@@ -127,7 +137,8 @@ impl Function {
     }
 
     fn answer(&self, row: &Row<'_>) -> Result<Answer> {
-        (self.body)(row).map_err(|reason| DataFusionError::Execution(format!("{}: {reason}", self.name)))
+        (self.body)(row)
+            .map_err(|reason| DataFusionError::Execution(format!("{}: {reason}", self.name)))
     }
 
     fn rows(&self, columns: &[Column], count: usize) -> Result<ArrayRef> {
@@ -170,14 +181,25 @@ impl ScalarUDFImpl for Function {
     }
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         if given.len() != self.arguments.len() {
-            let (n, s) = (self.arguments.len(), if self.arguments.len() == 1 { "" } else { "s" });
-            return datafusion::common::plan_err!("`{}` takes {n} argument{s}, not {}", self.name, given.len());
+            let (n, s) = (
+                self.arguments.len(),
+                if self.arguments.len() == 1 { "" } else { "s" },
+            );
+            return datafusion::common::plan_err!(
+                "`{}` takes {n} argument{s}, not {}",
+                self.name,
+                given.len()
+            );
         }
         for (i, (have, want)) in given.iter().zip(&self.arguments).enumerate() {
             let fits = match want {
                 DataType::Utf8 => have.is_string() || have.is_null(),
                 DataType::Int64 => have.is_integer() || have.is_null(),
-                _ => have.is_string() || have.is_null() || matches!(have, DataType::Timestamp(..) | DataType::Date32),
+                _ => {
+                    have.is_string()
+                        || have.is_null()
+                        || matches!(have, DataType::Timestamp(..) | DataType::Date32)
+                }
             };
             if !fits {
                 let word = match want {
@@ -185,13 +207,20 @@ impl ScalarUDFImpl for Function {
                     DataType::Int64 => "a whole number",
                     _ => "a timestamp",
                 };
-                return datafusion::common::plan_err!("argument {} of `{}` must be {word}, not {have}", i + 1, self.name);
+                return datafusion::common::plan_err!(
+                    "argument {} of `{}` must be {word}, not {have}",
+                    i + 1,
+                    self.name
+                );
             }
         }
         Ok(self.arguments.clone())
     }
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let scalar = args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
+        let scalar = args
+            .args
+            .iter()
+            .all(|a| matches!(a, ColumnarValue::Scalar(_)));
         let count = if scalar { 1 } else { args.number_rows };
         let columns = args
             .args
@@ -209,7 +238,11 @@ impl ScalarUDFImpl for Function {
             })
             .collect::<Result<Vec<_>>>()?;
         let out = self.rows(&columns, count)?;
-        if scalar { Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&out, 0)?)) } else { Ok(ColumnarValue::Array(out)) }
+        if scalar {
+            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&out, 0)?))
+        } else {
+            Ok(ColumnarValue::Array(out))
+        }
     }
 }
 
@@ -237,9 +270,13 @@ impl Builder {
             (Self::Integer(b), None) => b.append_null(),
             (Self::Text(b), Some(Answer::Text(v))) => b.append_option(v),
             (Self::Text(b), None) => b.append_null(),
-            (Self::Texts(b), Some(Answer::Texts(v))) => b.append_option(v.map(|items| items.into_iter().map(Some))),
+            (Self::Texts(b), Some(Answer::Texts(v))) => {
+                b.append_option(v.map(|items| items.into_iter().map(Some)))
+            }
             (Self::Texts(b), None) => b.append_null(),
-            (_, Some(answer)) => return exec_err!("an answer of another type than declared: {answer:?}"),
+            (_, Some(answer)) => {
+                return exec_err!("an answer of another type than declared: {answer:?}");
+            }
         }
         Ok(())
     }

@@ -14,13 +14,23 @@ pub(crate) fn rows(sql: &str) -> Result<Vec<String>, String> {
         let text = |b: &datafusion::arrow::array::RecordBatch| {
             let column = b.column(0).clone();
             (0..b.num_rows())
-                .map(move |i| if column.is_null(i) { "NULL".to_owned() } else { crate::render::json(&column, i).to_string() })
+                .map(move |i| {
+                    if column.is_null(i) {
+                        "NULL".to_owned()
+                    } else {
+                        crate::render::json(&column, i).to_string()
+                    }
+                })
                 .collect::<Vec<_>>()
         };
         Ok(batches.iter().flat_map(text).collect())
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(run).map_err(|e: datafusion::common::DataFusionError| e.to_string())
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(run)
+        .map_err(|e: datafusion::common::DataFusionError| e.to_string())
 }
 
 /// The value for literal arguments, and for the same arguments as columns: they must agree.
@@ -43,15 +53,25 @@ fn ages() {
     assert_eq!(value("days_until('2026-01-14T23:59:59Z')"), "-1");
     assert_eq!(value("age_days(NULL)"), "NULL");
     assert!(rows("SELECT age_days(1)").is_err());
-    assert!(rows("SELECT age_days()").unwrap_err().contains("takes 1 argument"));
+    assert!(
+        rows("SELECT age_days()")
+            .unwrap_err()
+            .contains("takes 1 argument")
+    );
 }
 
 #[test]
 fn networks() {
     assert_eq!(value("cidr_contains('10.0.0.0/8', '10.1.0.0/16')"), "true");
     assert_eq!(value("cidr_contains('10.1.0.0/16', '10.0.0.0/8')"), "false");
-    assert_eq!(value("cidr_contains('0.0.0.0/0', '2001:db8::/32')"), "false");
-    assert_eq!(value("cidr_contains('2001:db8::/32', '2001:db8:1::/48')"), "true");
+    assert_eq!(
+        value("cidr_contains('0.0.0.0/0', '2001:db8::/32')"),
+        "false"
+    );
+    assert_eq!(
+        value("cidr_contains('2001:db8::/32', '2001:db8:1::/48')"),
+        "true"
+    );
     for (network, public) in [
         ("0.0.0.0/0", true),
         ("::/0", true),
@@ -66,13 +86,25 @@ fn networks() {
         ("fd00::/8", false),
         ("2600::/12", true),
     ] {
-        assert_eq!(value(&format!("cidr_is_public('{network}')")), public.to_string(), "{network}");
+        assert_eq!(
+            value(&format!("cidr_is_public('{network}')")),
+            public.to_string(),
+            "{network}"
+        );
     }
     assert_eq!(value("cidr_is_public(NULL)"), "NULL");
-    assert!(rows("SELECT cidr_is_public('nonsense')").unwrap_err().contains("`nonsense`"));
-    assert_eq!(column("cidr_contains(a, b)", "('10.0.0.0/8', '10.0.0.1'), (NULL, '10.0.0.1'), ('::/0', NULL)"), [
-        "true", "NULL", "NULL"
-    ]);
+    assert!(
+        rows("SELECT cidr_is_public('nonsense')")
+            .unwrap_err()
+            .contains("`nonsense`")
+    );
+    assert_eq!(
+        column(
+            "cidr_contains(a, b)",
+            "('10.0.0.0/8', '10.0.0.1'), (NULL, '10.0.0.1'), ('::/0', NULL)"
+        ),
+        ["true", "NULL", "NULL"]
+    );
 }
 
 #[test]
@@ -83,20 +115,42 @@ fn ports() {
     assert_eq!(value("port_in_range(-1, -1, 22)"), "true");
     assert_eq!(value("port_in_range(22, NULL, 22)"), "true");
     assert_eq!(value("port_in_range(22, 22, NULL)"), "NULL");
-    assert_eq!(column("port_in_range(a, b, 443)", "(1, 65535), (80, 80), (NULL, NULL)"), ["true", "false", "true"]);
+    assert_eq!(
+        column(
+            "port_in_range(a, b, 443)",
+            "(1, 65535), (80, 80), (NULL, NULL)"
+        ),
+        ["true", "false", "true"]
+    );
 }
 
 #[test]
 fn json_values() {
     let document = r#"{"a":{"b":[1,{"c":"x"}]},"n":null,"t":true}"#;
-    for (path, expected) in
-        [("$.a.b[1].c", "\"x\""), ("$.a.b[0]", "\"1\""), ("$.t", "\"true\""), ("$.n", "NULL"), ("$.zz.y", "NULL"), ("$['t']", "\"true\"")]
-    {
-        assert_eq!(value(&format!("json_text('{document}', {})", format_args!("'{}'", path.replace('\'', "''")))), expected, "{path}");
+    for (path, expected) in [
+        ("$.a.b[1].c", "\"x\""),
+        ("$.a.b[0]", "\"1\""),
+        ("$.t", "\"true\""),
+        ("$.n", "NULL"),
+        ("$.zz.y", "NULL"),
+        ("$['t']", "\"true\""),
+    ] {
+        assert_eq!(
+            value(&format!(
+                "json_text('{document}', {})",
+                format_args!("'{}'", path.replace('\'', "''"))
+            )),
+            expected,
+            "{path}"
+        );
     }
     assert_eq!(value("json_text(NULL, '$.a')"), "NULL");
     assert!(rows("SELECT json_text('{', '$.a')").is_err());
-    assert!(rows("SELECT json_text('{}', 'a')").unwrap_err().contains("is not a path"));
+    assert!(
+        rows("SELECT json_text('{}', 'a')")
+            .unwrap_err()
+            .contains("is not a path")
+    );
 }
 
 #[test]
@@ -104,13 +158,36 @@ fn policies() {
     let public = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}]}"#;
     let cross = r#"{"Statement":[{"Effect":"Allow","Principal":{"AWS":"210987654321"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}]}"#;
     let admin = r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
-    assert_eq!(value(&format!("policy_is_public('{public}', '123456789012')")), "true");
-    assert_eq!(value(&format!("policy_is_public('{cross}', '123456789012')")), "false");
-    assert_eq!(value(&format!("policy_external_accounts('{cross}', '123456789012')")), "[\"210987654321\"]");
+    assert_eq!(
+        value(&format!("policy_is_public('{public}', '123456789012')")),
+        "true"
+    );
+    assert_eq!(
+        value(&format!("policy_is_public('{cross}', '123456789012')")),
+        "false"
+    );
+    assert_eq!(
+        value(&format!(
+            "policy_external_accounts('{cross}', '123456789012')"
+        )),
+        "[\"210987654321\"]"
+    );
     assert_eq!(value(&format!("policy_grants_admin('{admin}')")), "true");
-    assert_eq!(value(&format!("policy_allows_action('{cross}', 's3:GetObject', 'arn:aws:s3:::b/x')")), "true");
+    assert_eq!(
+        value(&format!(
+            "policy_allows_action('{cross}', 's3:GetObject', 'arn:aws:s3:::b/x')"
+        )),
+        "true"
+    );
     assert_eq!(value("policy_grants_admin(NULL)"), "NULL");
-    assert!(rows("SELECT policy_grants_admin('{')").unwrap_err().contains("cannot be read"));
+    assert!(
+        rows("SELECT policy_grants_admin('{')")
+            .unwrap_err()
+            .contains("cannot be read")
+    );
     let values = format!("('{admin}', 1), (NULL, 2), ('{cross}', 3), ('{admin}', 4)");
-    assert_eq!(column("policy_grants_admin(a)", &values), ["true", "NULL", "false", "true"]);
+    assert_eq!(
+        column("policy_grants_admin(a)", &values),
+        ["true", "NULL", "false", "true"]
+    );
 }

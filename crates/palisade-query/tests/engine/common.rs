@@ -81,15 +81,30 @@ pub fn catalog(checks: &[(&str, String)]) -> Arc<Catalog> {
         ("services/guardduty.toml".to_owned(), GUARDDUTY.to_owned()),
         ("services/ec2.toml".to_owned(), EC2.to_owned()),
     ];
-    files.extend(checks.iter().map(|(id, text)| (format!("checks/{id}.md"), text.clone())));
+    files.extend(
+        checks
+            .iter()
+            .map(|(id, text)| (format!("checks/{id}.md"), text.clone())),
+    );
     let loaded = palisade_catalog::load(&[Source::from_texts(files)]);
-    let errors: Vec<String> = loaded.diagnostics.iter().filter(|d| d.is_error()).map(ToString::to_string).collect();
+    let errors: Vec<String> = loaded
+        .diagnostics
+        .iter()
+        .filter(|d| d.is_error())
+        .map(ToString::to_string)
+        .collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
     Arc::new(loaded.catalog)
 }
 
 pub fn engine(catalog: &Arc<Catalog>) -> Engine {
-    Engine::new(Arc::clone(catalog), Arc::clone(&MODELS), FIXTURE_NOW, Params::new()).unwrap()
+    Engine::new(
+        Arc::clone(catalog),
+        Arc::clone(&MODELS),
+        FIXTURE_NOW,
+        Params::new(),
+    )
+    .unwrap()
 }
 
 /// All checks of the catalogue, planned without problems.
@@ -114,9 +129,13 @@ pub fn dataset(catalog: &Arc<Catalog>, tables: Value) -> Dataset {
 
 fn marked(value: &Value) -> Value {
     match value {
-        Value::String(text) if text.starts_with('!') => serde_json::json!({ "!error": text.trim_start_matches('!') }),
+        Value::String(text) if text.starts_with('!') => {
+            serde_json::json!({ "!error": text.trim_start_matches('!') })
+        }
         Value::Array(items) => items.iter().map(marked).collect(),
-        Value::Object(fields) => Value::Object(fields.iter().map(|(k, v)| (k.clone(), marked(v))).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(k, v)| (k.clone(), marked(v))).collect())
+        }
         other => other.clone(),
     }
 }

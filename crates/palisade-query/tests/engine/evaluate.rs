@@ -8,12 +8,20 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 fn predicate(applies: Option<&str>, sql: &str, pass: &str, fail: &str) -> String {
-    let applies = applies.map(|a| format!("```sql where\n{a}\n```\n")).unwrap_or_default();
-    page("resource = \"s3_bucket\"", &format!("{applies}```sql\n{sql}\n```\npass: `{pass}`\nfail: `{fail}`"))
+    let applies = applies
+        .map(|a| format!("```sql where\n{a}\n```\n"))
+        .unwrap_or_default();
+    page(
+        "resource = \"s3_bucket\"",
+        &format!("{applies}```sql\n{sql}\n```\npass: `{pass}`\nfail: `{fail}`"),
+    )
 }
 
 fn query(front: &str, sql: &str) -> String {
-    page(front, &format!("```sql\n{sql}\n```\npass: `good`\nfail: `bad ${{n}}`"))
+    page(
+        front,
+        &format!("```sql\n{sql}\n```\npass: `good`\nfail: `bad ${{n}}`"),
+    )
 }
 
 /// (resource id, status, message), in order.
@@ -23,16 +31,28 @@ fn run(page: String, service: &str, tables: Value) -> Vec<(String, Status, Strin
     let plan = plan(&engine, &catalog);
     let evaluation = engine.evaluate(&plan, &dataset(&catalog, tables), Options::default());
     assert_eq!(evaluation.errors, []);
-    evaluation.findings.into_iter().map(|f| (f.resource_id, f.status, f.message)).collect()
+    evaluation
+        .findings
+        .into_iter()
+        .map(|f| (f.resource_id, f.status, f.message))
+        .collect()
 }
 
 fn ids(found: &[(String, Status, String)]) -> Vec<(&str, Status)> {
-    found.iter().map(|(id, status, _)| (id.as_str(), *status)).collect()
+    found
+        .iter()
+        .map(|(id, status, _)| (id.as_str(), *status))
+        .collect()
 }
 
 #[test]
 fn null_is_not_a_pass_and_failed_cells_are_unknown() {
-    let page = predicate(None, "versioning.status = 'Enabled'", "on", "it is ${coalesce(versioning.status, 'off')}");
+    let page = predicate(
+        None,
+        "versioning.status = 'Enabled'",
+        "on",
+        "it is ${coalesce(versioning.status, 'off')}",
+    );
     let found = run(
         page,
         "s3",
@@ -44,16 +64,22 @@ fn null_is_not_a_pass_and_failed_cells_are_unknown() {
             {"name": "e", "versioning": {"status": "Enabled"}, "policy": "!AccessDenied"},
         ]}),
     );
-    assert_eq!(ids(&found), [
-        ("a", Status::Pass),
-        ("b", Status::Fail),
-        ("c", Status::Fail),
-        ("d", Status::Unknown),
-        ("e", Status::Pass),
-    ]);
+    assert_eq!(
+        ids(&found),
+        [
+            ("a", Status::Pass),
+            ("b", Status::Fail),
+            ("c", Status::Fail),
+            ("d", Status::Unknown),
+            ("e", Status::Pass),
+        ]
+    );
     assert_eq!(found[1].2, "it is Suspended");
     assert_eq!(found[2].2, "it is off");
-    assert_eq!(found[3].2, "could not be read: s3:GetBucketVersioning failed with AccessDenied; needs s3:GetBucketVersioning");
+    assert_eq!(
+        found[3].2,
+        "could not be read: s3:GetBucketVersioning failed with AccessDenied; needs s3:GetBucketVersioning"
+    );
 }
 
 #[test]
@@ -65,20 +91,41 @@ fn what_does_not_apply_gives_no_finding() {
         {"name": "d", "policy": null, "versioning": "!AccessDenied"},
         {"name": "e", "policy": "y", "versioning": "!AccessDenied"},
     ]});
-    let page = predicate(Some("policy IS NOT NULL"), "versioning['status'] = 'Enabled'", "p", "f");
+    let page = predicate(
+        Some("policy IS NOT NULL"),
+        "versioning['status'] = 'Enabled'",
+        "p",
+        "f",
+    );
     let found = run(page, "s3", tables);
     // `d` is known not to be concerned, whatever its versioning is; of `c` that is not known.
-    assert_eq!(ids(&found), [("a", Status::Pass), ("c", Status::Unknown), ("e", Status::Unknown)]);
+    assert_eq!(
+        ids(&found),
+        [
+            ("a", Status::Pass),
+            ("c", Status::Unknown),
+            ("e", Status::Unknown)
+        ]
+    );
     assert!(found[1].2.contains("GetBucketPolicy"), "{}", found[1].2);
 }
 
 #[test]
 fn a_row_that_cannot_be_computed_takes_no_other_with_it() {
-    let mut rows: Vec<Value> = (0..100).map(|i| json!({"name": format!("b{i:03}"), "policy": null})).collect();
+    let mut rows: Vec<Value> = (0..100)
+        .map(|i| json!({"name": format!("b{i:03}"), "policy": null}))
+        .collect();
     rows[17]["policy"] = json!("{");
-    rows[40]["policy"] = json!(r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}]}"#);
+    rows[40]["policy"] = json!(
+        r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}]}"#
+    );
     rows[99]["policy"] = json!("nonsense");
-    let page = predicate(None, "policy IS NULL OR NOT policy_is_public(policy, account_id)", "p", "f");
+    let page = predicate(
+        None,
+        "policy IS NULL OR NOT policy_is_public(policy, account_id)",
+        "p",
+        "f",
+    );
     let found = run(page, "s3", json!({ "s3_bucket": rows }));
     assert_eq!(found.len(), 100);
     for (i, (id, status, message)) in found.iter().enumerate() {
@@ -89,46 +136,115 @@ fn a_row_that_cannot_be_computed_takes_no_other_with_it() {
         };
         assert_eq!(*status, expected, "{id}: {message}");
     }
-    assert!(found[17].2.starts_with("could not be decided: policy_is_public: the policy document cannot be read"), "{}", found[17].2);
+    assert!(
+        found[17].2.starts_with(
+            "could not be decided: policy_is_public: the policy document cannot be read"
+        ),
+        "{}",
+        found[17].2
+    );
 }
 
 #[test]
 fn an_error_in_a_branch_that_is_not_needed_does_no_harm() {
     let page = predicate(None, "name <> 'a' AND CAST(name AS BIGINT) > 5", "p", "f");
-    let found = run(page, "s3", json!({"s3_bucket": [{"name": "a"}, {"name": "7"}, {"name": "x"}, {"name": "3"}]}));
-    assert_eq!(ids(&found), [("3", Status::Fail), ("7", Status::Pass), ("a", Status::Fail), ("x", Status::Unknown)]);
+    let found = run(
+        page,
+        "s3",
+        json!({"s3_bucket": [{"name": "a"}, {"name": "7"}, {"name": "x"}, {"name": "3"}]}),
+    );
+    assert_eq!(
+        ids(&found),
+        [
+            ("3", Status::Fail),
+            ("7", Status::Pass),
+            ("a", Status::Fail),
+            ("x", Status::Unknown)
+        ]
+    );
 }
 
 #[test]
 fn gaps_are_unknown_once_a_place() {
     let catalog = catalog(&[
         ("s3/s3-test", predicate(None, "name = 'a'", "p", "f")),
-        ("guardduty/guardduty-test", query(
-            "resource = \"guardduty_detector\"",
-            "SELECT account_id, region, arn, detector_id AS id, status = 'ENABLED' AS pass, 1 AS n FROM guardduty_detector",
-        )),
+        (
+            "guardduty/guardduty-test",
+            query(
+                "resource = \"guardduty_detector\"",
+                "SELECT account_id, region, arn, detector_id AS id, status = 'ENABLED' AS pass, 1 AS n FROM guardduty_detector",
+            ),
+        ),
     ]);
     let engine = engine(&catalog);
     let plan = plan(&engine, &catalog);
-    let mut data = dataset(&catalog, json!({"s3_bucket": "!AccessDenied", "guardduty_detector": [
-        {"detector_id": "d", "status": "ENABLED", "region": "eu-west-1"}
-    ]}));
+    let mut data = dataset(
+        &catalog,
+        json!({"s3_bucket": "!AccessDenied", "guardduty_detector": [
+            {"detector_id": "d", "status": "ENABLED", "region": "eu-west-1"}
+        ]}),
+    );
     let error = Arc::new(denied("ListDetectors", "guardduty:ListDetectors"));
     for _ in 0..2 {
-        let gap = Gap { account_id: "123456789012".into(), region: "eu-west-2".into(), error: Arc::clone(&error) };
-        data.tables.get_mut("guardduty_detector").unwrap().gaps.push(gap);
+        let gap = Gap {
+            account_id: "123456789012".into(),
+            region: "eu-west-2".into(),
+            error: Arc::clone(&error),
+        };
+        data.tables
+            .get_mut("guardduty_detector")
+            .unwrap()
+            .gaps
+            .push(gap);
     }
     let evaluation = engine.evaluate(&plan, &data, Options::default());
     assert_eq!(evaluation.errors, []);
-    let shown = |f: &Finding| (f.check.to_string(), f.status, f.region.to_string(), f.resource_id.clone());
+    let shown = |f: &Finding| {
+        (
+            f.check.to_string(),
+            f.status,
+            f.region.to_string(),
+            f.resource_id.clone(),
+        )
+    };
     let found: Vec<_> = evaluation.findings.iter().map(shown).collect();
-    assert_eq!(found, [
-        ("guardduty-test".to_owned(), Status::Pass, "eu-west-1".to_owned(), "d".to_owned()),
-        ("guardduty-test".to_owned(), Status::Unknown, "eu-west-2".to_owned(), String::new()),
-        ("s3-test".to_owned(), Status::Unknown, "us-east-1".to_owned(), String::new()),
-    ]);
-    assert_eq!(evaluation.findings[1].missing_permissions, ["guardduty:ListDetectors"]);
-    assert_eq!(evaluation.findings[2].missing_permissions, ["s3:ListAllMyBuckets", "s3:ListBuckets"].iter().filter(|p| evaluation.findings[2].missing_permissions.contains(&(**p).to_owned())).map(|p| (*p).to_owned()).collect::<Vec<_>>());
+    assert_eq!(
+        found,
+        [
+            (
+                "guardduty-test".to_owned(),
+                Status::Pass,
+                "eu-west-1".to_owned(),
+                "d".to_owned()
+            ),
+            (
+                "guardduty-test".to_owned(),
+                Status::Unknown,
+                "eu-west-2".to_owned(),
+                String::new()
+            ),
+            (
+                "s3-test".to_owned(),
+                Status::Unknown,
+                "us-east-1".to_owned(),
+                String::new()
+            ),
+        ]
+    );
+    assert_eq!(
+        evaluation.findings[1].missing_permissions,
+        ["guardduty:ListDetectors"]
+    );
+    assert_eq!(
+        evaluation.findings[2].missing_permissions,
+        ["s3:ListAllMyBuckets", "s3:ListBuckets"]
+            .iter()
+            .filter(|p| evaluation.findings[2]
+                .missing_permissions
+                .contains(&(**p).to_owned()))
+            .map(|p| (*p).to_owned())
+            .collect::<Vec<_>>()
+    );
     assert!(!evaluation.findings[2].missing_permissions.is_empty());
     assert_eq!(evaluation.counts["guardduty-test"].unknown, 1);
 }
@@ -144,24 +260,53 @@ fn another_tables_gap_makes_the_place_unknown_unless_the_verdict_is_sufficient()
         ("sufficient = \"pass\"", [Status::Pass, Status::Unknown]),
         ("sufficient = \"fail\"", [Status::Unknown, Status::Fail]),
     ] {
-        let catalog = catalog(&[("ec2/ec2-test", query(&format!("resource = \"ec2_vpc\"\n{sufficient}"), VPC_QUERY))]);
+        let catalog = catalog(&[(
+            "ec2/ec2-test",
+            query(&format!("resource = \"ec2_vpc\"\n{sufficient}"), VPC_QUERY),
+        )]);
         let engine = engine(&catalog);
         let plan = plan(&engine, &catalog);
-        let mut data = dataset(&catalog, json!({
-            "ec2_vpc": [
-                {"vpc_id": "v1", "region": "eu-west-1"}, {"vpc_id": "v2", "region": "eu-west-1"},
-                {"vpc_id": "v3", "region": "eu-west-2"}, {"vpc_id": "v4", "region": "eu-west-2"},
-            ],
-            "ec2_security_group": [
-                {"group_id": "g1", "vpc_id": "v1", "region": "eu-west-1"}, {"group_id": "g3", "vpc_id": "v3", "region": "eu-west-2"},
-            ],
-        }));
-        let error = Arc::new(denied("DescribeSecurityGroups", "ec2:DescribeSecurityGroups"));
-        let gap = Gap { account_id: "123456789012".into(), region: "eu-west-2".into(), error };
-        data.tables.get_mut("ec2_security_group").unwrap().gaps.push(gap);
+        let mut data = dataset(
+            &catalog,
+            json!({
+                "ec2_vpc": [
+                    {"vpc_id": "v1", "region": "eu-west-1"}, {"vpc_id": "v2", "region": "eu-west-1"},
+                    {"vpc_id": "v3", "region": "eu-west-2"}, {"vpc_id": "v4", "region": "eu-west-2"},
+                ],
+                "ec2_security_group": [
+                    {"group_id": "g1", "vpc_id": "v1", "region": "eu-west-1"}, {"group_id": "g3", "vpc_id": "v3", "region": "eu-west-2"},
+                ],
+            }),
+        );
+        let error = Arc::new(denied(
+            "DescribeSecurityGroups",
+            "ec2:DescribeSecurityGroups",
+        ));
+        let gap = Gap {
+            account_id: "123456789012".into(),
+            region: "eu-west-2".into(),
+            error,
+        };
+        data.tables
+            .get_mut("ec2_security_group")
+            .unwrap()
+            .gaps
+            .push(gap);
         let found = engine.evaluate(&plan, &data, Options::default()).findings;
-        let found: Vec<_> = found.iter().map(|f| (f.resource_id.as_str(), f.status)).collect();
-        assert_eq!(found, [("v1", Status::Pass), ("v2", Status::Fail), ("v3", in_gap[0]), ("v4", in_gap[1])], "{sufficient}");
+        let found: Vec<_> = found
+            .iter()
+            .map(|f| (f.resource_id.as_str(), f.status))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("v1", Status::Pass),
+                ("v2", Status::Fail),
+                ("v3", in_gap[0]),
+                ("v4", in_gap[1])
+            ],
+            "{sufficient}"
+        );
     }
 }
 
@@ -179,7 +324,14 @@ fn failed_cells_in_queries() {
         ]}),
     );
     // The query filters `b` out because of what could not be read: it must not get lost.
-    assert_eq!(ids(&found), [("a", Status::Pass), ("b", Status::Unknown), ("d", Status::Fail)]);
+    assert_eq!(
+        ids(&found),
+        [
+            ("a", Status::Pass),
+            ("b", Status::Unknown),
+            ("d", Status::Fail)
+        ]
+    );
     assert_eq!(found[2].2, "bad 1");
 }
 
@@ -192,10 +344,21 @@ fn an_aggregate_over_the_resource_table_is_unknown_when_a_row_is() {
         {"name": "c", "versioning": {"status": "Enabled"}, "account_id": "210987654321"},
     ]});
     let found = run(query("resource = \"s3_bucket\"", sql), "s3", rows.clone());
-    assert_eq!(ids(&found), [("123456789012", Status::Unknown), ("b", Status::Unknown), ("210987654321", Status::Pass)]);
+    assert_eq!(
+        ids(&found),
+        [
+            // The row speaks for `b` too.
+            ("123456789012", Status::Unknown),
+            ("210987654321", Status::Pass)
+        ]
+    );
     let mut with_good = rows;
     with_good["s3_bucket"][0]["versioning"]["status"] = json!("Enabled");
-    let found = run(query("resource = \"s3_bucket\"\nsufficient = \"pass\"", sql), "s3", with_good);
+    let found = run(
+        query("resource = \"s3_bucket\"\nsufficient = \"pass\"", sql),
+        "s3",
+        with_good,
+    );
     assert_eq!(found[0].1, Status::Pass);
 }
 
@@ -203,14 +366,23 @@ fn an_aggregate_over_the_resource_table_is_unknown_when_a_row_is() {
 fn a_query_that_fails_on_one_row_loses_only_that_row() {
     let sql = "SELECT account_id, region, arn, name AS id, 1 AS n, NOT policy_grants_admin(policy) AS pass FROM s3_bucket WHERE policy IS NOT NULL";
     let good = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"}]}"#;
-    let mut rows: Vec<Value> = (0..40).map(|i| json!({"name": format!("b{i:02}"), "policy": good})).collect();
+    let mut rows: Vec<Value> = (0..40)
+        .map(|i| json!({"name": format!("b{i:02}"), "policy": good}))
+        .collect();
     rows[7]["policy"] = json!("{");
     rows[8]["policy"] = json!(null);
-    let found = run(query("resource = \"s3_bucket\"", sql), "s3", json!({ "s3_bucket": rows }));
+    let found = run(
+        query("resource = \"s3_bucket\"", sql),
+        "s3",
+        json!({ "s3_bucket": rows }),
+    );
     assert_eq!(found.len(), 39);
     let unknown: Vec<_> = found.iter().filter(|f| f.1 != Status::Pass).collect();
     assert_eq!(unknown.len(), 1);
-    assert_eq!((unknown[0].0.as_str(), unknown[0].1), ("b07", Status::Unknown));
+    assert_eq!(
+        (unknown[0].0.as_str(), unknown[0].1),
+        ("b07", Status::Unknown)
+    );
     assert!(unknown[0].2.contains("cannot be read"), "{}", unknown[0].2);
 }
 
@@ -220,11 +392,21 @@ fn two_rows_for_a_resource_are_an_error_of_the_check() {
     let catalog = catalog(&[("s3/s3-test", query("resource = \"s3_bucket\"", sql))]);
     let engine = engine(&catalog);
     let plan = plan(&engine, &catalog);
-    let evaluation = engine.evaluate(&plan, &dataset(&catalog, json!({"s3_bucket": [{"name": "a"}]})), Options::default());
+    let evaluation = engine.evaluate(
+        &plan,
+        &dataset(&catalog, json!({"s3_bucket": [{"name": "a"}]})),
+        Options::default(),
+    );
     assert_eq!(evaluation.findings, []);
     assert_eq!(evaluation.errors.len(), 1);
     assert_eq!(evaluation.errors[0].check, "s3-test");
-    assert!(evaluation.errors[0].message.contains("two rows for `arn:aws:s3:::a`"), "{}", evaluation.errors[0].message);
+    assert!(
+        evaluation.errors[0]
+            .message
+            .contains("two rows for `arn:aws:s3:::a`"),
+        "{}",
+        evaluation.errors[0].message
+    );
 }
 
 #[test]
@@ -235,33 +417,64 @@ fn statuses_of_queries() {
         {"name": "c", "tags": {"s": "not_applicable"}}, {"name": "d", "tags": {"s": "unknown"}},
     ]});
     let found = run(query("resource = \"s3_bucket\"", sql), "s3", rows);
-    assert_eq!(ids(&found), [
-        ("a", Status::Pass),
-        ("b", Status::Manual),
-        ("c", Status::NotApplicable),
-        ("d", Status::Unknown),
-    ]);
+    assert_eq!(
+        ids(&found),
+        [
+            ("a", Status::Pass),
+            ("b", Status::Manual),
+            ("c", Status::NotApplicable),
+            ("d", Status::Unknown),
+        ]
+    );
     assert_eq!(found[1].2, "who?");
     let catalog = catalog(&[("s3/s3-test", query("resource = \"s3_bucket\"", sql))]);
     let engine = engine(&catalog);
     let plan = plan(&engine, &catalog);
-    let data = dataset(&catalog, json!({"s3_bucket": [{"name": "a", "tags": {"s": "PASS"}}]}));
-    assert!(engine.evaluate(&plan, &data, Options::default()).errors[0].message.contains("`PASS`"));
+    let data = dataset(
+        &catalog,
+        json!({"s3_bucket": [{"name": "a", "tags": {"s": "PASS"}}]}),
+    );
+    assert!(
+        engine.evaluate(&plan, &data, Options::default()).errors[0]
+            .message
+            .contains("`PASS`")
+    );
 }
 
 #[test]
 fn evidence_holds_what_was_read_and_is_short() {
     let long = "x".repeat(2000);
-    let page = predicate(None, "policy IS NULL AND versioning['status'] = 'Enabled' AND account_id <> ''", "p", "f ${versioning} ${tags}");
+    let page = predicate(
+        None,
+        "policy IS NULL AND versioning['status'] = 'Enabled' AND account_id <> ''",
+        "p",
+        "f ${versioning} ${tags}",
+    );
     let catalog = catalog(&[("s3/s3-test", page)]);
     let engine = engine(&catalog);
     let plan = plan(&engine, &catalog);
-    let data = dataset(&catalog, json!({"s3_bucket": [{"name": "a", "policy": long, "versioning": {"status": "Suspended"}, "tags": {"k": "v"}}]}));
+    let data = dataset(
+        &catalog,
+        json!({"s3_bucket": [{"name": "a", "policy": long, "versioning": {"status": "Suspended"}, "tags": {"k": "v"}}]}),
+    );
     let found = engine.evaluate(&plan, &data, Options::default()).findings;
     assert_eq!(found[0].message, "f {status: Suspended} {k: v}");
-    assert_eq!(found[0].evidence.keys().collect::<Vec<_>>(), ["versioning", "policy"]);
-    assert_eq!(found[0].evidence["policy"].as_str().unwrap().chars().count(), 501);
-    assert_eq!(found[0].evidence["versioning"], json!({"status": "Suspended"}));
+    assert_eq!(
+        found[0].evidence.keys().collect::<Vec<_>>(),
+        ["versioning", "policy"]
+    );
+    assert_eq!(
+        found[0].evidence["policy"]
+            .as_str()
+            .unwrap()
+            .chars()
+            .count(),
+        501
+    );
+    assert_eq!(
+        found[0].evidence["versioning"],
+        json!({"status": "Suspended"})
+    );
     assert_eq!(found[0].resource, "arn:aws:s3:::a");
 }
 
@@ -270,13 +483,32 @@ fn passes_can_be_counted_without_being_built() {
     let catalog = catalog(&[("s3/s3-test", predicate(None, "name <> 'b'", "p", "f"))]);
     let engine = engine(&catalog);
     let plan = plan(&engine, &catalog);
-    let data = dataset(&catalog, json!({"s3_bucket": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}));
-    let evaluation = engine.evaluate(&plan, &data, Options { passes: false, evidence: false });
+    let data = dataset(
+        &catalog,
+        json!({"s3_bucket": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}),
+    );
+    let evaluation = engine.evaluate(
+        &plan,
+        &data,
+        Options {
+            passes: false,
+            evidence: false,
+        },
+    );
     assert_eq!(evaluation.findings.len(), 1);
-    assert_eq!((evaluation.counts["s3-test"].pass, evaluation.counts["s3-test"].fail), (2, 1));
+    assert_eq!(
+        (
+            evaluation.counts["s3-test"].pass,
+            evaluation.counts["s3-test"].fail
+        ),
+        (2, 1)
+    );
     let mut statuses = Vec::new();
     engine.evaluate_blocks(&plan, &data, |block| statuses.extend(block.statuses()));
-    assert_eq!(statuses, [Some(Status::Pass), Some(Status::Fail), Some(Status::Pass)]);
+    assert_eq!(
+        statuses,
+        [Some(Status::Pass), Some(Status::Fail), Some(Status::Pass)]
+    );
 }
 
 #[test]
@@ -285,13 +517,24 @@ fn a_table_that_was_not_collected_is_an_error() {
     let engine = engine(&catalog);
     let plan = plan(&engine, &catalog);
     let evaluation = engine.evaluate(&plan, &Default::default(), Options::default());
-    assert_eq!(evaluation.errors[0].message, "the table `s3_bucket` was not collected");
+    assert_eq!(
+        evaluation.errors[0].message,
+        "the table `s3_bucket` was not collected"
+    );
 }
 
 #[test]
 fn the_same_in_every_run_and_in_any_order_of_rows() {
     let catalog = catalog(&[
-        ("s3/s3-one", predicate(None, "versioning['status'] = 'Enabled'", "p ${name}", "f ${tags}")),
+        (
+            "s3/s3-one",
+            predicate(
+                None,
+                "versioning['status'] = 'Enabled'",
+                "p ${name}",
+                "f ${tags}",
+            ),
+        ),
         ("ec2/ec2-test", query("resource = \"ec2_vpc\"", VPC_QUERY)),
     ]);
     let engine = engine(&catalog);
@@ -299,9 +542,14 @@ fn the_same_in_every_run_and_in_any_order_of_rows() {
     let mut buckets: Vec<Value> = (0..30)
         .map(|i| json!({"name": format!("b{i}"), "versioning": {"status": if i % 3 == 0 {"Enabled"} else {"Suspended"}}, "tags": {"a": "1", "b": "2"}}))
         .collect();
-    let mut vpcs: Vec<Value> = (0..30).map(|i| json!({"vpc_id": format!("v{i}")})).collect();
+    let mut vpcs: Vec<Value> = (0..30)
+        .map(|i| json!({"vpc_id": format!("v{i}")}))
+        .collect();
     let run = |buckets: &[Value], vpcs: &[Value]| {
-        let data = dataset(&catalog, json!({"s3_bucket": buckets, "ec2_vpc": vpcs, "ec2_security_group": []}));
+        let data = dataset(
+            &catalog,
+            json!({"s3_bucket": buckets, "ec2_vpc": vpcs, "ec2_security_group": []}),
+        );
         engine.evaluate(&plan, &data, Options::default()).findings
     };
     let first = run(&buckets, &vpcs);
@@ -310,4 +558,54 @@ fn the_same_in_every_run_and_in_any_order_of_rows() {
     buckets.reverse();
     vpcs.reverse();
     assert_eq!(first, run(&buckets, &vpcs));
+}
+
+/// One row an account over a regional table, and a region that could not be listed.
+#[test]
+fn an_accounts_verdict_depends_on_all_its_regions_unless_it_is_sufficient() {
+    let account = "SELECT account_id, 'us-east-1' AS region, NULL AS arn, account_id AS id, count(*) AS n, bool_or(status = 'ENABLED') AS pass FROM guardduty_detector GROUP BY account_id";
+    let region = account
+        .replace("'us-east-1' AS region", "region")
+        .replace("GROUP BY account_id", "GROUP BY account_id, region")
+        .replace("account_id AS id", "region AS id");
+    for (sql, sufficient, expected) in [
+        (account, "", vec![("123456789012", Status::Unknown)]),
+        (
+            account,
+            "sufficient = \"pass\"",
+            vec![("123456789012", Status::Pass)],
+        ),
+        // Rows that stand for regions do not depend on other regions.
+        (
+            &region,
+            "",
+            vec![("eu-west-1", Status::Pass), ("", Status::Unknown)],
+        ),
+    ] {
+        let front = format!("resource = \"guardduty_detector\"\n{sufficient}");
+        let catalog = catalog(&[("guardduty/guardduty-test", query(&front, sql))]);
+        let engine = engine(&catalog);
+        let plan = plan(&engine, &catalog);
+        let rows = json!({"guardduty_detector": [{"detector_id": "d", "status": "ENABLED", "region": "eu-west-1"}]});
+        let mut data = dataset(&catalog, rows);
+        let error = Arc::new(denied("ListDetectors", "guardduty:ListDetectors"));
+        let gap = Gap {
+            account_id: "123456789012".into(),
+            region: "eu-west-2".into(),
+            error,
+        };
+        data.tables
+            .get_mut("guardduty_detector")
+            .unwrap()
+            .gaps
+            .push(gap);
+        let found = engine.evaluate(&plan, &data, Options::default());
+        assert_eq!(found.errors, []);
+        let found: Vec<_> = found
+            .findings
+            .iter()
+            .map(|f| (f.resource_id.as_str(), f.status))
+            .collect();
+        assert_eq!(found, expected, "{sufficient} {sql}");
+    }
 }

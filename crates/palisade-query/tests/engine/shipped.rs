@@ -15,7 +15,9 @@ fn every_check_plans_and_every_fixture_holds() {
         let engine: Engine = engine(&catalog);
         let (problems, failures) = engine.test_fixtures(checks).unwrap();
         let problems = problems.iter().map(ToString::to_string);
-        problems.chain(failures.iter().map(ToString::to_string)).collect::<Vec<String>>()
+        problems
+            .chain(failures.iter().map(ToString::to_string))
+            .collect::<Vec<String>>()
     };
     let wrong = std::thread::scope(|scope| {
         let other = scope.spawn(|| run(right));

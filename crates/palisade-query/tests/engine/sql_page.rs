@@ -16,15 +16,26 @@ impl Schemas for Sample {
     fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
         use ColumnType::{Boolean, Integer, List, Map, Struct, Text, Timestamp};
         let structure = |fields: &[(&str, ColumnType)]| {
-            Struct(fields.iter().map(|(n, t)| ((*n).to_owned(), t.clone())).collect())
+            Struct(
+                fields
+                    .iter()
+                    .map(|(n, t)| ((*n).to_owned(), t.clone()))
+                    .collect(),
+            )
         };
         let range = structure(&[("cidr", Text)]);
-        let permission =
-            structure(&[("from_port", Integer), ("to_port", Integer), ("ranges", List(Box::new(range)))]);
+        let permission = structure(&[
+            ("from_port", Integer),
+            ("to_port", Integer),
+            ("ranges", List(Box::new(range))),
+        ]);
         let columns = match name {
             "bucket" => vec![
                 ("name", Text),
-                ("versioning", structure(&[("status", Text), ("mfa_delete", Text)])),
+                (
+                    "versioning",
+                    structure(&[("status", Text), ("mfa_delete", Text)]),
+                ),
                 ("tags", Map(Box::new(Text))),
                 ("aliases", List(Box::new(Text))),
                 ("created", Timestamp),
@@ -42,8 +53,18 @@ impl Schemas for Sample {
             ("partition", Text, Origin::Partition),
             ("arn", Text, Origin::Arn),
         ];
-        let answer = || Origin::Answer { source: 0, path: Vec::new(), shape: None, transform: palisade_catalog::Transform::None };
-        let column = |name: &str, ty, origin| Column { name: name.to_owned(), ty, origin, sources: vec![0] };
+        let answer = || Origin::Answer {
+            source: 0,
+            path: Vec::new(),
+            shape: None,
+            transform: palisade_catalog::Transform::None,
+        };
+        let column = |name: &str, ty, origin| Column {
+            name: name.to_owned(),
+            ty,
+            origin,
+            sources: vec![0],
+        };
         let mut all: Vec<Column> = fixed.into_iter().map(|(n, t, o)| column(n, t, o)).collect();
         all.extend(columns.into_iter().map(|(n, t)| column(n, t, answer())));
         let spec = TableSpec {
@@ -66,7 +87,9 @@ impl Schemas for Sample {
         Some((Arc::new(spec), Arc::new(TableSchema { columns: all })))
     }
     fn names(&self) -> Vec<String> {
-        ["bucket", "detector", "region", "security_group"].map(ToOwned::to_owned).to_vec()
+        ["bucket", "detector", "region", "security_group"]
+            .map(ToOwned::to_owned)
+            .to_vec()
     }
     fn permissions(&self, _: &str, _: &str) -> Vec<String> {
         Vec::new()
@@ -80,9 +103,16 @@ fn blocks(page: &str) -> Vec<(String, String, usize, usize)> {
     let mut open: Option<(String, usize, usize)> = None;
     for line in page.split_inclusive('\n') {
         match (&open, line.strip_prefix("```")) {
-            (None, Some(language)) => open = Some((language.trim().to_owned(), at, at + line.len())),
+            (None, Some(language)) => {
+                open = Some((language.trim().to_owned(), at, at + line.len()))
+            }
             (Some((language, start, inside)), Some(_)) => {
-                found.push((language.clone(), page[*inside..at].to_owned(), *start, at + line.len()));
+                found.push((
+                    language.clone(),
+                    page[*inside..at].to_owned(),
+                    *start,
+                    at + line.len(),
+                ));
                 open = None;
             }
             _ => {}
@@ -101,7 +131,9 @@ fn the_page_says_what_happens() {
         for line in text.lines() {
             let (table, json) = line.split_once(' ').unwrap();
             let row: Map<String, Value> = serde_json::from_str(json).unwrap();
-            rows.entry(table.to_owned()).or_default().push(Value::Object(row));
+            rows.entry(table.to_owned())
+                .or_default()
+                .push(Value::Object(row));
         }
     }
     let mut dataset = Dataset::default();
@@ -109,19 +141,31 @@ fn the_page_says_what_happens() {
         let table = fixture_table(&Sample, &name, &Value::Array(rows), FIXTURE_NOW).unwrap();
         dataset.tables.insert(name, table);
     }
-    let engine = Engine::with_schemas(Arc::new(Catalog::default()), Arc::new(Sample), FIXTURE_NOW, Params::new()).unwrap();
+    let engine = Engine::with_schemas(
+        Arc::new(Catalog::default()),
+        Arc::new(Sample),
+        FIXTURE_NOW,
+        Params::new(),
+    )
+    .unwrap();
     let mut written = String::new();
     let mut copied = 0;
     for (i, (language, sql, _, end)) in blocks.iter().enumerate() {
         if language != "sql" {
             continue;
         }
-        let result = engine.sql(sql, &dataset).unwrap_or_else(|e| panic!("{sql}\n{e}"));
+        let result = engine
+            .sql(sql, &dataset)
+            .unwrap_or_else(|e| panic!("{sql}\n{e}"));
         written.push_str(&page[copied..*end]);
         write!(written, "```text\n{}```\n", result.to_table(80)).unwrap();
         // An old result directly after the query is replaced.
         copied = match blocks.get(i + 1) {
-            Some((next, _, start, end_of_next)) if next == "text" && page[*end..*start].trim().is_empty() => *end_of_next,
+            Some((next, _, start, end_of_next))
+                if next == "text" && page[*end..*start].trim().is_empty() =>
+            {
+                *end_of_next
+            }
             _ => *end,
         };
     }
@@ -129,6 +173,9 @@ fn the_page_says_what_happens() {
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(PAGE, &written).unwrap();
     } else {
-        assert!(page == written, "docs/specs/sql.md is not what the engine does; run this test with BLESS=1");
+        assert!(
+            page == written,
+            "docs/specs/sql.md is not what the engine does; run this test with BLESS=1"
+        );
     }
 }

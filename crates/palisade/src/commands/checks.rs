@@ -11,13 +11,22 @@ use std::io::Write;
 use std::sync::Arc;
 
 /// One line a check, or JSON.
-pub fn list(args: &Selection, format: ListFormat, catalog: &Catalog, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub fn list(
+    args: &Selection,
+    format: ListFormat,
+    catalog: &Catalog,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
     let checks = selection(args).resolve(catalog)?;
     to_stdout(|out| match format {
         ListFormat::Text => {
             let width = checks.iter().map(|c| c.id.len()).max().unwrap_or(0);
             for check in &checks {
-                writeln!(out, "{:<width$}  {:<13}  {}", check.id, check.severity, check.title)?;
+                writeln!(
+                    out,
+                    "{:<width$}  {:<13}  {}",
+                    check.id, check.severity, check.title
+                )?;
             }
             Ok(())
         }
@@ -54,7 +63,10 @@ fn summary(check: &Check, catalog: &Catalog) -> serde_json::Value {
 
 /// Whole pages, with what follows from them.
 pub fn show(ids: &[String], catalog: Arc<Catalog>) -> Result<Outcome, Failure> {
-    let wanted = palisade_scan::Selection { checks: ids.to_vec(), ..palisade_scan::Selection::default() };
+    let wanted = palisade_scan::Selection {
+        checks: ids.to_vec(),
+        ..palisade_scan::Selection::default()
+    };
     let checks = wanted.resolve(&catalog)?;
     let scanner = Scanner::new(Arc::clone(&catalog));
     let mut pages = Vec::new();
@@ -73,9 +85,18 @@ pub fn show(ids: &[String], catalog: Arc<Catalog>) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-fn page(check: &Check, details: &CheckDetails, catalog: &Catalog, out: &mut dyn Write) -> std::io::Result<()> {
+fn page(
+    check: &Check,
+    details: &CheckDetails,
+    catalog: &Catalog,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     writeln!(out, "{}\n{}\n", check.title, check.id)?;
-    writeln!(out, "severity   {}\ncategory   {}\nresource   {}\nsince      {}", check.severity, check.category, check.resource, check.since)?;
+    writeln!(
+        out,
+        "severity   {}\ncategory   {}\nresource   {}\nsince      {}",
+        check.severity, check.category, check.resource, check.since
+    )?;
     for (tool, ids) in [
         ("prowler", &check.same_as.prowler),
         ("security_hub", &check.same_as.security_hub),
@@ -89,12 +110,28 @@ fn page(check: &Check, details: &CheckDetails, catalog: &Catalog, out: &mut dyn 
     if !requirements.is_empty() {
         writeln!(out, "serves     {}", requirements.join(", "))?;
     }
-    writeln!(out, "\nWhy it matters\n\n{}\n\nHow to fix\n\n{}\n", check.why.trim(), check.fix.trim())?;
+    writeln!(
+        out,
+        "\nWhy it matters\n\n{}\n\nHow to fix\n\n{}\n",
+        check.why.trim(),
+        check.fix.trim()
+    )?;
     for call in &check.fix_calls {
-        writeln!(out, "  {}:{} {}", call.service, call.operation, serde_json::Value::Object(call.params.clone()))?;
+        writeln!(
+            out,
+            "  {}:{} {}",
+            call.service,
+            call.operation,
+            serde_json::Value::Object(call.params.clone())
+        )?;
     }
     for (name, parameter) in &check.params {
-        writeln!(out, "parameter  ${name} = {}: {}", value(&parameter.default), parameter.about)?;
+        writeln!(
+            out,
+            "parameter  ${name} = {}: {}",
+            value(&parameter.default),
+            parameter.about
+        )?;
     }
     writeln!(out, "\nWhat is asked\n")?;
     if let Some((applies, _)) = &check.applies {
@@ -119,13 +156,29 @@ fn value(value: &ParameterValue) -> String {
         ParameterValue::Integer(n) => n.to_string(),
         ParameterValue::Text(text) => format!("'{text}'"),
         ParameterValue::Boolean(b) => b.to_string(),
-        ParameterValue::Integers(list) => format!("[{}]", list.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")),
-        ParameterValue::Texts(list) => format!("[{}]", list.iter().map(|t| format!("'{t}'")).collect::<Vec<_>>().join(", ")),
+        ParameterValue::Integers(list) => format!(
+            "[{}]",
+            list.iter()
+                .map(i64::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        ParameterValue::Texts(list) => format!(
+            "[{}]",
+            list.iter()
+                .map(|t| format!("'{t}'"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
     }
 }
 
 /// Runs the fixtures of the selected checks. The outcome is `Failed` when one does not hold.
-pub fn test(args: &Selection, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub fn test(
+    args: &Selection,
+    catalog: Arc<Catalog>,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
     let checks = selection(args).resolve(&catalog)?;
     let report = Scanner::new(catalog).test_fixtures(&checks)?;
     to_stdout(|out| {
@@ -140,5 +193,9 @@ pub fn test(args: &Selection, catalog: Arc<Catalog>, terminal: &Terminal) -> Res
         report.fixtures,
         report.failures.len()
     ));
-    Ok(if report.failures.is_empty() { Outcome::Done } else { Outcome::Failed })
+    Ok(if report.failures.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Failed
+    })
 }

@@ -38,12 +38,19 @@ impl Connection {
     ///
     /// # Errors
     /// When there is no connection, or a region does not exist.
-    pub fn open(target: &Target, models: &Arc<Models>, terminal: &Terminal) -> Result<Self, Failure> {
+    pub fn open(
+        target: &Target,
+        models: &Arc<Models>,
+        terminal: &Terminal,
+    ) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
-            .map_err(|source| Failure::Output { what: "a thread".to_owned(), source })?;
+            .map_err(|source| Failure::Output {
+                what: "a thread".to_owned(),
+                source,
+            })?;
         let mut config = ClientConfig {
             profile: target.profile.clone(),
             endpoint_url: target.endpoint_url.clone(),
@@ -77,21 +84,37 @@ impl Connection {
             });
             terminal.note(&format!(
                 "demo: {} (recorded {}), replayed from {} inside this process",
-                header.description, header.recorded_at, server.url()
+                header.description,
+                header.recorded_at,
+                server.url()
             ));
             demo = Some(server);
         }
-        let recorded = target.record.as_ref().map(|_| Arc::new(Mutex::new(Recording::new(Header::default()))));
+        let recorded = target
+            .record
+            .as_ref()
+            .map(|_| Arc::new(Mutex::new(Recording::new(Header::default()))));
         if let Some(recording) = &recorded {
             let recording = Arc::clone(recording);
             config.recorder = Some(Arc::new(move |exchange: Exchange| {
-                recording.lock().unwrap_or_else(PoisonError::into_inner).insert(exchange);
+                recording
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(exchange);
             }));
         }
-        let facts = models.regions().map_err(|e| Failure::Connect { message: e.to_string(), hint: None })?;
+        let facts = models.regions().map_err(|e| Failure::Connect {
+            message: e.to_string(),
+            hint: None,
+        })?;
         let (client, identity, regions) = runtime.block_on(async {
-            let client = Client::connect(config, Arc::clone(models)).await.map_err(connect_failure)?;
-            let identity = client.identity().await.map_err(|e| call_failure("who these credentials belong to", &e))?;
+            let client = Client::connect(config, Arc::clone(models))
+                .await
+                .map_err(connect_failure)?;
+            let identity = client
+                .identity()
+                .await
+                .map_err(|e| call_failure("who these credentials belong to", &e))?;
             let regions = regions(&client, &asked, identity.partition.as_str(), &facts).await?;
             Ok::<_, Failure>((client, identity, regions))
         })?;
@@ -107,7 +130,10 @@ impl Connection {
         };
         Ok(Self {
             runtime,
-            targets: Targets { accounts: vec![account], regions: facts },
+            targets: Targets {
+                accounts: vec![account],
+                regions: facts,
+            },
             account_id,
             regions: names,
             now,
@@ -120,7 +146,13 @@ impl Connection {
     ///
     /// # Errors
     /// When the plan cannot be made.
-    pub fn collect(&self, scanner: &Scanner, request: &Request, limits: &Limits, terminal: &Terminal) -> Result<Collected, Failure> {
+    pub fn collect(
+        &self,
+        scanner: &Scanner,
+        request: &Request,
+        limits: &Limits,
+        terminal: &Terminal,
+    ) -> Result<Collected, Failure> {
         let bar = Bar::new(terminal.progress());
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let collected = self.runtime.block_on(async {
@@ -131,7 +163,9 @@ impl Connection {
                 }
                 std::future::pending::<()>().await;
             });
-            let collected = scanner.collect(request, &self.targets, limits, &bar, stopped).await;
+            let collected = scanner
+                .collect(request, &self.targets, limits, &bar, stopped)
+                .await;
             waiter.abort();
             collected
         });
@@ -148,7 +182,9 @@ impl Connection {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_recording(&self, path: Option<&Path>) -> Result<(), Failure> {
-        let (Some(path), Some(recorded)) = (path, &self.recorded) else { return Ok(()) };
+        let (Some(path), Some(recorded)) = (path, &self.recorded) else {
+            return Ok(());
+        };
         let mut recording = recorded.lock().unwrap_or_else(PoisonError::into_inner);
         recording.set_header(Header {
             recorded_at: self.now.to_string(),
@@ -165,7 +201,12 @@ impl Connection {
 ///
 /// # Errors
 /// When there is no connection or no plan.
-pub fn collect(target: &Target, scanner: &Scanner, request: &Request, terminal: &Terminal) -> Result<(Connection, Collected), Failure> {
+pub fn collect(
+    target: &Target,
+    scanner: &Scanner,
+    request: &Request,
+    terminal: &Terminal,
+) -> Result<(Connection, Collected), Failure> {
     let connection = Connection::open(target, scanner.models(), terminal)?;
     let collected = connection.collect(scanner, request, &limits(target), terminal)?;
     connection.save_recording(target.record.as_deref())?;
@@ -174,35 +215,55 @@ pub fn collect(target: &Target, scanner: &Scanner, request: &Request, terminal: 
 
 /// The user's limits.
 pub fn limits(target: &Target) -> Limits {
-    Limits { in_flight: usize::from(target.max_in_flight), ..Limits::default() }
+    Limits {
+        in_flight: usize::from(target.max_in_flight),
+        ..Limits::default()
+    }
 }
 
 /// Tells on stderr what could not be read.
 pub fn report_gaps(coverage: &Coverage, terminal: &Terminal) {
     for (error, times) in &coverage.failures {
-        terminal.warn(&format!("{error} in {} ({times} times): {}", error.region, error.message));
+        terminal.warn(&format!(
+            "{error} in {} ({times} times): {}",
+            error.region, error.message
+        ));
     }
 }
 
 /// The only clock that a scan reads.
 fn system_time() -> Timestamp {
-    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
+    let micros = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_micros());
     let second = 1_000_000;
     Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX) / second * second)
 }
 
-async fn regions(client: &Client, asked: &[String], partition: &str, facts: &Regions) -> Result<Vec<Region>, Failure> {
+async fn regions(
+    client: &Client,
+    asked: &[String],
+    partition: &str,
+    facts: &Regions,
+) -> Result<Vec<Region>, Failure> {
     let mut regions = if asked.iter().any(|r| r == "all") {
-        client.enabled_regions().await.map_err(|e| call_failure("which regions are enabled", &e))?
+        client
+            .enabled_regions()
+            .await
+            .map_err(|e| call_failure("which regions are enabled", &e))?
     } else if asked.is_empty() {
         vec![client.region().clone()]
     } else {
         let known = facts.of_partition(partition);
         let mut regions = Vec::new();
         for name in asked {
-            let region: Region = name.parse().map_err(|e| usage(format!("{e}"), name, known))?;
+            let region: Region = name
+                .parse()
+                .map_err(|e| usage(format!("{e}"), name, known))?;
             // a region younger than our facts must still be usable: only what looks like a slip is refused
-            if !known.contains(name) && !palisade_catalog::similar(name, known.iter().map(String::as_str)).is_empty() {
+            if !known.contains(name)
+                && !palisade_catalog::similar(name, known.iter().map(String::as_str)).is_empty()
+            {
                 return Err(usage(format!("unknown region `{name}`"), name, known));
             }
             regions.push(region);
@@ -217,27 +278,47 @@ async fn regions(client: &Client, asked: &[String], partition: &str, facts: &Reg
 fn usage(message: String, name: &str, known: &[String]) -> Failure {
     let similar = palisade_catalog::similar(name, known.iter().map(String::as_str));
     let hint = match similar.as_slice() {
-        [] => "regions are named as `eu-central-1`; `--region all` takes every region that is enabled".to_owned(),
+        [] => {
+            "regions are named as `eu-central-1`; `--region all` takes every region that is enabled"
+                .to_owned()
+        }
         some => format!("did you mean `{}`?", some.join("` or `")),
     };
-    Failure::Usage { message, hint: Some(hint) }
+    Failure::Usage {
+        message,
+        hint: Some(hint),
+    }
 }
 
 fn connect_failure(error: ConnectError) -> Failure {
     let hint = match &error {
-        ConnectError::NoCredentials => Some("`palisade scan --demo` needs no credentials".to_owned()),
-        ConnectError::NoRegion => Some("`--region all` scans every region that is enabled in the account".to_owned()),
+        ConnectError::NoCredentials => {
+            Some("`palisade scan --demo` needs no credentials".to_owned())
+        }
+        ConnectError::NoRegion => {
+            Some("`--region all` scans every region that is enabled in the account".to_owned())
+        }
         _ => None,
     };
-    Failure::Connect { message: error.to_string(), hint }
+    Failure::Connect {
+        message: error.to_string(),
+        hint,
+    }
 }
 
 fn call_failure(what: &str, error: &palisade_aws::CallFailure) -> Failure {
     let hint = match error.kind {
-        CallErrorKind::Credentials => Some("the credentials are wrong or have expired; sign in again, or choose others with --profile"),
-        CallErrorKind::Unreachable => Some("is the network up, and are --endpoint-url, AWS_ENDPOINT_URL and the region right?"),
+        CallErrorKind::Credentials => Some(
+            "the credentials are wrong or have expired; sign in again, or choose others with --profile",
+        ),
+        CallErrorKind::Unreachable => Some(
+            "is the network up, and are --endpoint-url, AWS_ENDPOINT_URL and the region right?",
+        ),
         CallErrorKind::Denied => Some("a policy denies this call to these credentials"),
         _ => None,
     };
-    Failure::Connect { message: format!("AWS does not say {what}: {error}"), hint: hint.map(str::to_owned) }
+    Failure::Connect {
+        message: format!("AWS does not say {what}: {error}"),
+        hint: hint.map(str::to_owned),
+    }
 }

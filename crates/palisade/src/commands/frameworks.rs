@@ -10,8 +10,16 @@ pub fn list(catalog: &Catalog) -> Result<Outcome, Failure> {
     to_stdout(|out| {
         for (name, framework) in &catalog.frameworks {
             let total = framework.requirements.len();
-            let covered = framework.requirements.iter().filter(|r| !r.checks.is_empty()).count();
-            writeln!(out, "{name:<28} {:<60} {covered:>4} of {total:>4} requirements have checks", framework.title)?;
+            let covered = framework
+                .requirements
+                .iter()
+                .filter(|r| !r.checks.is_empty())
+                .count();
+            writeln!(
+                out,
+                "{name:<28} {:<60} {covered:>4} of {total:>4} requirements have checks",
+                framework.title
+            )?;
         }
         Ok(())
     })?;
@@ -26,9 +34,19 @@ pub fn show(name: &str, catalog: &Catalog) -> Result<Outcome, Failure> {
         suggestions: palisade_catalog::similar(name, catalog.frameworks.keys().map(String::as_str)),
     })?;
     to_stdout(|out| {
-        writeln!(out, "{} ({name})\nidentifiers from: {}\n", framework.title, framework.source)?;
+        writeln!(
+            out,
+            "{} ({name})\nidentifiers from: {}\n",
+            framework.title, framework.source
+        )?;
         for requirement in &framework.requirements {
-            writeln!(out, "{:<12} {:<10} {}", requirement.id, requirement.kind.as_str(), requirement.title)?;
+            writeln!(
+                out,
+                "{:<12} {:<10} {}",
+                requirement.id,
+                requirement.kind.as_str(),
+                requirement.title
+            )?;
             for check in &requirement.checks {
                 writeln!(out, "{:24}{check}", "")?;
             }

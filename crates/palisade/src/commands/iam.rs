@@ -17,9 +17,14 @@ fn conform() -> Result<Outcome, Failure> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
-        let line = line.map_err(|source| Failure::Input { path: "stdin".into(), source })?;
+        let line = line.map_err(|source| Failure::Input {
+            path: "stdin".into(),
+            source,
+        })?;
         if !line.trim().is_empty() {
-            writeln!(out, "{}", palisade_iam::conform_line(&line, &read)).and_then(|()| out.flush()).map_err(Failure::stdout)?;
+            writeln!(out, "{}", palisade_iam::conform_line(&line, &read))
+                .and_then(|()| out.flush())
+                .map_err(Failure::stdout)?;
         }
     }
     Ok(Outcome::Done)

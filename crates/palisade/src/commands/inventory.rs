@@ -10,13 +10,20 @@ use palisade_scan::{Scanner, SelectionError};
 use std::sync::Arc;
 
 /// Counts or lists what exists, from every table that lists resources.
-pub fn run(args: &Inventory, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub fn run(
+    args: &Inventory,
+    catalog: Arc<Catalog>,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
     for service in &args.service {
         if !catalog.services.contains_key(service) {
             return Err(SelectionError {
                 what: "service",
                 name: service.clone(),
-                suggestions: palisade_catalog::similar(service, catalog.services.keys().map(String::as_str)),
+                suggestions: palisade_catalog::similar(
+                    service,
+                    catalog.services.keys().map(String::as_str),
+                ),
             }
             .into());
         }
@@ -28,5 +35,9 @@ pub fn run(args: &Inventory, catalog: Arc<Catalog>, terminal: &Terminal) -> Resu
     let rows = scanner.query(&sql, &collected.dataset)?;
     print(&rows, args.format)?;
     connect::report_gaps(&collected.coverage, terminal);
-    Ok(if collected.coverage.interrupted { Outcome::Failed } else { Outcome::Done })
+    Ok(if collected.coverage.interrupted {
+        Outcome::Failed
+    } else {
+        Outcome::Done
+    })
 }

@@ -26,16 +26,29 @@ pub fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
     match cli.command {
         Command::Completions { shell } => completions::run(shell),
         Command::Scan(args) => scan::run(&args, catalog(&global, terminal)?, terminal),
-        Command::Checks(Checks::List { selection, format }) => {
-            checks::list(&selection, format, catalog(&global, terminal)?.as_ref(), terminal)
+        Command::Checks(Checks::List { selection, format }) => checks::list(
+            &selection,
+            format,
+            catalog(&global, terminal)?.as_ref(),
+            terminal,
+        ),
+        Command::Checks(Checks::Show(ids)) | Command::Explain(ids) => {
+            checks::show(&ids.ids, catalog(&global, terminal)?)
         }
-        Command::Checks(Checks::Show(ids)) | Command::Explain(ids) => checks::show(&ids.ids, catalog(&global, terminal)?),
-        Command::Checks(Checks::Test { selection }) => checks::test(&selection, catalog(&global, terminal)?, terminal),
-        Command::Frameworks(Frameworks::List) => frameworks::list(catalog(&global, terminal)?.as_ref()),
-        Command::Frameworks(Frameworks::Show { name }) => frameworks::show(&name, catalog(&global, terminal)?.as_ref()),
+        Command::Checks(Checks::Test { selection }) => {
+            checks::test(&selection, catalog(&global, terminal)?, terminal)
+        }
+        Command::Frameworks(Frameworks::List) => {
+            frameworks::list(catalog(&global, terminal)?.as_ref())
+        }
+        Command::Frameworks(Frameworks::Show { name }) => {
+            frameworks::show(&name, catalog(&global, terminal)?.as_ref())
+        }
         Command::Tables(args) => tables::run(&args, catalog(&global, terminal)?.as_ref()),
         Command::Query(args) => query::run(&args, catalog(&global, terminal)?, terminal),
-        Command::Permissions(args) => permissions::run(&args, catalog(&global, terminal)?, terminal),
+        Command::Permissions(args) => {
+            permissions::run(&args, catalog(&global, terminal)?, terminal)
+        }
         Command::Inventory(args) => inventory::run(&args, catalog(&global, terminal)?, terminal),
         Command::Iam(args) => iam::run(&args),
     }
@@ -46,21 +59,34 @@ pub fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
 fn catalog(global: &Global, terminal: &Terminal) -> Result<Arc<Catalog>, Failure> {
     let mut sources = vec![Source::embedded()];
     for folder in &global.catalog {
-        sources.push(Source::directory(folder).map_err(|e| Failure::Usage {
-            message: e.to_string(),
-            hint: Some("--catalog takes a folder with `services`, `checks` or `frameworks` in it".to_owned()),
+        sources.push(Source::directory(folder).map_err(|e| {
+            Failure::Usage {
+                message: e.to_string(),
+                hint: Some(
+                    "--catalog takes a folder with `services`, `checks` or `frameworks` in it"
+                        .to_owned(),
+                ),
+            }
         })?);
     }
     let loaded = palisade_catalog::load(&sources);
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        loaded.diagnostics.into_iter().partition(|d| d.level == DiagnosticLevel::Error);
+    let (errors, warnings): (Vec<_>, Vec<_>) = loaded
+        .diagnostics
+        .into_iter()
+        .partition(|d| d.level == DiagnosticLevel::Error);
     // what the shipped files could do better is `cargo xtask lint`'s to tell
     if !global.catalog.is_empty() {
         for warning in warnings {
             terminal.note(&warning.to_string());
         }
     }
-    if errors.is_empty() { Ok(Arc::new(loaded.catalog)) } else { Err(Failure::Catalog { diagnostics: errors }) }
+    if errors.is_empty() {
+        Ok(Arc::new(loaded.catalog))
+    } else {
+        Err(Failure::Catalog {
+            diagnostics: errors,
+        })
+    }
 }
 
 fn selection(args: &Selection) -> palisade_scan::Selection {

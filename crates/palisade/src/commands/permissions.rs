@@ -9,7 +9,11 @@ use palisade_scan::{Scanner, policy};
 use std::sync::Arc;
 
 /// Prints the least policy for a selection.
-pub fn run(args: &Permissions, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub fn run(
+    args: &Permissions,
+    catalog: Arc<Catalog>,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
     let checks = selection(&args.selection).resolve(&catalog)?;
     let actions = Scanner::new(catalog).permissions(&checks)?;
     let document = match args.format {

@@ -20,7 +20,11 @@ pub fn run(args: &Query, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<O
     let rows = scanner.query(&args.sql, &collected.dataset)?;
     print(&rows, args.format)?;
     connect::report_gaps(&collected.coverage, terminal);
-    Ok(if collected.coverage.interrupted { Outcome::Failed } else { Outcome::Done })
+    Ok(if collected.coverage.interrupted {
+        Outcome::Failed
+    } else {
+        Outcome::Done
+    })
 }
 
 /// Prints rows.

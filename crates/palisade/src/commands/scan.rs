@@ -18,7 +18,10 @@ pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Ou
     if checks.is_empty() {
         return Err(Failure::Usage {
             message: "the selection leaves no check".to_owned(),
-            hint: Some("`palisade checks list` with the same flags shows what a selection holds".to_owned()),
+            hint: Some(
+                "`palisade checks list` with the same flags shows what a selection holds"
+                    .to_owned(),
+            ),
         });
     }
     let mut scanner = Scanner::new(Arc::clone(&catalog));
@@ -28,19 +31,33 @@ pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Ou
     let planned = scanner.plan(&checks)?;
     let mut request = planned.request();
     if args.all_tables {
-        catalog.tables.keys().for_each(|table| request.add_all(table));
+        catalog
+            .tables
+            .keys()
+            .for_each(|table| request.add_all(table));
     }
     let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
     connection.save_recording(args.target.record.as_deref())?;
     let assessment = scanner.assess(
         &planned,
         collected,
-        palisade_scan::Scope { accounts: vec![connection.account_id.clone()], regions: connection.regions.clone() },
-        palisade_query::Options { evidence: args.evidence, ..palisade_query::Options::default() },
+        palisade_scan::Scope {
+            accounts: vec![connection.account_id.clone()],
+            regions: connection.regions.clone(),
+        },
+        palisade_query::Options {
+            evidence: args.evidence,
+            ..palisade_query::Options::default()
+        },
     )?;
     let write = |out: &mut dyn Write, color: bool| match args.format {
         Format::Text => {
-            let options = text::Options { color, width: terminal.width(), all: args.all, ..text::Options::default() };
+            let options = text::Options {
+                color,
+                width: terminal.width(),
+                all: args.all,
+                ..text::Options::default()
+            };
             text::write(&assessment, options, out)
         }
         Format::Json => json::write(&assessment, out),
@@ -51,15 +68,27 @@ pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Ou
         None => to_stdout(|out| write(out, terminal.color()))?,
         Some(path) => {
             to_file(path, |out| write(out, false))?;
-            terminal.note(&format!("{} findings written to {}", assessment.findings.len(), path.display()));
+            terminal.note(&format!(
+                "{} findings written to {}",
+                assessment.findings.len(),
+                path.display()
+            ));
         }
     }
     Ok(outcome(args, &assessment))
 }
 
 fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
-    let failed = |least| assessment.findings.iter().any(|f| f.status == Status::Fail && f.severity >= least);
-    let unknown = assessment.findings.iter().any(|f| f.status == Status::Unknown);
+    let failed = |least| {
+        assessment
+            .findings
+            .iter()
+            .any(|f| f.status == Status::Fail && f.severity >= least)
+    };
+    let unknown = assessment
+        .findings
+        .iter()
+        .any(|f| f.status == Status::Unknown);
     if assessment.coverage.interrupted {
         Outcome::Failed
     } else if args.fail_on.is_some_and(failed) {

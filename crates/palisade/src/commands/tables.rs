@@ -17,18 +17,30 @@ pub fn run(args: &Tables, catalog: &Catalog) -> Result<Outcome, Failure> {
     let mut shown = Vec::new();
     for name in &args.names {
         if let Some(table) = catalog.tables.get(name) {
-            let schema = catalog.table_schema(name, &models).map_err(|diagnostics| Failure::Catalog { diagnostics })?;
+            let schema = catalog
+                .table_schema(name, &models)
+                .map_err(|diagnostics| Failure::Catalog { diagnostics })?;
             shown.push(Shown::Table(table, schema));
         } else if let Some(view) = catalog.views.get(name) {
             shown.push(Shown::View(view));
         } else {
-            let known = catalog.tables.keys().chain(catalog.views.keys()).map(String::as_str);
+            let known = catalog
+                .tables
+                .keys()
+                .chain(catalog.views.keys())
+                .map(String::as_str);
             let similar = palisade_catalog::similar(name, known);
             let hint = match similar.as_slice() {
                 [] => "`palisade tables` lists all tables".to_owned(),
-                some => format!("did you mean `{}`? `palisade tables` lists all tables", some.join("` or `")),
+                some => format!(
+                    "did you mean `{}`? `palisade tables` lists all tables",
+                    some.join("` or `")
+                ),
             };
-            return Err(Failure::Usage { message: format!("unknown table `{name}`"), hint: Some(hint) });
+            return Err(Failure::Usage {
+                message: format!("unknown table `{name}`"),
+                hint: Some(hint),
+            });
         }
     }
     to_stdout(|out| {
@@ -38,7 +50,13 @@ pub fn run(args: &Tables, catalog: &Catalog) -> Result<Outcome, Failure> {
             }
             match item {
                 Shown::Table(table, schema) => columns(table, schema, catalog, out)?,
-                Shown::View(view) => writeln!(out, "{} (view)\n{}\n\n{}", view.name, view.about, view.sql.trim())?,
+                Shown::View(view) => writeln!(
+                    out,
+                    "{} (view)\n{}\n\n{}",
+                    view.name,
+                    view.about,
+                    view.sql.trim()
+                )?,
             }
         }
         Ok(())
@@ -63,7 +81,12 @@ fn list(catalog: &Catalog, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-fn columns(table: &TableSpec, schema: &TableSchema, catalog: &Catalog, out: &mut dyn Write) -> std::io::Result<()> {
+fn columns(
+    table: &TableSpec,
+    schema: &TableSchema,
+    catalog: &Catalog,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let scope = match table.scope {
         Scope::Global => "once an account",
         Scope::Regional => "in every region",
@@ -71,20 +94,56 @@ fn columns(table: &TableSpec, schema: &TableSchema, catalog: &Catalog, out: &mut
     writeln!(out, "{}\n{}\n", table.name, table.about)?;
     match &table.list {
         Some(list) => writeln!(out, "rows: {}:{}, {scope}", table.model, list.call)?,
-        None => writeln!(out, "rows: one {}", if table.scope == Scope::Global { "an account" } else { "an account and region" })?,
+        None => writeln!(
+            out,
+            "rows: one {}",
+            if table.scope == Scope::Global {
+                "an account"
+            } else {
+                "an account and region"
+            }
+        )?,
     }
-    let width = schema.columns.iter().map(|c| c.name.len()).max().unwrap_or(0);
+    let width = schema
+        .columns
+        .iter()
+        .map(|c| c.name.len())
+        .max()
+        .unwrap_or(0);
     for column in &schema.columns {
-        let calls: Vec<&str> = column.sources.iter().filter_map(|source| call(table, *source)).collect();
-        writeln!(out, "  {:<width$}  {}{}", column.name, kind(&column.ty), from(&calls))?;
+        let calls: Vec<&str> = column
+            .sources
+            .iter()
+            .filter_map(|source| call(table, *source))
+            .collect();
+        writeln!(
+            out,
+            "  {:<width$}  {}{}",
+            column.name,
+            kind(&column.ty),
+            from(&calls)
+        )?;
     }
-    let mut operations: Vec<&str> = (0..=table.calls.len()).filter_map(|source| call(table, source)).collect();
+    let mut operations: Vec<&str> = (0..=table.calls.len())
+        .filter_map(|source| call(table, source))
+        .collect();
     operations.sort_unstable();
     operations.dedup();
-    let mut permissions: Vec<String> = operations.iter().flat_map(|o| catalog.permissions(&table.service, o)).collect();
+    let mut permissions: Vec<String> = operations
+        .iter()
+        .flat_map(|o| catalog.permissions(&table.service, o))
+        .collect();
     permissions.sort();
     permissions.dedup();
-    writeln!(out, "\npermissions: {}", if permissions.is_empty() { "none".to_owned() } else { permissions.join(", ") })
+    writeln!(
+        out,
+        "\npermissions: {}",
+        if permissions.is_empty() {
+            "none".to_owned()
+        } else {
+            permissions.join(", ")
+        }
+    )
 }
 
 fn call(table: &TableSpec, source: usize) -> Option<&str> {
@@ -95,7 +154,11 @@ fn call(table: &TableSpec, source: usize) -> Option<&str> {
 }
 
 fn from(calls: &[&str]) -> String {
-    if calls.is_empty() { String::new() } else { format!("  ({})", calls.join(", ")) }
+    if calls.is_empty() {
+        String::new()
+    } else {
+        format!("  ({})", calls.join(", "))
+    }
 }
 
 /// A type as people write it; long structures are cut after some fields.
@@ -109,7 +172,10 @@ fn kind(ty: &ColumnType) -> String {
         ColumnType::List(of) => format!("[{}]", kind(of)),
         ColumnType::Map(of) => format!("map of {}", kind(of)),
         ColumnType::Struct(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(name, ty)| format!("{name}: {}", kind(ty))).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, ty)| format!("{name}: {}", kind(ty)))
+                .collect();
             format!("{{{}}}", fields.join(", "))
         }
     }

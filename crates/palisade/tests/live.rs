@@ -1,0 +1,229 @@
+//! Against a moto server, seeded with boto3 in two regions: the binary finds what was put there. Makes its virtual
+//! environment itself (needs Python 3); the server listens on loopback and ends with the test.
+use palisade_core::{Assessment, Status};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+struct Moto {
+    server: Child,
+    url: String,
+}
+
+impl Moto {
+    fn start(python: &Path) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let server = Command::new(python.parent().unwrap().join("moto_server"))
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .envs([
+                ("MOTO_EC2_LOAD_DEFAULT_AMIS", "false"),
+                ("MOTO_IAM_LOAD_MANAGED_POLICIES", "true"),
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "moto does not start"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Self {
+            server,
+            url: format!("http://127.0.0.1:{port}"),
+        }
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn python() -> PathBuf {
+    let made = Command::new("python3")
+        .arg(root().join("tests/venv.py"))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "the virtual environment could not be made"
+    );
+    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
+}
+
+const CREDENTIALS: [(&str, &str); 4] = [
+    ("AWS_ACCESS_KEY_ID", "testing"),
+    ("AWS_SECRET_ACCESS_KEY", "testing"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+    ("AWS_DEFAULT_REGION", "us-east-1"),
+];
+
+/// Fact of the seed → the check that must fail for exactly these of the resources named in the second fact.
+const FAILS: &[(&str, &str, &str)] = &[
+    (
+        "iam_two_active_keys",
+        "iam-user-single-access-key",
+        "iam_users",
+    ),
+    (
+        "iam_attached_to_user",
+        "iam-user-no-direct-policies",
+        "iam_users",
+    ),
+    ("s3_public_policy", "s3-bucket-private", ""),
+    ("ec2_imds_v1", "ec2-instance-imdsv2", "ec2_instances"),
+    (
+        "ec2_ssh_from_anywhere",
+        "ec2-security-group-ssh-restricted",
+        "",
+    ),
+    (
+        "ec2_volumes_not_encrypted",
+        "ec2-volume-encrypted",
+        "ec2_volumes",
+    ),
+    ("ec2_public_snapshots", "ec2-snapshot-private", ""),
+    (
+        "ec2_vpcs_without_flow_logs",
+        "ec2-vpc-flow-logs",
+        "ec2_vpcs",
+    ),
+    ("rds_public", "rds-instance-private", "rds_instances"),
+    (
+        "rds_not_encrypted",
+        "rds-instance-encrypted",
+        "rds_instances",
+    ),
+    (
+        "dynamodb_without_recovery",
+        "dynamodb-table-point-in-time-recovery",
+        "dynamodb_tables",
+    ),
+    ("kms_not_rotated", "kms-key-rotation", ""),
+    ("lambda_public", "lambda-function-private", ""),
+];
+/// Fact → the check that must pass for exactly these of the resources named in the second fact.
+const PASSES: &[(&str, &str, &str)] = &[
+    ("s3_versioned", "s3-bucket-versioning", "s3_buckets"),
+    ("s3_only_tls", "s3-bucket-tls-only", "s3_buckets"),
+];
+
+#[test]
+fn the_seeded_account_is_read_as_it_is() {
+    let python = python();
+    let moto = Moto::start(&python);
+    let seeded = Command::new(&python)
+        .arg(root().join("tests/live/seed_small.py"))
+        .envs(CREDENTIALS)
+        .env("AWS_ENDPOINT_URL", &moto.url)
+        .output()
+        .unwrap();
+    assert!(
+        seeded.status.success(),
+        "{}",
+        String::from_utf8_lossy(&seeded.stderr)
+    );
+    let seeded: serde_json::Value = serde_json::from_slice(&seeded.stdout).unwrap();
+    let regions: Vec<&str> = seeded["regions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r.as_str().unwrap())
+        .collect();
+    let fact = |name: &str| -> BTreeSet<String> {
+        let ids = seeded["facts"][name]
+            .as_array()
+            .unwrap_or_else(|| panic!("the seed has no fact `{name}`"));
+        ids.iter().map(|i| i.as_str().unwrap().to_owned()).collect()
+    };
+    let output = Command::new(env!("CARGO_BIN_EXE_palisade"))
+        .args([
+            "scan",
+            "--format",
+            "json",
+            "--region",
+            &regions.join(","),
+            "--endpoint-url",
+            &moto.url,
+        ])
+        .envs(CREDENTIALS)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let assessment: Assessment = serde_json::from_slice(&output.stdout).unwrap();
+
+    let mut by_check: BTreeMap<&str, BTreeMap<&str, Status>> = BTreeMap::new();
+    for finding in &assessment.findings {
+        by_check
+            .entry(&finding.check)
+            .or_default()
+            .insert(&finding.resource_id, finding.status);
+        // ARNs of topics and the like are what the seed knows
+        by_check
+            .entry(&finding.check)
+            .or_default()
+            .insert(&finding.resource, finding.status);
+    }
+    let mut wrong = Vec::new();
+    for (list, status) in [(FAILS, Status::Fail), (PASSES, Status::Pass)] {
+        for (name, check, population) in list {
+            let Some(found) = by_check.get(check) else {
+                wrong.push(format!("{check}: no findings"));
+                continue;
+            };
+            let expected = fact(name);
+            for id in &expected {
+                if found.get(id.as_str()) != Some(&status) {
+                    wrong.push(format!(
+                        "{check}: {id} is {:?}, not {status}",
+                        found.get(id.as_str())
+                    ));
+                }
+            }
+            let others = if population.is_empty() {
+                BTreeSet::new()
+            } else {
+                fact(population)
+            };
+            for id in others.difference(&expected) {
+                if found.get(id.as_str()) == Some(&status) {
+                    wrong.push(format!("{check}: {id} is {status} as well"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // what moto lacks is unknown, with a reason
+    let unknown = assessment
+        .findings
+        .iter()
+        .filter(|f| f.status == Status::Unknown);
+    assert!(
+        unknown.clone().all(|f| f.message.contains("failed")),
+        "{:?}",
+        unknown.map(|f| &f.message).find(|m| !m.contains("failed"))
+    );
+}
