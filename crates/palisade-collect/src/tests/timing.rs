@@ -199,7 +199,7 @@ fn wall_time_is_near_what_the_limit_and_the_chains_allow() {
             "one long list",
             &ran,
             fake.calls().len(),
-            702usize.div_ceil(7) + 2
+            700usize.div_ceil(7) + 2
         ) <= 1.3
     );
     // Many accounts.
