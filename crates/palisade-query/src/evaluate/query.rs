@@ -468,6 +468,8 @@ fn missing_places(
 }
 
 /// What could not be read, by account and, where it concerns only that, region.
+/// Account (and region) → a table that could not be read there, and why.
+type Missing = BTreeMap<(String, Option<String>), (Option<String>, Vec<Arc<CallError>>)>;
 type Losses = BTreeMap<(String, Option<String>), Reason>;
 
 /// What could not be read of the tables of a query: of those other than the resource table, of the resource table too
@@ -478,8 +480,7 @@ fn losses(planned: &PlannedCheck, query: &Query, dataset: &Dataset, all: bool) -
     } else {
         planned.table.spec.scope == Scope::Regional
     };
-    let mut found: BTreeMap<(String, Option<String>), (Option<String>, Vec<Arc<CallError>>)> =
-        BTreeMap::new();
+    let mut found: Missing = BTreeMap::new();
     for (name, scan) in &query.scans {
         let is_resource = *name == planned.check.resource;
         if is_resource && !all && scan.times < 2 {
