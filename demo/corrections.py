@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from urllib.parse import parse_qsl, unquote
 
 from botocore.exceptions import UnknownServiceError
+from moto.backend_index import backend_url_patterns
 from moto.backends import get_backend
 from moto.core.serialize import SERIALIZERS
 from moto.core.utils import get_service_model
@@ -56,8 +57,6 @@ class Rule:
         self.used = False
         self.model = get_service_model(service)
         self.signing_name = self.model.signing_name
-        if operation == "*":
-            return
         self.operation_model = self.model.operation_model(operation)
         self.method, uri = http or (self.operation_model.http["method"], self.operation_model.http["requestUri"])
         pattern = re.split(r"[?#]", uri)[0].rstrip("/")
@@ -69,8 +68,6 @@ class Rule:
     def matches(self, request):
         if request.signing_name != self.signing_name or self.regions and request.region not in self.regions:
             return False
-        if self.operation == "*":
-            return True
         protocol = self.model.protocol
         if protocol == "json":
             return request.target == f"{self.model.metadata['targetPrefix']}.{self.operation}"
@@ -89,9 +86,8 @@ class Rule:
             answer = answer(request) if callable(answer) else answer
         except ApiError as error:
             answer = error
-        operation = self.operation if self.operation != "*" else self.model.operation_names[0]
         protocol = self.model.protocol
-        written = SERIALIZERS[protocol](operation_model=self.model.operation_model(operation)).serialize(answer)
+        written = SERIALIZERS[protocol](operation_model=self.operation_model).serialize(answer)
         status = written["status_code"]
         if isinstance(answer, ApiError) and protocol != "json":
             status = STATUS.get(answer.code, status)
@@ -119,7 +115,7 @@ class Corrections:
     def of_absent_service(self, request):
         """The empty answer of a list operation, when moto has no such service."""
         service = request.signing_name
-        if not service or find_spec(f"moto.{service.replace('-', '')}"):
+        if not service or in_moto(service):
             return None
         if service not in self.absent:
             self.absent[service] = list_rules(service)
@@ -127,6 +123,10 @@ class Corrections:
             if rule.matches(request):
                 return rule.respond(request)
         return None
+
+    def assumed(self):
+        """Services that answered with empty lists because moto lacks them."""
+        return sorted(service for service, rules in self.absent.items() if any(rule.used for rule in rules))
 
     def unused(self):
         """Rules that answered nothing: no table makes these calls any more."""
@@ -231,6 +231,15 @@ DEFAULT_REGIONS = ("ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-s
 OPT_IN_REGIONS = "af-south-1 ap-east-1 ap-south-2 ap-southeast-3 ap-southeast-4 ca-west-1 eu-central-2 eu-south-1 eu-south-2 il-central-1 me-central-1 me-south-1".split()
 
 
+def function_urls(request):
+    name = request.params["FunctionName"].split(":")[-1]
+    if name not in ("webhook", "outlet-import"):
+        return {"FunctionUrlConfigs": []}
+    function = f"arn:aws:lambda:{request.region}:{ACCOUNT}:function:{name}"
+    return {"FunctionUrlConfigs": [{"FunctionUrl": f"https://{name}0example.lambda-url.{request.region}.on.aws/", "FunctionArn": function, "AuthType": "NONE",
+                                    "CreationTime": "2025-09-03T13:15:00Z", "LastModifiedTime": "2025-09-03T13:15:00Z", "InvokeMode": "BUFFERED"}]}
+
+
 def protected_by(request):
     shop = ":regional/webacl/shop/" in request.params["WebACLArn"] and request.params.get("ResourceType", "APPLICATION_LOAD_BALANCER") == "APPLICATION_LOAD_BALANCER"
     balancers = get_backend("elbv2")[ACCOUNT][request.region].load_balancers.values()
@@ -288,6 +297,12 @@ def nothing(service, operation):
     return {name: [] for name, shape in members.items() if shape.type_name == "list"}
 
 
+def in_moto(service):
+    """Whether moto has the service of this signing name, by its modules or by the addresses that it knows."""
+    address = f"https://{service}.{HOME}.amazonaws.com/"
+    return bool(find_spec(f"moto.{service.replace('-', '')}")) or any(re.match(pattern, address) for _, pattern in backend_url_patterns)
+
+
 def list_rules(service):
     """An empty answer for every operation of a service that answers with lists."""
     try:
@@ -316,13 +331,15 @@ def rules():
         # Calls that the recording's user may not make.
         Rule("wellarchitected", "ListWorkloads", denied("wellarchitected:ListWorkloads")),
         Rule("wellarchitected", "ListLenses", denied("wellarchitected:ListLenses")),
-        Rule("inspector2", "*", denied("inspector2:BatchGetAccountStatus"), [SYDNEY]),
+        *[Rule("inspector2", operation, denied(f"inspector2:{operation}"), [SYDNEY])
+          for operation in ("BatchGetAccountStatus", "ListCoverage", "ListFindings", "ListFindingAggregations")],
 
         # Services that are on at home and off elsewhere.
         Rule("securityhub", "DescribeHub", in_home({"HubArn": f"arn:aws:securityhub:{HOME}:{ACCOUNT}:hub/default", "SubscribedAt": "2024-02-20T10:00:00.000Z", "AutoEnableControls": True, "ControlFindingGenerator": "SECURITY_CONTROL"}, not_subscribed)),
         Rule("securityhub", "GetEnabledStandards", in_home({"StandardsSubscriptions": [{"StandardsSubscriptionArn": f"arn:aws:securityhub:{HOME}:{ACCOUNT}:subscription/{standard}", "StandardsArn": f"arn:aws:securityhub:{HOME}::standards/{standard}", "StandardsInput": {}, "StandardsStatus": "READY"}]}, not_subscribed)),
         Rule("securityhub", "ListEnabledProductsForImport", in_home({"ProductSubscriptions": [f"{product}/guardduty", f"{product}/access-analyzer"]}, not_subscribed)),
         Rule("securityhub", "ListOrganizationAdminAccounts", {"AdminAccounts": []}),
+        Rule("securityhub", "DescribeOrganizationConfiguration", fail("InvalidAccessException", f"Account {ACCOUNT} is not an administrator for this organization")),
         Rule("securityhub", "GetAdministratorAccount", not_subscribed, elsewhere),
         Rule("macie2", "GetMacieSession", in_home({"status": "ENABLED", "findingPublishingFrequency": "SIX_HOURS", "createdAt": "2024-02-20T10:00:00Z", "updatedAt": "2024-02-20T10:00:00Z", "serviceRole": f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/macie.amazonaws.com/AWSServiceRoleForAmazonMacie"}, no_macie)),
         Rule("macie2", "GetAutomatedDiscoveryConfiguration", in_home({"status": "DISABLED", "classificationScopeId": "", "sensitivityInspectionTemplateId": ""}, no_macie)),
@@ -413,6 +430,7 @@ def rules():
         # Applications and the edge.
         Rule("config", "DescribeDeliveryChannelStatus", delivery_status),
         Rule("route53", "GetDNSSEC", {"Status": {"ServeSignature": "NOT_SIGNING"}, "KeySigningKeys": []}),
+        Rule("lambda", "ListFunctionUrlConfigs", function_urls),
         Rule("eks", "ListAddons", in_home({"addons": ["coredns", "kube-proxy", "vpc-cni"]}, {"addons": []})),
         Rule("wafv2", "ListResourcesForWebACL", protected_by),
         *empty("apigatewayv2", "GetAuthorizers"),

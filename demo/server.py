@@ -5,7 +5,8 @@ past and stands still; `POST /palisade/clock?now=<RFC 3339>` moves it on. Nothin
 of day at which it runs, so the same seed records the same answers.
 
 `POST /palisade/activity` tells when credentials were last used (see `patches.py`). `POST /palisade/corrections` puts
-the answers of `corrections.py` in place of moto's; `GET /palisade/unused` lists those that were never given.
+the answers of `corrections.py` in place of moto's; `GET /palisade/report` lists those that were never given,
+and the services that were taken to be empty because moto lacks them.
 
     python demo/server.py PORT 2024-03-04T09:00:00Z
 """
@@ -71,8 +72,8 @@ def main(port, start):
                 corrected = corrections.Corrections()
                 start_response("204 No Content", [])
                 return [b""]
-            if environ["PATH_INFO"] == "/palisade/unused":
-                body = json.dumps(corrected.unused()).encode()
+            if environ["PATH_INFO"] == "/palisade/report":
+                body = json.dumps({"unused": corrected.unused(), "assumed_empty": corrected.assumed()}).encode()
                 start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
                 return [body]
             if corrected:

@@ -95,6 +95,10 @@ fn http_client() -> SharedHttpClient {
 
 /// The profile to use, when one is named; it must exist.
 async fn check_profile(config: &ClientConfig) -> Result<Option<String>, ConnectError> {
+    // who brings credentials does not depend on what the environment says
+    if config.credentials.is_some() && config.profile.is_none() {
+        return Ok(None);
+    }
     let named = config
         .profile
         .clone()

@@ -179,7 +179,13 @@ fn dataset(
         .filter(|(_, f)| needs["s3_bucket"].contains(f.name()))
         .map(|(i, _)| i)
         .collect();
-    let thousand = full.batches[0].rows.project(&indices).unwrap();
+    let thousand = full
+        .batches
+        .first()
+        .unwrap()
+        .rows
+        .project(&indices)
+        .unwrap();
     let schema = thousand.schema();
     let per_batch = 8;
     let columns: Vec<ArrayRef> = (0..thousand.num_columns())

@@ -1,4 +1,11 @@
 //! Every format against one small assessment: golden text, and that nothing is dropped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use palisade_core::{
     Assessment, CallError, CallErrorKind, CallStatistics, Category, CheckSummary, Coverage,
     Finding, FixAvailability, Severity, Status,

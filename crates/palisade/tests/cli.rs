@@ -1,4 +1,11 @@
 //! The command as its users run it: exit codes, messages, pipes, wrong input. Nothing here leaves the machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

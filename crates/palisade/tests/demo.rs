@@ -1,6 +1,13 @@
 //! The demo account through the whole pipeline: the binary over HTTP against the replay endpoint, without and with
 //! faults. What must hold under every fault: the scan ends, a verdict that was reached is the verdict of the
 //! undisturbed scan, and the rest is unknown with its cause.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use palisade_core::{Assessment, CallErrorKind, Finding, Status};
 use palisade_replay::{Faults, Recording, Server, Statistics};
 use std::collections::BTreeMap;
