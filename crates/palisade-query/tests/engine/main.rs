@@ -1,4 +1,12 @@
 //! One binary for all tests over the engine: each binary links DataFusion.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 mod evaluate;
 mod planning;
