@@ -110,7 +110,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     );
     for (package, example) in [
         ("palisade-query", "bench_predicates"),
-        ("palisade-aws", "bench_decode"),
+        ("palisade-aws", "decode_speed"),
     ] {
         println!("\n{example}");
         let status = Command::new("cargo")

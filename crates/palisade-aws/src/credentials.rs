@@ -25,7 +25,8 @@ pub(crate) struct Found {
 
 pub(crate) async fn find(config: &ClientConfig) -> Result<Found, ConnectError> {
     let profile = check_profile(config).await?;
-    if let Some(url) = &config.endpoint_url {
+    let configured = std::env::var("AWS_ENDPOINT_URL").ok();
+    if let Some(url) = config.endpoint_url.as_ref().or(configured.as_ref()) {
         check_url(url)?;
     }
     let http = config.http_client.clone().unwrap_or_else(http_client);

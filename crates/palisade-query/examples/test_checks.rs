@@ -49,6 +49,17 @@ fn main() {
             start.elapsed()
         );
     }
+    for queries in [false, true] {
+        let part: Vec<_> = checks
+            .iter()
+            .filter(|c| c.is_query == queries)
+            .cloned()
+            .collect();
+        let start = Instant::now();
+        engine.plan(&part);
+        let kind = if queries { "queries" } else { "predicates" };
+        println!("# plan {} {kind}: {:?}", part.len(), start.elapsed());
+    }
     let start = Instant::now();
     let (diagnostics, failures) = engine.test_fixtures(&checks).unwrap();
     diagnostics.iter().for_each(|d| println!("{d}"));
