@@ -9,7 +9,9 @@ use crate::sql::{self, Values};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::LogicalPlan;
-use palisade_catalog::{Catalog, Check, Diagnostic, ParameterValue, TableSchema, TableSpec};
+use palisade_catalog::{
+    Catalog, Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema, TableSpec,
+};
 use palisade_core::Timestamp;
 use palisade_model::Models;
 use palisade_table::{Dataset, Schemas};
@@ -131,6 +133,20 @@ impl Engine {
     /// Plans checks. What is wrong with a check's SQL becomes diagnostics with file, line and column; such a check is
     /// not in the plan. The plan's checks are in the order of their ids.
     pub fn plan(&self, checks: &[Arc<Check>]) -> (Plan, Vec<Diagnostic>) {
+        evaluate::on_deep_stack(|| self.plan_here(checks)).unwrap_or_else(|e| {
+            let problem = Diagnostic {
+                file: String::new(),
+                line: 0,
+                column: 0,
+                level: DiagnosticLevel::Error,
+                message: format!("the checks could not be planned: {e}"),
+                hint: None,
+            };
+            (Plan::default(), vec![problem])
+        })
+    }
+
+    fn plan_here(&self, checks: &[Arc<Check>]) -> (Plan, Vec<Diagnostic>) {
         let mut plan = Plan::default();
         let mut diagnostics = Vec::new();
         for check in checks {
@@ -145,11 +161,8 @@ impl Engine {
             );
             plan.checks.extend(planned.map(Arc::new));
         }
-        plan.checks
-            .sort_by(|a, b| (&a.check.id, &a.check.file).cmp(&(&b.check.id, &b.check.file)));
-        // another tool's id may stand for several checks
-        plan.checks
-            .dedup_by(|a, b| a.check.id == b.check.id && a.check.file == b.check.file);
+        plan.checks.sort_by(|a, b| a.check.id.cmp(&b.check.id));
+        plan.checks.dedup_by(|a, b| a.check.id == b.check.id);
         diagnostics.sort();
         (plan, diagnostics)
     }
@@ -159,8 +172,10 @@ impl Engine {
     /// # Errors
     /// When the SQL is wrong.
     pub fn columns_of_sql(&self, sql: &str) -> Result<Needs, QueryError> {
-        let plan = self.logical(sql)?;
-        scans::needs(&plan).map_err(|e| QueryError::Run(plain(&e)))
+        evaluate::on_deep_stack(|| {
+            let plan = self.logical(sql)?;
+            scans::needs(&plan).map_err(|e| QueryError::Run(plain(&e)))
+        })?
     }
 
     /// Evaluates all checks of the plan.
@@ -185,15 +200,17 @@ impl Engine {
     /// # Errors
     /// When the SQL is wrong, needs what was not collected, or fails on a value.
     pub fn sql(&self, sql: &str, dataset: &Dataset) -> Result<QueryResult, QueryError> {
-        let plan = self.logical(sql)?;
-        let state = self.planner.state_over(Arc::new(Rows::of(dataset)));
-        let batches =
-            evaluate::block_on(evaluate::collect(&state, &plan))?.map_err(evaluate::query_error)?;
-        let schema = match batches.first() {
-            Some(batch) => batch.schema(),
-            None => Arc::clone(plan.schema().inner()),
-        };
-        Ok(QueryResult { schema, batches })
+        evaluate::on_deep_stack(|| {
+            let plan = self.logical(sql)?;
+            let state = self.planner.state_over(Arc::new(Rows::of(dataset)));
+            let batches = evaluate::block_on(evaluate::collect(&state, &plan))?
+                .map_err(evaluate::query_error)?;
+            let schema = match batches.first() {
+                Some(batch) => batch.schema(),
+                None => Arc::clone(plan.schema().inner()),
+            };
+            Ok(QueryResult { schema, batches })
+        })?
     }
 
     fn logical(&self, sql: &str) -> Result<LogicalPlan, QueryError> {

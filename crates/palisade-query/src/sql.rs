@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     Statement, Subscript, TimezoneInfo, TypedString, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Span, Token};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, Tokenizer};
 use palisade_catalog::ParameterValue;
 use palisade_core::Timestamp;
 use std::collections::BTreeMap;
@@ -38,6 +38,9 @@ pub(crate) struct Values<'a> {
 
 /// Deeper nesting is refused: the parser and the planner are recursive.
 const DEPTH: usize = 60;
+
+/// Longer SQL is refused, in tokens: `a AND a AND …` nests as deep as it is long.
+const LENGTH: usize = 6000;
 
 /// One expression.
 pub(crate) fn parse_expression(text: &str, values: Values<'_>) -> Result<Expr, SqlProblem> {
@@ -149,10 +152,20 @@ pub(crate) fn place_of(tree: &mut impl VisitMut, name: &str) -> Option<(u64, u64
 
 fn parser(text: &str) -> Result<Parser<'static>, SqlProblem> {
     static DIALECT: CheckDialect = CheckDialect;
-    Parser::new(&DIALECT)
+    let tokens = Tokenizer::new(&DIALECT, text)
+        .tokenize_with_location()
+        .map_err(|e| syntax(&e.into()))?;
+    let long = tokens
+        .iter()
+        .filter(|t| !matches!(t.token, Token::Whitespace(_)));
+    if long.count() > LENGTH {
+        return Err(SqlProblem::new(format!(
+            "this SQL is too long: {LENGTH} words and signs are possible"
+        )));
+    }
+    Ok(Parser::new(&DIALECT)
         .with_recursion_limit(DEPTH)
-        .try_with_sql(text)
-        .map_err(|e| syntax(&e))
+        .with_tokens_with_locations(tokens))
 }
 
 /// sqlparser writes the place into the message: `… at Line: 1, Column: 20`.
@@ -401,5 +414,11 @@ mod tests {
         let problem = expression("a = = 1").unwrap_err();
         assert_eq!((problem.line, problem.column), (1, 5));
         assert!(expression(&"(".repeat(5000)).is_err());
+        assert!(
+            expression(&"a AND ".repeat(5000))
+                .unwrap_err()
+                .message
+                .contains("too long")
+        );
     }
 }

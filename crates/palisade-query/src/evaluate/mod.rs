@@ -5,7 +5,7 @@ mod query;
 mod run;
 
 pub use block::{Block, Counts, Options};
-pub(crate) use run::{block_on, collect, query_error};
+pub(crate) use run::{block_on, collect, on_deep_stack, query_error};
 
 use crate::plan::{Kind, Plan, PlannedCheck};
 use crate::provider::Rows;

@@ -16,17 +16,25 @@ pub(crate) async fn collect(state: &SessionState, plan: &LogicalPlan) -> Result<
 
 /// Waits for a future on a new thread with a runtime of its own.
 pub(crate) fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> Result<T, QueryError> {
-    let start = |e: String| QueryError::Start(e);
+    on_deep_stack(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|e| QueryError::Start(e.to_string()))?;
+        Ok(runtime.block_on(future))
+    })?
+}
+
+/// Runs a function on a thread whose stack is deep enough for the longest SQL: planners are recursive. Memory is only
+/// used as far as the stack is.
+pub(crate) fn on_deep_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Result<T, QueryError> {
+    const STACK: usize = 256 << 20;
     std::thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .build()
-                .map_err(|e| start(e.to_string()))?;
-            Ok(runtime.block_on(future))
-        });
+        let worker = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, run);
+        let worker = worker.map_err(|e| QueryError::Start(e.to_string()))?;
         worker
             .join()
-            .map_err(|_| start("a query stopped without an answer".to_owned()))?
+            .map_err(|_| QueryError::Start("a query stopped without an answer".to_owned()))
     })
 }
 

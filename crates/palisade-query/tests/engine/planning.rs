@@ -283,3 +283,90 @@ fn users_queries() {
     });
     let _ = Arc::clone(&catalog);
 }
+
+/// Pieces of SQL in any order: an error or a result, never a panic.
+#[test]
+fn no_sql_makes_the_engine_panic() {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+    let catalog = catalog(&[]);
+    let engine = engine(&catalog);
+    let data = dataset(
+        &catalog,
+        json!({"s3_bucket": [{"name": "a", "tags": {"k": "v"}}, {"name": "b"}]}),
+    );
+    let words = prop::sample::select(vec![
+        "SELECT",
+        "FROM s3_bucket",
+        "WHERE",
+        "name",
+        "tags",
+        "tags['k']",
+        "versioning.status",
+        "(",
+        ")",
+        ",",
+        "=",
+        "AND",
+        "NOT",
+        "NULL",
+        "1",
+        "'a'",
+        "count(*)",
+        "GROUP BY",
+        "ORDER BY",
+        "unnest(",
+        "map_keys(tags)",
+        "array_any_match(",
+        "x ->",
+        "x",
+        "IN",
+        "IS",
+        "[",
+        "]",
+        "LEFT JOIN s3_bucket b ON",
+        "b.name",
+        "$now",
+        "-",
+        "/ 0",
+        "CASE WHEN",
+        "THEN",
+        "END",
+        "policy_is_public(name, name)",
+        "age_days(creation_date)",
+        "EXISTS (SELECT 1)",
+        "*",
+        "AS y",
+        "WITH",
+        "UNION ALL",
+        "9223372036854775807 + 1",
+        "json_text(name, '$')",
+        "cidr_is_public(name)",
+        "LIMIT -1",
+        "::int",
+        "interval '1 day'",
+    ]);
+    let sql = prop::collection::vec(words, 1..14).prop_map(|w| format!("SELECT {}", w.join(" ")));
+    let mut runner = TestRunner::new(Config {
+        cases: 2000,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let ran = std::cell::Cell::new(0);
+    runner
+        .run(&sql, |sql| {
+            match engine.sql(&sql, &data) {
+                Ok(_) => ran.set(ran.get() + 1),
+                Err(QueryError::Start(e)) => prop_assert!(false, "{sql}: {e}"),
+                Err(_) => {}
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(ran.get() > 20, "too few of them are SQL: {ran:?}");
+    let long = format!(
+        "SELECT {} true AS x FROM s3_bucket",
+        "name = 'a' AND ".repeat(200)
+    );
+    assert_eq!(engine.sql(&long, &data).unwrap().rows(), 2);
+}
