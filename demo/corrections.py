@@ -332,7 +332,7 @@ def rules():
         Rule("wellarchitected", "ListWorkloads", denied("wellarchitected:ListWorkloads")),
         Rule("wellarchitected", "ListLenses", denied("wellarchitected:ListLenses")),
         *[Rule("inspector2", operation, denied(f"inspector2:{operation}"), [SYDNEY])
-          for operation in ("BatchGetAccountStatus", "ListCoverage", "ListFindings", "ListFindingAggregations")],
+          for operation in ("BatchGetAccountStatus", "ListCoverage", "ListFindings")],
 
         # Services that are on at home and off elsewhere.
         Rule("securityhub", "DescribeHub", in_home({"HubArn": f"arn:aws:securityhub:{HOME}:{ACCOUNT}:hub/default", "SubscribedAt": "2024-02-20T10:00:00.000Z", "AutoEnableControls": True, "ControlFindingGenerator": "SECURITY_CONTROL"}, not_subscribed)),
@@ -423,7 +423,7 @@ def rules():
         *empty("elasticache", "DescribeServerlessCaches"),
 
         # Identity.
-        Rule("iam", "ListOrganizationsFeatures", {"OrganizationId": "o-tidewater0", "EnabledFeatures": []}),
+        Rule("iam", "ListOrganizationsFeatures", lambda _: {"OrganizationId": get_backend("organizations")[ACCOUNT]["aws"].org.id, "EnabledFeatures": []}),
         Rule("iam", "ListServiceSpecificCredentials", {"ServiceSpecificCredentials": [{"UserName": "developer-search", "Status": "Active", "ServiceUserName": f"developer-search-at-{ACCOUNT}", "CreateDate": "2022-06-14T08:30:00Z", "ServiceSpecificCredentialId": "ACCAEXAMPLE1234567890", "ServiceName": "codecommit.amazonaws.com"}]}),
         Rule("cognito-idp", "DescribeRiskConfiguration", lambda request: {"RiskConfiguration": {"UserPoolId": request.params["UserPoolId"]}}),
 

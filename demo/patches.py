@@ -11,6 +11,7 @@ Elsewhere:
 - A listener without TLS has no TLS policy.
 - GetBucketPolicyStatus answers.
 - ElastiCache takes a number for `MaxRecords`.
+- The URL of a queue is AWS's, whatever address moto listens on.
 """
 
 import json
@@ -23,6 +24,7 @@ from moto.elbv2 import models as balancers
 from moto.iam import models, responses
 from moto.kms import models as keys
 from moto.s3 import models as buckets
+from moto.sqs import models as queues
 
 COLUMNS = (
     "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,mfa_active,"
@@ -159,6 +161,10 @@ def with_number(original):
     return describe
 
 
+def queue_url(queue, _request_url):
+    return f"https://sqs.{queue.region}.amazonaws.com/{queue.account_id}/{queue.name}"
+
+
 def policy_status(account, name):
     """Status and body of GetBucketPolicyStatus: public when somebody unnamed is allowed something without a condition."""
     error = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{0}</Code><Message>{1}</Message><BucketName>{2}</BucketName></Error>'
@@ -177,6 +183,7 @@ def policy_status(account, name):
 
 def apply():
     caches.ElastiCacheBackend.describe_replication_groups = with_number(caches.ElastiCacheBackend.describe_replication_groups)
+    queues.Queue.url = queue_url
     keys.KmsBackend.create_key = service_keys(keys.KmsBackend.create_key)
     balancers.FakeListener.__init__ = without_tls(balancers.FakeListener.__init__)
     models.IAMBackend.get_credential_report = credential_report

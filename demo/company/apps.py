@@ -81,7 +81,7 @@ def containers(account, facts):
     apps.service(account, HOME, "platform", "status-page", checkout, facts["public_subnets"], [facts["balancer_group"]], public=True)
     assert jobs
     apps.kubernetes(account, HOME, "platform", role_arn("kubernetes-control"), private, [facts["app_group"]], public=True, private=True, cidrs=["198.51.100.0/24"],
-                    key=facts["data_key"], logs=["api", "audit", "authenticator", "controllerManager", "scheduler"])
+                    version="1.34", key=facts["data_key"], logs=["api", "audit", "authenticator", "controllerManager", "scheduler"])
 
 
 def functions(account, facts):

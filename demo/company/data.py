@@ -16,11 +16,11 @@ def everybody_reads(name):
 
 def legacy(account, facts):
     # A website: public on purpose.
-    bucket(account, "tidewater-www", website=True, policy=[everybody_reads("tidewater-www")], objects=["index.html"], owner="marketing")
+    bucket(account, "tidewater-www", own=None, website=True, policy=[everybody_reads("tidewater-www")], objects=["index.html"], owner="marketing")
     # Not on purpose.
     bucket(account, "tidewater-customer-exports", acl="public-read", own="ObjectWriter", objects=["2021/customers.csv"])
-    bucket(account, "tidewater-imports", policy=[allow(["s3:PutObject", "s3:ListBucket"], ["arn:aws:s3:::tidewater-imports", "arn:aws:s3:::tidewater-imports/*"], principal={"AWS": "*"})])
-    bucket(account, "tidewater-database-dumps", versioning="Suspended", log_to="tidewater-access-logs")
+    bucket(account, "tidewater-imports", own=None, policy=[allow(["s3:PutObject", "s3:ListBucket"], ["arn:aws:s3:::tidewater-imports", "arn:aws:s3:::tidewater-imports/*"], principal={"AWS": "*"})])
+    bucket(account, "tidewater-database-dumps", own=None, versioning="Suspended", log_to="tidewater-access-logs")
     bucket(account, "tidewater-partner-files", acl="authenticated-read", own="ObjectWriter",
            policy=[allow("s3:*", ["arn:aws:s3:::tidewater-partner-files", "arn:aws:s3:::tidewater-partner-files/*"], principal={"AWS": "arn:aws:iam::210987654321:root"})])
     rds = account.client("rds")
@@ -48,13 +48,13 @@ def platform(account, facts):
     bucket(account, "tidewater-board", block=BLOCK_ALL, owner="board")
     bucket(account, "tidewater-reports", EUROPE, versioning="Enabled", key=facts["europe_key"], block=BLOCK_ALL, tls=True, owner="data")
     bucket(account, "tidewater-data-lake", EUROPE, block=BLOCK_ALL | {"RestrictPublicBuckets": False}, owner="data",
-           policy=[allow("s3:GetObject", "arn:aws:s3:::tidewater-data-lake/*", principal="*", condition={"StringEquals": {"aws:PrincipalOrgID": "o-tidewater0"}})])
+           policy=[allow("s3:GetObject", "arn:aws:s3:::tidewater-data-lake/*", principal="*", condition={"StringEquals": {"aws:PrincipalOrgID": facts["organization"]}})])
 
     rds, groups = account.client("rds"), [facts["data_group"]]
     rds.create_db_subnet_group(DBSubnetGroupName="data", DBSubnetGroupDescription="isolated", SubnetIds=facts["data_subnets"])
     database(account, HOME, "catalogue", "postgres", "16.4", key=key, groups=groups, subnet_group="data", iam=True, logs=["postgresql", "upgrade"], team="catalogue")
     database(account, HOME, "loyalty", "postgres", "13.11", groups=groups, subnet_group="data", multi_zone=False, minor_upgrades=False, team="marketing")
-    database_cluster(account, HOME, "orders", key=key, groups=groups, subnet_group="data", members=2)
+    database_cluster(account, HOME, "orders", key=key, groups=groups, subnet_group="data", members=2, logs=["postgresql"])
     database_snapshot(account, HOME, "catalogue", "catalogue-release-41")
     for name, options in (
         ("orders", {"recovery": True, "protect": True, "key": key, "classification": "confidential"}),
@@ -73,7 +73,8 @@ def platform(account, facts):
     search_domain(account, EUROPE, "products", subnets=facts["europe_subnets"], groups=[facts["search_group"]])
     search_domain(account, EUROPE, "logs-public", encrypted=False, node_to_node=False, https=False, tls="Policy-Min-TLS-1-0-2019-07", nodes=1,
                   policy=anyone(f"arn:aws:es:{EUROPE}:{ACCOUNT}:domain/logs-public/*"))
-    database(account, EUROPE, "reports-metadata", "postgres", "15.7", groups=[facts["search_group"]], backup_days=0, iam=True)
+    account.client("rds", EUROPE).create_db_subnet_group(DBSubnetGroupName="analytics", DBSubnetGroupDescription="private", SubnetIds=facts["europe_subnets"])
+    database(account, EUROPE, "reports-metadata", "postgres", "15.7", groups=[facts["search_group"]], subnet_group="analytics", backup_days=0, iam=True)
 
     keys.parameter(account, HOME, "/checkout/provider-key", "not-a-real-key", secure=True)
     keys.parameter(account, HOME, "/checkout/log-level", "info")

@@ -16,6 +16,11 @@ def organization(account, facts):
             "sandbox-regions": (document(deny("*", "*", condition={"StringNotEquals": {"aws:RequestedRegion": [HOME, EUROPE]}})), "Sandbox"),
         },
     )
+    facts["organization"] = account.client("organizations").describe_organization()["Organization"]["Id"]
+    for region in (HOME, EUROPE, SYDNEY):
+        # AWS's default, which moto leaves open.
+        account.client("emr", region).put_block_public_access_configuration(BlockPublicAccessConfiguration={
+            "BlockPublicSecurityGroupRules": True, "PermittedPublicSecurityGroupRuleRanges": [{"MinRange": 22, "MaxRange": 22}]})
 
 
 def keys_of(account, facts):
@@ -37,12 +42,12 @@ def keys_of(account, facts):
 
 
 def log_buckets(account, facts):
-    data.bucket(account, "tidewater-access-logs", versioning="Enabled", block=data.BLOCK_ALL, tls=True, lifecycle=True, own="BucketOwnerPreferred", owner="security",
+    data.bucket(account, "tidewater-access-logs", versioning="Enabled", block=data.BLOCK_ALL, tls=True, lifecycle=True, owner="security",
                 policy=[allow("s3:PutObject", "arn:aws:s3:::tidewater-access-logs/*", principal={"Service": "logging.s3.amazonaws.com"}, condition={"StringEquals": {"aws:SourceAccount": ACCOUNT}})])
     data.bucket(account, LOGS, versioning="Enabled", key=facts["audit_key"], block=data.BLOCK_ALL, tls=True, lifecycle=True, lock=True,
                 policy=watch.log_delivery(LOGS, "cloudtrail") + watch.log_delivery(LOGS, "config"), owner="security", classification="restricted")
     # The old trail still writes here: no versioning, no access log, no TLS-only policy.
-    data.bucket(account, "tidewater-old-trail", policy=watch.log_delivery("tidewater-old-trail", "cloudtrail"))
+    data.bucket(account, "tidewater-old-trail", own=None, policy=watch.log_delivery("tidewater-old-trail", "cloudtrail"))
     account.client("s3control").put_public_access_block(AccountId=ACCOUNT, PublicAccessBlockConfiguration={
         "BlockPublicAcls": True, "IgnorePublicAcls": False, "BlockPublicPolicy": False, "RestrictPublicBuckets": False})
 
@@ -71,7 +76,8 @@ def watch_over(account, facts):
     recorder = f"arn:aws:iam::{ACCOUNT}:role/config-recorder"
     watch.recorder(account, HOME, recorder, LOGS, globals_too=True)
     watch.recorder(account, EUROPE, recorder, LOGS, running=False)
-    watch.detector(account, HOME)
+    # All plans but the two newest.
+    watch.detector(account, HOME, features=watch.PROTECTION[:4])
     watch.detector(account, EUROPE, enabled=False)
     account.client("inspector2").enable(accountIds=[ACCOUNT], resourceTypes=["EC2", "ECR", "LAMBDA"])
     for region, name, days, encrypted in (

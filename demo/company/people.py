@@ -40,7 +40,7 @@ def legacy(account, facts):
     role(account, "legacy-app", "ec2", ["AdministratorAccess"], profile=True)
     # A vendor's role without an external id: any customer of the vendor can ask for it.
     role(account, "inventory-vendor", trust({"AWS": f"arn:aws:iam::{PARTNER}:root"}), ["AmazonS3ReadOnlyAccess", "AmazonRDSReadOnlyAccess"])
-    role(account, "anybody-in-organization", trust({"AWS": "*"}, {"StringEquals": {"aws:PrincipalOrgID": "o-tidewater0"}}), ["ReadOnlyAccess"])
+    role(account, "anybody-in-organization", trust({"AWS": "*"}, {"StringEquals": {"aws:PrincipalOrgID": facts["organization"]}}), ["ReadOnlyAccess"])
     role(account, "open-import", trust({"AWS": "*"}), inline={"import": document(allow("s3:PutObject", "arn:aws:s3:::tidewater-imports/*"))})
 
 

@@ -14,8 +14,9 @@ def only_tls(bucket):
 
 
 def bucket(account, name, region=HOME, versioning=None, mfa_delete=False, key=None, log_to=None, block=None, acl=None,
-           policy=(), tls=False, lifecycle=False, lock=False, website=False, objects=(), own=None, **labels):
-    """A bucket; `policy` are further statements, `tls` adds the one that refuses plain HTTP."""
+           policy=(), tls=False, lifecycle=False, lock=False, website=False, objects=(), own="BucketOwnerEnforced", **labels):
+    """A bucket; `policy` are further statements, `tls` adds the one that refuses plain HTTP. `own`: as AWS's default
+    since April 2023; `None` for older buckets, that had no such setting."""
     s3 = account.client("s3", region)
     extra = {} if region == HOME else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     if lock:
@@ -77,7 +78,7 @@ def database_snapshot(account, region, of, name, shared_with=None):
 
 
 def database_cluster(account, region, name, engine="aurora-postgresql", version="16.4", encrypted=True, key=None, backup_days=14,
-                     protect=True, iam=True, groups=(), subnet_group=None, members=1):
+                     protect=True, iam=True, groups=(), subnet_group=None, members=1, logs=()):
     rds = account.client("rds", region)
     extra = {"KmsKeyId": key} if key else {}
     if subnet_group:
@@ -85,12 +86,15 @@ def database_cluster(account, region, name, engine="aurora-postgresql", version=
     rds.create_db_cluster(
         DBClusterIdentifier=name, Engine=engine, EngineVersion=version, MasterUsername="app", MasterUserPassword="not-a-real-password",
         StorageEncrypted=encrypted, BackupRetentionPeriod=backup_days, DeletionProtection=protect,
-        EnableIAMDatabaseAuthentication=iam, VpcSecurityGroupIds=list(groups), CopyTagsToSnapshot=True, Tags=tags(name), **extra,
+        EnableIAMDatabaseAuthentication=iam, VpcSecurityGroupIds=list(groups), CopyTagsToSnapshot=True, Tags=tags(name),
+        EnableCloudwatchLogsExports=list(logs), **extra,
     )
+    inside = {"DBSubnetGroupName": subnet_group} if subnet_group else {}
     for number in range(1, members + 1):
         rds.create_db_instance(
             DBInstanceIdentifier=f"{name}-{number}", DBClusterIdentifier=name, Engine=engine, DBInstanceClass="db.r6g.large",
-            PubliclyAccessible=False, AutoMinorVersionUpgrade=True, Tags=tags(f"{name}-{number}"),
+            PubliclyAccessible=False, AutoMinorVersionUpgrade=True, AvailabilityZone=region + "ab"[number % 2 - 1],
+            Tags=tags(f"{name}-{number}"), **inside,
         )
 
 

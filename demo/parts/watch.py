@@ -43,9 +43,13 @@ def recorder(account, region, role, bucket, running=True, globals_too=False):
         config.start_configuration_recorder(ConfigurationRecorderName="default")
 
 
-def detector(account, region, enabled=True, s3=True, kubernetes=True):
+PROTECTION = ["S3_DATA_EVENTS", "EKS_AUDIT_LOGS", "EBS_MALWARE_PROTECTION", "RDS_LOGIN_EVENTS", "LAMBDA_NETWORK_LOGS", "RUNTIME_MONITORING"]
+
+
+def detector(account, region, enabled=True, s3=True, kubernetes=True, features=()):
     account.client("guardduty", region).create_detector(
         Enable=enabled, FindingPublishingFrequency="SIX_HOURS",
+        Features=[{"Name": name, "Status": "ENABLED" if name in features else "DISABLED"} for name in PROTECTION],
         DataSources={"S3Logs": {"Enable": s3}, "Kubernetes": {"AuditLogs": {"Enable": kubernetes}}},
     )
 
