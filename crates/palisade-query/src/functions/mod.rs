@@ -5,6 +5,7 @@ mod json_text;
 mod policy;
 mod port;
 mod scalar;
+mod statements;
 
 use datafusion::logical_expr::ScalarUDF;
 use palisade_core::Timestamp;
@@ -18,6 +19,8 @@ pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
         cidr::cidr_is_public(),
         json_text::json_text(),
         port::port_in_range(),
+        statements::policy_statements(),
+        statements::wildcard_matches(),
     ];
     functions.extend(policy::all());
     functions

@@ -1,9 +1,10 @@
 //! What the functions share: a declared type for each argument, and a closure over one row.
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanBuilder, Int64Array, Int64Builder, ListBuilder, StringArray,
-    StringBuilder, TimestampMicrosecondArray,
+    StringBuilder, TimestampMicrosecondArray, new_empty_array,
 };
-use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::json::ReaderBuilder;
 use datafusion::common::cast::{as_int64_array, as_string_array, as_timestamp_microsecond_array};
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::{
@@ -69,6 +70,8 @@ pub(crate) enum Answer {
     Integer(Option<i64>),
     Text(Option<String>),
     Texts(Option<Vec<String>>),
+    /// Elements of a list of structs, as JSON of the declared type.
+    Structs(Vec<serde_json::Value>),
 }
 
 type Body = dyn Fn(&Row<'_>) -> Result<Answer, String> + Send + Sync;
@@ -165,7 +168,7 @@ impl Function {
             };
             out.push(Some(answer))?;
         }
-        Ok(out.finish())
+        out.finish()
     }
 }
 
@@ -251,6 +254,7 @@ enum Builder {
     Integer(Int64Builder),
     Text(StringBuilder),
     Texts(ListBuilder<StringBuilder>),
+    Structs(DataType, Vec<serde_json::Value>),
 }
 
 impl Builder {
@@ -259,6 +263,9 @@ impl Builder {
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
             DataType::Int64 => Self::Integer(Int64Builder::new()),
             DataType::Utf8 => Self::Text(StringBuilder::new()),
+            DataType::List(item) if item.data_type().is_nested() => {
+                Self::Structs(ty.clone(), Vec::new())
+            }
             _ => Self::Texts(ListBuilder::new(StringBuilder::new())),
         }
     }
@@ -274,18 +281,41 @@ impl Builder {
                 b.append_option(v.map(|items| items.into_iter().map(Some)))
             }
             (Self::Texts(b), None) => b.append_null(),
+            (Self::Structs(_, rows), Some(Answer::Structs(v))) => rows.push(v.into()),
+            (Self::Structs(_, rows), None) => rows.push(serde_json::Value::Null),
             (_, Some(answer)) => {
                 return exec_err!("an answer of another type than declared: {answer:?}");
             }
         }
         Ok(())
     }
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Boolean(b) => Arc::new(b.finish()),
-            Self::Integer(b) => Arc::new(b.finish()),
-            Self::Text(b) => Arc::new(b.finish()),
-            Self::Texts(b) => Arc::new(b.finish()),
-        }
+    fn finish(self) -> Result<ArrayRef> {
+        Ok(match self {
+            Self::Boolean(mut b) => Arc::new(b.finish()),
+            Self::Integer(mut b) => Arc::new(b.finish()),
+            Self::Text(mut b) => Arc::new(b.finish()),
+            Self::Texts(mut b) => Arc::new(b.finish()),
+            Self::Structs(ty, rows) => structs(ty, rows)?,
+        })
+    }
+}
+
+/// JSON values as a column.
+fn structs(ty: DataType, rows: Vec<serde_json::Value>) -> Result<ArrayRef> {
+    if rows.is_empty() {
+        return Ok(new_empty_array(&ty));
+    }
+    let schema = Arc::new(Schema::new(vec![Field::new("value", ty, true)]));
+    let mut decoder = ReaderBuilder::new(schema)
+        .with_batch_size(rows.len())
+        .build_decoder()?;
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|value| serde_json::json!({ "value": value }))
+        .collect();
+    decoder.serialize(&rows)?;
+    match decoder.flush()? {
+        Some(batch) => Ok(batch.column(0).clone()),
+        None => exec_err!("no rows where there should be some"),
     }
 }

@@ -191,3 +191,41 @@ fn policies() {
         ["true", "NULL", "false", "true"]
     );
 }
+
+#[test]
+fn statements() {
+    let policy = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"s3:Get*","Resource":"*"},
+        {"Sid":"d","Effect":"Deny","NotPrincipal":"*","NotAction":["a:B"],"NotResource":"arn:aws:s3:::x","Condition":{"StringEquals":{"AWS:SourceAccount":["1","2"]}}}]}"#;
+    assert_eq!(
+        value(&format!("policy_statements('{policy}')")),
+        r#"[{"effect":"Allow","principals":[{"type":"AWS","value":"123456789012"}],"is_not_principal":false,"actions":["s3:Get*"],"is_not_action":false,"resources":["*"],"is_not_resource":false,"conditions":[]},{"sid":"d","effect":"Deny","principals":[{"type":"AWS","value":"*"}],"is_not_principal":true,"actions":["a:B"],"is_not_action":true,"resources":["arn:aws:s3:::x"],"is_not_resource":true,"conditions":[{"operator":"StringEquals","key":"aws:sourceaccount","values":["1","2"]}]}]"#
+    );
+    assert_eq!(value("policy_statements(NULL)"), "NULL");
+    let asked = format!(
+        "cardinality(policy_statements(a)), b FROM (VALUES ('{policy}', 1), (NULL, 2), ('{policy}', 3)) t(a, b)"
+    );
+    assert_eq!(
+        rows(&format!("SELECT {asked}")).unwrap(),
+        ["2", "NULL", "2"]
+    );
+    assert!(
+        rows("SELECT policy_statements('{')")
+            .unwrap_err()
+            .contains("cannot be read")
+    );
+}
+
+#[test]
+fn wildcards() {
+    assert_eq!(value("wildcard_matches('kms:*', 'kms:Decrypt')"), "true");
+    assert_eq!(
+        value("wildcard_matches('kms:Decryp?', 'kms:Decrypt')"),
+        "true"
+    );
+    assert_eq!(
+        value("wildcard_matches('kms:decrypt', 'kms:Decrypt')"),
+        "false"
+    );
+    assert_eq!(value("wildcard_matches('*', NULL)"), "NULL");
+}
