@@ -112,7 +112,7 @@ impl Model {
             protocols,
             query_compatible: meta["awsQueryCompatible"].is_object(),
             operations,
-            shapes: built,
+            shapes: built.into(),
             endpoint_rules: if rules.is_null() {
                 String::new()
             } else {

@@ -7,11 +7,13 @@ mod api;
 pub mod botocore;
 mod regions;
 mod registry;
+mod shapes;
 mod value;
 
 pub use api::{Api, ApiError, CallFuture, CallRequest, OperationStatistics, Page};
 pub use regions::{Regions, ServiceRegions};
 pub use registry::{ModelError, Models};
+pub use shapes::Shapes;
 pub use value::{Record, Value};
 
 use serde::{Deserialize, Serialize};
@@ -62,8 +64,8 @@ pub struct Model {
     pub query_compatible: bool,
     /// Sorted by name.
     pub operations: Vec<Operation>,
-    /// All shapes that the operations reach.
-    pub shapes: Vec<Shape>,
+    /// All shapes that the operations reach, by [`ShapeId`].
+    pub shapes: Shapes,
     /// `endpoint-rule-set-1.json`, as JSON text.
     pub endpoint_rules: String,
 }

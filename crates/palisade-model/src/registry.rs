@@ -145,7 +145,8 @@ mod tests {
                 "{name}"
             );
             assert!(!model.endpoint_rules.is_empty(), "{name}");
-            for shape in &model.shapes {
+            assert_eq!(model.shapes.iter().count(), model.shapes.len(), "{name}");
+            for shape in model.shapes.iter() {
                 let parts = shape
                     .members
                     .iter()

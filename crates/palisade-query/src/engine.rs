@@ -1,7 +1,7 @@
 //! The door to everything: plan, evaluate, test, query.
 use crate::error::{QueryError, SqlProblem, plain};
 use crate::evaluate::{self, Block, CheckError, Evaluation, Options};
-use crate::plan::{Needs, Plan, plan_check};
+use crate::plan::{Needs, Plan, PlannedCheck, plan_check};
 use crate::provider::Rows;
 use crate::scans;
 use crate::session::Planner;
@@ -133,38 +133,63 @@ impl Engine {
     /// Plans checks. What is wrong with a check's SQL becomes diagnostics with file, line and column; such a check is
     /// not in the plan. The plan's checks are in the order of their ids.
     pub fn plan(&self, checks: &[Arc<Check>]) -> (Plan, Vec<Diagnostic>) {
-        evaluate::on_deep_stack(|| self.plan_here(checks)).unwrap_or_else(|e| {
-            let problem = Diagnostic {
+        // neighbours in the list often read the same tables: dealt out, the parts cost about the same
+        let count = evaluate::parts_of(checks.len());
+        let parts: Vec<Vec<&Arc<Check>>> = (0..count)
+            .map(|part| checks.iter().skip(part).step_by(count).collect())
+            .collect();
+        let planned = evaluate::on_deep_stacks(parts, |part| self.plan_part(&part));
+        let mut plan = Plan::default();
+        let mut diagnostics = Vec::new();
+        match planned {
+            Ok(parts) => {
+                for (checks, problems) in parts {
+                    plan.checks.extend(checks);
+                    diagnostics.extend(problems);
+                }
+            }
+            Err(e) => diagnostics.push(Diagnostic {
                 file: String::new(),
                 line: 0,
                 column: 0,
                 level: DiagnosticLevel::Error,
                 message: format!("the checks could not be planned: {e}"),
                 hint: None,
-            };
-            (Plan::default(), vec![problem])
-        })
+            }),
+        }
+        plan.checks.sort_by(|a, b| a.check.id.cmp(&b.check.id));
+        plan.checks.dedup_by(|a, b| a.check.id == b.check.id);
+        diagnostics.sort();
+        (plan, diagnostics)
     }
 
-    fn plan_here(&self, checks: &[Arc<Check>]) -> (Plan, Vec<Diagnostic>) {
-        let mut plan = Plan::default();
+    fn plan_part(&self, checks: &[&Arc<Check>]) -> (Vec<Arc<PlannedCheck>>, Vec<Diagnostic>) {
+        let mut planned = Vec::with_capacity(checks.len());
         let mut diagnostics = Vec::new();
         for check in checks {
             let requirements: Arc<[String]> = self.catalog.requirements_of(&check.id).into();
             let params = self.params_of(check);
-            let planned = plan_check(
+            let check = plan_check(
                 &self.planner,
                 check,
                 &params,
                 requirements,
                 &mut diagnostics,
             );
-            plan.checks.extend(planned.map(Arc::new));
+            planned.extend(check.map(Arc::new));
         }
-        plan.checks.sort_by(|a, b| a.check.id.cmp(&b.check.id));
-        plan.checks.dedup_by(|a, b| a.check.id == b.check.id);
-        diagnostics.sort();
-        (plan, diagnostics)
+        (planned, diagnostics)
+    }
+
+    /// Makes the executable forms of a plan, which evaluation would make when first needed: worth doing while the
+    /// answers of AWS are awaited. What fails here fails again, and is reported, when it is evaluated.
+    pub fn prepare(&self, plan: &Plan) {
+        let prepared = evaluate::on_deep_stack(|| {
+            for check in &plan.checks {
+                check.prepare(&self.planner);
+            }
+        });
+        debug_assert!(prepared.is_ok(), "preparing a plan stopped: {prepared:?}");
     }
 
     /// What a user's query needs to be collected. `SELECT *` needs every column.
@@ -192,7 +217,7 @@ impl Engine {
         dataset: &Dataset,
         mut receive: impl FnMut(&Block<'_>),
     ) -> Vec<CheckError> {
-        evaluate::evaluate(&self.planner, plan, dataset, &mut receive)
+        evaluate::evaluate(&self.planner, &plan.checks, dataset, &mut receive)
     }
 
     /// Runs a user's query over the dataset.

@@ -185,6 +185,19 @@ impl Compiled {
         }
     }
 
+    /// Makes the executable form.
+    pub(crate) fn prepare(&self, planner: &Planner, frame: &Frame) {
+        drop(self.physical(planner, frame).as_ref());
+    }
+
+    fn physical(&self, planner: &Planner, frame: &Frame) -> &Result<Arc<dyn PhysicalExpr>, String> {
+        self.physical.get_or_init(|| {
+            self.resolved
+                .physical(planner, &frame.df)
+                .map_err(|e| plain(&e))
+        })
+    }
+
     /// The value for each row; an error when one row cannot be computed.
     pub(crate) fn evaluate(
         &self,
@@ -192,12 +205,7 @@ impl Compiled {
         frame: &Frame,
         rows: &RecordBatch,
     ) -> Result<ArrayRef> {
-        let physical = self.physical.get_or_init(|| {
-            self.resolved
-                .physical(planner, &frame.df)
-                .map_err(|e| plain(&e))
-        });
-        match physical {
+        match self.physical(planner, frame) {
             Ok(physical) => physical.evaluate(rows)?.into_array(rows.num_rows()),
             Err(reason) => Err(DataFusionError::Execution(reason.clone())),
         }

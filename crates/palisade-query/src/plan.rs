@@ -59,6 +59,20 @@ pub struct PlannedCheck {
     pub(crate) kind: Kind,
 }
 
+impl PlannedCheck {
+    /// Makes what is otherwise made when first needed.
+    pub(crate) fn prepare(&self, planner: &Planner) {
+        match &self.kind {
+            Kind::Predicate(predicate) => {
+                for expression in predicate.applies.iter().chain([&predicate.holds]) {
+                    expression.prepare(planner, &predicate.frame);
+                }
+            }
+            Kind::Query(query) => drop(query.optimised(planner)),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Kind {
     Predicate(Box<Predicate>),

@@ -61,6 +61,11 @@ impl Planned {
     pub fn request(&self) -> Request {
         request(&self.plan.needs())
     }
+    /// Makes what evaluation needs and would make when first needed: worth doing on another thread while the answers
+    /// of AWS are awaited.
+    pub fn prepare(&self) {
+        self.engine.prepare(&self.plan);
+    }
 }
 
 impl Scanner {

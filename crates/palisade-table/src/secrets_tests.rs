@@ -188,7 +188,7 @@ fn name_and_value_structures_and_maps() {
         vec![member("name"), member("value"), member("type")],
     );
     let model = Model {
-        shapes: vec![pair, shape("String", ShapeKind::String, Vec::new())],
+        shapes: vec![pair, shape("String", ShapeKind::String, Vec::new())].into(),
         ..Model::default()
     };
     let text = |t: &str| Value::String(t.into());

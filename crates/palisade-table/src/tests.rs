@@ -84,7 +84,8 @@ fn model() -> Arc<Model> {
             structure("Answer", &[("Groups", GROUPS)]),
             structure("Tree", &[("Name", SECRET), ("Forks", FORKS)]),
             list("Forks", TREE),
-        ],
+        ]
+        .into(),
         ..Model::default()
     })
 }

@@ -49,7 +49,7 @@ pub(crate) struct Use {
 
 impl Plans {
     pub(crate) fn new(model: Arc<Model>, protocol: Protocol) -> Self {
-        let plans = model.shapes.iter().map(|_| OnceLock::new()).collect();
+        let plans = (0..model.shapes.len()).map(|_| OnceLock::new()).collect();
         Self {
             model,
             protocol,

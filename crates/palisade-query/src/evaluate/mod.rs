@@ -5,7 +5,7 @@ mod query;
 mod run;
 
 pub use block::{Block, Counts, Options};
-pub(crate) use run::{block_on, collect, on_deep_stack, query_error};
+pub(crate) use run::{block_on, collect, on_deep_stack, on_deep_stacks, parts_of, query_error};
 
 use crate::plan::{Kind, Plan, PlannedCheck};
 use crate::provider::Rows;
@@ -48,14 +48,14 @@ pub struct Evaluation {
 /// All checks over the dataset. Blocks come table by table, batch by batch, check by check; queries last.
 pub(crate) fn evaluate(
     planner: &Planner,
-    plan: &Plan,
+    checks: &[Arc<PlannedCheck>],
     dataset: &Dataset,
     sink: &mut dyn FnMut(&Block<'_>),
 ) -> Vec<CheckError> {
     let mut errors = Vec::new();
     let mut tables: BTreeMap<&str, Vec<&PlannedCheck>> = BTreeMap::new();
     let mut queries: Vec<&PlannedCheck> = Vec::new();
-    for planned in &plan.checks {
+    for planned in checks {
         if !dataset.tables.contains_key(&planned.check.resource) {
             let message = format!("the table `{}` was not collected", planned.check.resource);
             errors.push(CheckError {
@@ -98,13 +98,69 @@ pub(crate) fn findings(
     dataset: &Dataset,
     options: Options,
 ) -> Evaluation {
-    let mut counts: BTreeMap<String, Counts> = plan
-        .checks
+    let evaluated = on_deep_stacks(parts(plan), |part| {
+        part_findings(planner, &part, dataset, options)
+    });
+    let mut all = Evaluation::default();
+    match evaluated {
+        Ok(parts) => {
+            for part in parts {
+                all.findings.extend(part.findings);
+                all.counts.extend(part.counts);
+                all.errors.extend(part.errors);
+            }
+        }
+        Err(e) => {
+            let of = |planned: &Arc<PlannedCheck>| CheckError {
+                check: planned.check.id.clone(),
+                message: e.to_string(),
+            };
+            all.errors.extend(plan.checks.iter().map(of));
+        }
+    }
+    // Findings of one check come sorted, from one part.
+    all.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    all.errors.sort();
+    all
+}
+
+/// The checks dealt out for the cores of the machine: the predicates of a table stay together, so that each table is
+/// gone through once.
+fn parts(plan: &Plan) -> Vec<Vec<Arc<PlannedCheck>>> {
+    let count = parts_of(plan.checks.len());
+    let mut parts: Vec<Vec<Arc<PlannedCheck>>> = vec![Vec::new(); count];
+    let mut tables: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut queries = 0;
+    for planned in &plan.checks {
+        let place = match planned.kind {
+            Kind::Predicate(_) => {
+                let next = tables.len();
+                *tables.entry(&planned.check.resource).or_insert(next)
+            }
+            Kind::Query(_) => {
+                queries += 1;
+                queries
+            }
+        };
+        if let Some(part) = parts.get_mut(place % count) {
+            part.push(Arc::clone(planned));
+        }
+    }
+    parts
+}
+
+fn part_findings(
+    planner: &Planner,
+    checks: &[Arc<PlannedCheck>],
+    dataset: &Dataset,
+    options: Options,
+) -> Evaluation {
+    let mut counts: BTreeMap<String, Counts> = checks
         .iter()
         .map(|c| (c.check.id.clone(), Counts::default()))
         .collect();
     let mut by_check: BTreeMap<Arc<str>, Vec<Finding>> = BTreeMap::new();
-    let errors = evaluate(planner, plan, dataset, &mut |block| {
+    let errors = evaluate(planner, checks, dataset, &mut |block| {
         if let Some(count) = counts.get_mut(&block.check().id) {
             count.add(block.counts());
         }

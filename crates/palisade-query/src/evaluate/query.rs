@@ -9,6 +9,7 @@ use crate::render;
 use crate::session::Planner;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
+use datafusion::execution::context::SessionState;
 use palisade_catalog::{Scope, Sufficient};
 use palisade_core::{CallError, Finding, Status};
 use palisade_table::{Batch, Dataset, Table};
@@ -28,6 +29,7 @@ pub(super) fn evaluate_queries(
 ) {
     let results = block_on(async {
         let mut results = Vec::with_capacity(queries.len());
+        let state = planner.state_over(Arc::clone(&rows));
         for planned in queries {
             let Kind::Query(query) = &planned.kind else {
                 continue;
@@ -35,7 +37,7 @@ pub(super) fn evaluate_queries(
             results.push((
                 *planned,
                 query.as_ref(),
-                run(planner, planned, query, &rows).await,
+                run(planner, planned, query, &rows, &state).await,
             ));
         }
         results
@@ -86,6 +88,7 @@ async fn run(
     planned: &PlannedCheck,
     query: &Query,
     rows: &Arc<Rows>,
+    state: &SessionState,
 ) -> Result<Answer, QueryError> {
     let mut answer = Answer {
         batches: Vec::new(),
@@ -94,9 +97,7 @@ async fn run(
     let resource = planned.check.resource.as_str();
     let total = rows.count(resource);
     let plan = query.optimised(planner)?;
-    let first = collect(&planner.state_over(Arc::clone(rows)), plan)
-        .await
-        .map_err(query_error);
+    let first = collect(state, plan).await.map_err(query_error);
     let reason = match first {
         Ok(batches) => {
             answer.batches = batches;

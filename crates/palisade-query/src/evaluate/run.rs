@@ -38,6 +38,33 @@ pub(crate) fn on_deep_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Result<T
     })
 }
 
+/// Runs a function for each part of the work, each on a thread of its own as [`on_deep_stack`]; the results are in the
+/// order of the parts.
+pub(crate) fn on_deep_stacks<P: Send, T: Send>(
+    parts: Vec<P>,
+    run: impl Fn(P) -> T + Sync,
+) -> Result<Vec<T>, QueryError> {
+    let run = &run;
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = parts
+            .into_iter()
+            .map(|part| scope.spawn(move || on_deep_stack(|| run(part))))
+            .collect();
+        let stopped = || QueryError::Start("a query stopped without an answer".to_owned());
+        workers
+            .into_iter()
+            .map(|worker| worker.join().map_err(|_| stopped())?)
+            .collect()
+    })
+}
+
+/// How many parts work on this machine is worth being cut into.
+pub(crate) fn parts_of(items: usize) -> usize {
+    const MOST: usize = 8;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.min(MOST).min(items).max(1)
+}
+
 /// A DataFusion error as ours; our own errors come back as they were.
 pub(crate) fn query_error(error: datafusion::common::DataFusionError) -> QueryError {
     if let datafusion::common::DataFusionError::External(inner) = error.find_root()

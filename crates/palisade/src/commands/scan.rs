@@ -28,7 +28,7 @@ pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Ou
     let connection = Connection::open(&args.target, scanner.models(), terminal)?;
     scanner.set_now(connection.now);
     // what is wrong with the SQL is told before anything is asked of AWS
-    let planned = scanner.plan(&checks)?;
+    let planned = Arc::new(scanner.plan(&checks)?);
     let mut request = planned.request();
     if args.all_tables {
         catalog
@@ -36,6 +36,9 @@ pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Ou
             .keys()
             .for_each(|table| request.add_all(table));
     }
+    let ahead = Arc::clone(&planned);
+    // not waited for: evaluation waits for what it needs
+    std::thread::spawn(move || ahead.prepare());
     let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
     connection.save_recording(args.target.record.as_deref())?;
     let assessment = scanner.assess(
