@@ -34,6 +34,10 @@ def main():
         for key, value in json.loads(os.environ.get("SCENARIO_CONFIG") or "{}").items()
         if key in PARAMETERS and value != []
     }
+    golden = json.loads(os.environ.get("SCENARIO_CONFIG") or "{}").get("enclave_golden_pcr_values", {})
+    measurements = [f"{register.lower()}={value}" for register, values in golden.items() for value in values]
+    if measurements:
+        wanted["measurements"] = measurements
     wanted["unused"] = os.environ.get("SCENARIO_SCAN_UNUSED", "1") != "0"
     with tempfile.TemporaryDirectory() as overlay:
         if write_overlay(pathlib.Path(catalog), pathlib.Path(overlay), asked, wanted):
