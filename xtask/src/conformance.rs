@@ -53,6 +53,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(catalog) = &arguments.catalog {
         palisade.extend(["--catalog".to_owned(), catalog.display().to_string()]);
     }
+    let catalog = arguments
+        .catalog
+        .clone()
+        .unwrap_or_else(|| root.join("catalog"));
     let map = map(&palisade, &folder, &python)?;
     let work = root.join("target/conformance");
     std::fs::create_dir_all(&work)?;
@@ -82,7 +86,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         for only in &arguments.only {
             command.args(["--only", only]);
         }
-        command.arg("--").args(&palisade).args([
+        // The wrapper turns the scenario's thresholds into parameters.
+        command
+            .arg("--")
+            .arg(&python)
+            .arg(root.join("tests/posture.py"))
+            .arg(&catalog);
+        command.args(&palisade).args([
             "scan",
             "--check",
             "prowler:{check}",

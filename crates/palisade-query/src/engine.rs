@@ -157,8 +157,11 @@ impl Engine {
                 hint: None,
             }),
         }
-        plan.checks.sort_by(|a, b| a.check.id.cmp(&b.check.id));
-        plan.checks.dedup_by(|a, b| a.check.id == b.check.id);
+        // One foreign id may stand for several checks, which all carry it.
+        plan.checks
+            .sort_by(|a, b| (&a.check.id, &a.check.file).cmp(&(&b.check.id, &b.check.file)));
+        plan.checks
+            .dedup_by(|a, b| a.check.id == b.check.id && a.check.file == b.check.file);
         diagnostics.sort();
         (plan, diagnostics)
     }

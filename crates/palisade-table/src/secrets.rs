@@ -58,6 +58,8 @@ kinds! {
         UrlPassword = "url_password",
         /// A name that says password, with a value that is none of the usual placeholders.
         Password = "password",
+        /// No text, so that nothing could be looked for: compressed, encrypted, binary.
+        Unreadable = "unreadable",
     }
 }
 
@@ -163,6 +165,17 @@ pub fn in_entry(name: &str, value: &str) -> Vec<Secret> {
 
 /// What looks like a credential in text, such as a start script; base64 of text is looked into.
 pub fn in_text(text: &str) -> Vec<Secret> {
+    // Bytes that are no text become this mark. Scripts in older encodings have it later, and are looked into.
+    if text
+        .chars()
+        .take(3)
+        .any(|c| c == char::REPLACEMENT_CHARACTER)
+    {
+        return vec![Secret {
+            name: "text".to_owned(),
+            kind: SecretKind::Unreadable,
+        }];
+    }
     if let Some(inner) = decoded(text) {
         return in_text(&inner);
     }

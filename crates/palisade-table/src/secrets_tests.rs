@@ -155,6 +155,13 @@ fn scripts_plain_and_base64() {
 }
 
 #[test]
+fn bytes_that_are_no_text() {
+    let gzip = String::from_utf8_lossy(&[0x1f, 0x8b, 8, 0, 0, 0]);
+    assert_eq!(kinds(&in_text(&gzip)), [("text", "unreadable")]);
+    assert!(in_text("#!/bin/sh\necho caf\u{fffd}\n").is_empty());
+}
+
+#[test]
 fn documentation_keys_are_none() {
     assert!(in_text(&format!("AKIA{}", "IOSFODNN7EXAMPLE")).is_empty());
 }

@@ -413,6 +413,18 @@ fn foreign_ids_answer_under_their_own_name() {
 }
 
 #[test]
+fn a_foreign_id_that_stands_for_two_checks_runs_both() {
+    let output = palisade()
+        .args(["permissions", "--check", "prowler:rds_snapshots_encrypted"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for action in ["rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots"] {
+        assert!(text.contains(action), "{text}");
+    }
+}
+
+#[test]
 fn queries_and_inventory_answer() {
     let output = palisade()
         .args([

@@ -106,7 +106,9 @@ pub(crate) fn findings(
         Ok(parts) => {
             for part in parts {
                 all.findings.extend(part.findings);
-                all.counts.extend(part.counts);
+                for (check, counts) in part.counts {
+                    all.counts.entry(check).or_default().add(counts);
+                }
                 all.errors.extend(part.errors);
             }
         }
