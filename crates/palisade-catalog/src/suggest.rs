@@ -1,7 +1,7 @@
 //! "Did you mean …" for names that do not exist.
 
 /// The known name nearest to the one that was found, if one is near enough to be meant.
-pub(crate) fn nearest<'k>(
+pub fn nearest<'k>(
     found: &str,
     known: impl IntoIterator<Item = &'k str>,
 ) -> Option<&'k str> {
@@ -16,7 +16,7 @@ pub(crate) fn nearest<'k>(
 }
 
 /// A hint for an unknown name: the nearest known one, or the list when it is short.
-pub(crate) fn hint<'k>(
+pub fn hint<'k>(
     found: &str,
     known: impl IntoIterator<Item = &'k str> + Clone,
 ) -> Option<String> {
