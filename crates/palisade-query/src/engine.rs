@@ -150,8 +150,9 @@ impl Engine {
         let mut plan = Plan::default();
         let mut diagnostics = Vec::new();
         for check in checks {
-            let requirements: Arc<[String]> = self.catalog.requirements_of(&check.id).into();
             let params = self.params_of(check);
+            let requirements: Arc<[String]> =
+                self.catalog.requirements_met(&check.id, &params).into();
             let planned = plan_check(
                 &self.planner,
                 check,

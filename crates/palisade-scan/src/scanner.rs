@@ -189,7 +189,7 @@ impl Scanner {
                 category: check.category,
                 why: check.why.clone(),
                 fix: check.fix.clone(),
-                requirements: self.catalog.requirements_of(&check.id),
+                requirements: self.catalog.requirements_met(&check.id, &check.values()),
                 passed: counts.pass,
                 failed: counts.fail,
                 unknown: counts.unknown,
@@ -204,6 +204,7 @@ impl Scanner {
             checks,
             findings: evaluation.findings,
             coverage: collected.coverage,
+            frameworks: Vec::new(),
         })
     }
 
