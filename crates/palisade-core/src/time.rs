@@ -119,7 +119,14 @@ mod tests {
     #[test]
     fn days_of_the_calendar() {
         let day = |text: &str| text.parse::<Date>().unwrap();
-        for bad in ["2026-02-30", "2026-1-31", "26-01-31", "2026-01-31T00:00:00Z", "", "+026-01-31"] {
+        for bad in [
+            "2026-02-30",
+            "2026-1-31",
+            "26-01-31",
+            "2026-01-31T00:00:00Z",
+            "",
+            "+026-01-31",
+        ] {
             assert!(bad.parse::<Date>().is_err(), "{bad}");
         }
         assert_eq!(day("2026-01-31").plus_months(1), day("2026-02-28"));

@@ -4,6 +4,7 @@
 mod error;
 pub mod inventory;
 pub mod policy;
+pub mod reference;
 mod rollup;
 mod scanner;
 mod selection;
