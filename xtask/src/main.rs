@@ -15,6 +15,7 @@ mod models;
 mod new_check;
 mod paths;
 mod record_demo;
+mod reference;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Automation for developers of Palisade")]
@@ -33,6 +34,8 @@ enum Command {
     NewCheck(new_check::Arguments),
     /// Record the demo account from a seeded moto server into `catalog/demo/`
     RecordDemo(record_demo::Arguments),
+    /// Generate `docs/reference/` from the catalogue, or check that it is not stale
+    Reference(reference::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -44,5 +47,6 @@ fn main() -> anyhow::Result<()> {
         Command::Models(arguments) => models::run(&arguments),
         Command::NewCheck(arguments) => new_check::run(&arguments),
         Command::RecordDemo(arguments) => record_demo::run(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
     }
 }

@@ -79,7 +79,7 @@ pub struct Parameter {
 }
 
 /// A parameter's value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ParameterValue {
     /// Whole number.
     Integer(i64),
@@ -172,6 +172,58 @@ impl ParameterValue {
     pub fn same_kind(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
+    /// How messages call the type.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Integer(_) => "a whole number",
+            Self::Text(_) => "a text",
+            Self::Boolean(_) => "true or false",
+            Self::Integers(_) => "a list of whole numbers",
+            Self::Texts(_) => "a list of texts",
+        }
+    }
+    /// A value for a parameter that has this value as its default. An empty list has either type. `None` when the types
+    /// differ.
+    #[must_use]
+    pub fn fitting(&self, json: &serde_json::Value) -> Option<Self> {
+        let value = Self::from_json(json)?;
+        match (self, value) {
+            (Self::Integers(_), Self::Texts(texts)) if texts.is_empty() => {
+                Some(Self::Integers(Vec::new()))
+            }
+            (default, value) => default.same_kind(&value).then_some(value),
+        }
+    }
+    /// As JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Integer(n) => (*n).into(),
+            Self::Text(text) => text.as_str().into(),
+            Self::Boolean(b) => (*b).into(),
+            Self::Integers(list) => list.as_slice().into(),
+            Self::Texts(list) => list.as_slice().into(),
+        }
+    }
+}
+
+/// As in TOML and JSON: `90`, `"text"`, `[22, 3389]`.
+impl std::fmt::Display for ParameterValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Integers(list) => {
+                let items: Vec<String> = list.iter().map(i64::to_string).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            Self::Texts(list) => {
+                let items: Vec<String> = list
+                    .iter()
+                    .map(|t| serde_json::Value::from(t.as_str()).to_string())
+                    .collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            other => write!(f, "{}", other.to_json()),
+        }
+    }
 }
 
 impl Check {
@@ -189,5 +241,23 @@ impl Check {
         }
         id.clone_into(&mut check.id);
         check
+    }
+
+    /// The check with other values for its parameters; names that it does not have are passed over.
+    #[must_use]
+    pub fn with_params(&self, values: &BTreeMap<String, ParameterValue>) -> Self {
+        let mut check = self.clone();
+        for (name, value) in values {
+            if let Some(parameter) = check.params.get_mut(name) {
+                parameter.default = value.clone();
+            }
+        }
+        check
+    }
+
+    /// The values that its parameters have when nobody sets others.
+    pub fn values(&self) -> BTreeMap<String, ParameterValue> {
+        let value = |(name, p): (&String, &Parameter)| (name.clone(), p.default.clone());
+        self.params.iter().map(value).collect()
     }
 }

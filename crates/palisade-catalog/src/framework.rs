@@ -14,12 +14,16 @@
 //! kind = "automated"                         # "automated", "manual" (a person attests), "aws" (AWS answers for it)
 //! checks = ["iam-root-mfa"]
 //! level = 1                                  # where the standard has levels; a number or a text
+//! params = { "iam-access-key-rotated" = { days = 45 } }   # what the requirement demands of its checks' parameters
+//! control = "incident-response-plan"         # manual ones: the control that answers it, also in other frameworks
 //! ```
 use crate::section::{self, Section, scalar_text};
 use crate::suggest;
 use crate::text::Reporter;
-use std::collections::BTreeSet;
+use crate::{Check, ParameterValue, names};
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// One `catalog/frameworks/<name>-<version>.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,10 @@ pub struct Requirement {
     pub kind: RequirementKind,
     /// Checks that serve it; some may serve a manual requirement in part.
     pub checks: Vec<String>,
+    /// Check → parameter → the value that the requirement demands.
+    pub params: BTreeMap<String, BTreeMap<String, ParameterValue>>,
+    /// The manual control that answers it, for one attestation over several frameworks.
+    pub control: Option<String>,
     /// Where the standard has levels.
     pub level: Option<String>,
     /// Line in the file.
@@ -97,6 +105,8 @@ const KINDS: &[&str] = &["automated", "aws", "manual"];
 pub(crate) struct KnownChecks<'c> {
     /// Every id, also those of pages that could not be used.
     pub(crate) ids: &'c BTreeSet<String>,
+    /// Those that can be used.
+    pub(crate) usable: &'c BTreeMap<String, Arc<Check>>,
 }
 
 /// Parses one file; its diagnostics are in the reporter. `None` when it cannot be used.
@@ -188,6 +198,19 @@ fn requirement(
         ),
         _ => {}
     }
+    let params = params(reporter, s, &checks, known);
+    let control = s.text("control");
+    if let Some(control) = &control {
+        if !names::is_kebab(&control.value) {
+            reporter.error(
+                control.at,
+                format!("the control `{}` is not in kebab case", control.value),
+            );
+        }
+        if kind.is_some_and(|k| k != RequirementKind::Manual) {
+            reporter.error(control.at, "only a manual requirement has a control");
+        }
+    }
     let level = match s.value("level") {
         None => None,
         Some((value, at)) => {
@@ -204,6 +227,43 @@ fn requirement(
         title: title?.value,
         kind: kind?,
         checks,
+        params,
+        control: control.map(|c| c.value),
         level,
     })
+}
+
+/// `params = { "check-id" = { name = value } }`
+fn params(
+    reporter: &Reporter<'_>,
+    s: &Section<'_>,
+    checks: &[String],
+    known: &KnownChecks<'_>,
+) -> BTreeMap<String, BTreeMap<String, ParameterValue>> {
+    let mut all = BTreeMap::new();
+    for (id, values) in s.entries("params") {
+        if !checks.contains(&id.value) {
+            reporter.error_hint(
+                id.at,
+                format!("`{}` is not among the requirement's checks", id.value),
+                suggest::hint(&id.value, checks.iter().map(String::as_str)),
+            );
+            continue;
+        }
+        // what is wrong with an unusable page is told where it is
+        let Some(check) = known.usable.get(&id.value) else {
+            continue;
+        };
+        let mut demanded = BTreeMap::new();
+        for (name, value, at) in values.values() {
+            if let Some(value) = section::parameter(reporter, check, &name, value, at) {
+                demanded.insert(name.value, value);
+            }
+        }
+        if demanded.is_empty() && !reporter.has_errors() {
+            reporter.error(id.at, format!("nothing is demanded of `{}`", id.value));
+        }
+        all.insert(id.value, demanded);
+    }
+    all
 }

@@ -62,6 +62,14 @@ pub use template::{TemplateError, TemplatePart, parse_template};
 pub use validate::validate_models;
 pub use words::{BANNED_WORDS, PLACEHOLDER};
 
+/// Reading TOML files whose keys are a closed set, with the place of everything that is wrong: for the other files that
+/// users write (`palisade.toml`, attestations).
+pub mod reading {
+    pub use crate::section::{Located, Section, integer_of, json_of, kind_of, parameter, parse};
+    pub use crate::suggest::{hint, nearest};
+    pub use crate::text::Reporter;
+}
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -85,6 +93,33 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// The requirements that a check serves when its parameters have these values: those that demand other values are
+    /// left out. A variant (`id@name=value`) serves only requirements that demand something.
+    pub fn requirements_met(
+        &self,
+        check_id: &str,
+        values: &BTreeMap<String, ParameterValue>,
+    ) -> Vec<String> {
+        let (id, variant) = match check_id.split_once('@') {
+            Some((id, _)) => (id, true),
+            None => (check_id, false),
+        };
+        let mut all = Vec::new();
+        for framework in self.frameworks.values() {
+            for requirement in &framework.requirements {
+                let demanded = requirement.params.get(id);
+                let met = match demanded {
+                    None => !variant,
+                    Some(demanded) => demanded.iter().all(|(n, v)| values.get(n) == Some(v)),
+                };
+                if met && requirement.checks.iter().any(|c| c == id) {
+                    all.push(format!("{}/{}", framework.id, requirement.id));
+                }
+            }
+        }
+        all
+    }
+
     /// The requirements that a check serves, as `framework/requirement`, by framework and then in the framework's order.
     pub fn requirements_of(&self, check_id: &str) -> Vec<String> {
         let mut all = Vec::new();

@@ -167,7 +167,10 @@ pub fn load(sources: &[Source]) -> Loaded {
     };
     link::equivalents(&catalog, place, &mut diagnostics);
     let ids: BTreeSet<String> = chosen.checks.keys().map(|id| (*id).to_owned()).collect();
-    let known = KnownChecks { ids: &ids };
+    let known = KnownChecks {
+        ids: &ids,
+        usable: &catalog.checks,
+    };
     let files: Vec<_> = chosen.frameworks.iter().collect();
     let parsed = in_parallel(&files, |(id, file)| {
         read(file, |reporter, text| {

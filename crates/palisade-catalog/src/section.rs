@@ -9,26 +9,28 @@ use toml::de::{DeTable, DeValue};
 
 /// A value with the byte of the file that it begins at.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Located<T> {
-    pub(crate) value: T,
-    pub(crate) at: usize,
+pub struct Located<T> {
+    /// What is there.
+    pub value: T,
+    /// Byte of the file.
+    pub at: usize,
 }
 
 /// One TOML table. Every key that is asked for is a known key; [`Section::finish`] reports the others.
-pub(crate) struct Section<'r> {
+pub struct Section<'r> {
     reporter: &'r Reporter<'r>,
     table: &'r DeTable<'r>,
     /// What is added to TOML's offsets: where the TOML text begins in the file.
     base: usize,
     /// Where the table begins in the file.
-    pub(crate) at: usize,
+    pub at: usize,
     /// How messages name the table; empty for the file's top.
     what: String,
     known: RefCell<Vec<&'static str>>,
 }
 
 /// Parses TOML text that begins at byte `base` of the file. `None` after reporting every syntax error.
-pub(crate) fn parse<'t>(
+pub fn parse<'t>(
     reporter: &Reporter<'_>,
     text: &'t str,
     base: usize,
@@ -43,7 +45,8 @@ pub(crate) fn parse<'t>(
 }
 
 impl<'r> Section<'r> {
-    pub(crate) fn top(reporter: &'r Reporter<'r>, table: &'r DeTable<'r>, base: usize) -> Self {
+    /// The file's top; `base` is the byte of the file at which the TOML text begins.
+    pub fn top(reporter: &'r Reporter<'r>, table: &'r DeTable<'r>, base: usize) -> Self {
         Self {
             reporter,
             table,
@@ -80,13 +83,14 @@ impl<'r> Section<'r> {
     }
 
     /// Where a key's value begins; the table's own place when the key is absent.
-    pub(crate) fn place(&self, key: &str) -> usize {
+    pub fn place(&self, key: &str) -> usize {
         self.table
             .get(key)
             .map_or(self.at, |v| self.base + v.span().start)
     }
 
-    pub(crate) fn has(&self, key: &str) -> bool {
+    /// Whether the key is there.
+    pub fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
@@ -107,7 +111,7 @@ impl<'r> Section<'r> {
     }
 
     /// A text.
-    pub(crate) fn text(&self, key: &'static str) -> Option<Located<String>> {
+    pub fn text(&self, key: &'static str) -> Option<Located<String>> {
         let (value, at) = self.get(key)?;
         match value {
             DeValue::String(text) => Some(Located {
@@ -122,7 +126,7 @@ impl<'r> Section<'r> {
     }
 
     /// A text that has to be there and not be blank.
-    pub(crate) fn required(&self, key: &'static str) -> Option<Located<String>> {
+    pub fn required(&self, key: &'static str) -> Option<Located<String>> {
         let text = self.text(key);
         match &text {
             None if !self.has(key) => self.missing(key),
@@ -135,13 +139,13 @@ impl<'r> Section<'r> {
     }
 
     /// One of a closed set of words.
-    pub(crate) fn word<T: FromStr>(&self, key: &'static str, words: &[&str]) -> Option<T> {
+    pub fn word<T: FromStr>(&self, key: &'static str, words: &[&str]) -> Option<T> {
         let text = self.text(key)?;
         self.parse_word(key, &text, words)
     }
 
     /// One of a closed set of words, which has to be there.
-    pub(crate) fn required_word<T: FromStr>(&self, key: &'static str, words: &[&str]) -> Option<T> {
+    pub fn required_word<T: FromStr>(&self, key: &'static str, words: &[&str]) -> Option<T> {
         let text = self.required(key)?;
         self.parse_word(key, &text, words)
     }
@@ -163,7 +167,8 @@ impl<'r> Section<'r> {
         parsed
     }
 
-    pub(crate) fn boolean(&self, key: &'static str) -> Option<bool> {
+    /// true or false
+    pub fn boolean(&self, key: &'static str) -> Option<bool> {
         let (value, at) = self.get(key)?;
         if let DeValue::Boolean(b) = value {
             return Some(*b);
@@ -172,7 +177,8 @@ impl<'r> Section<'r> {
         None
     }
 
-    pub(crate) fn integer(&self, key: &'static str) -> Option<Located<i64>> {
+    /// A whole number.
+    pub fn integer(&self, key: &'static str) -> Option<Located<i64>> {
         let (value, at) = self.get(key)?;
         match integer_of(value) {
             Some(value) => Some(Located { value, at }),
@@ -184,7 +190,7 @@ impl<'r> Section<'r> {
     }
 
     /// A list of texts; one text alone is not a list.
-    pub(crate) fn texts(&self, key: &'static str) -> Vec<Located<String>> {
+    pub fn texts(&self, key: &'static str) -> Vec<Located<String>> {
         let Some((value, at)) = self.get(key) else {
             return Vec::new();
         };
@@ -211,12 +217,12 @@ impl<'r> Section<'r> {
     }
 
     /// A list of texts as they stand.
-    pub(crate) fn strings(&self, key: &'static str) -> Vec<String> {
+    pub fn strings(&self, key: &'static str) -> Vec<String> {
         self.texts(key).into_iter().map(|t| t.value).collect()
     }
 
     /// Any value, with its place.
-    pub(crate) fn value(&self, key: &'static str) -> Option<(&'r DeValue<'r>, usize)> {
+    pub fn value(&self, key: &'static str) -> Option<(&'r DeValue<'r>, usize)> {
         self.get(key)
     }
 
@@ -233,7 +239,7 @@ impl<'r> Section<'r> {
     }
 
     /// A table with closed keys.
-    pub(crate) fn section(&self, key: &'static str) -> Option<Section<'r>> {
+    pub fn section(&self, key: &'static str) -> Option<Section<'r>> {
         let (value, at) = self.get(key)?;
         self.as_section(key, value, at, format!("`{key}`"))
     }
@@ -253,7 +259,7 @@ impl<'r> Section<'r> {
     }
 
     /// A list of tables (`[[key]]`).
-    pub(crate) fn sections(&self, key: &'static str) -> Vec<Section<'r>> {
+    pub fn sections(&self, key: &'static str) -> Vec<Section<'r>> {
         let Some((value, at)) = self.get(key) else {
             return Vec::new();
         };
@@ -280,7 +286,7 @@ impl<'r> Section<'r> {
     }
 
     /// The tables under a key whose names are free (`[table.<name>]`), in the order of the file.
-    pub(crate) fn entries(&self, key: &'static str) -> Vec<(Located<String>, Section<'r>)> {
+    pub fn entries(&self, key: &'static str) -> Vec<(Located<String>, Section<'r>)> {
         let Some(parent) = self.section(key) else {
             return Vec::new();
         };
@@ -350,8 +356,25 @@ impl<'r> Section<'r> {
         all
     }
 
+    /// The entries of a table whose keys are free: name, value and where the value begins, in the order of the file.
+    pub fn values(&self) -> Vec<(Located<String>, &'r DeValue<'r>, usize)> {
+        let mut all: Vec<_> = self
+            .table
+            .iter()
+            .map(|(name, value)| {
+                let located = Located {
+                    value: name.get_ref().to_string(),
+                    at: self.base + name.span().start,
+                };
+                (located, value.get_ref(), self.base + value.span().start)
+            })
+            .collect();
+        all.sort_by_key(|(name, _, _)| name.at);
+        all
+    }
+
     /// Reports every key that was not asked for.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         let known = self.known.borrow();
         for key in self.table.keys() {
             let name: &str = key.get_ref();
@@ -371,6 +394,38 @@ impl<'r> Section<'r> {
     }
 }
 
+/// The value that a file gives to a parameter of a check; reports an unknown name and a value of another type.
+pub fn parameter(
+    reporter: &Reporter<'_>,
+    check: &crate::Check,
+    name: &Located<String>,
+    value: &DeValue<'_>,
+    at: usize,
+) -> Option<crate::ParameterValue> {
+    let Some(known) = check.params.get(&name.value) else {
+        let message = format!("`{}` has no parameter `{}`", check.id, name.value);
+        let hint = suggest::hint(&name.value, check.params.keys().map(String::as_str))
+            .unwrap_or_else(|| "the check has no parameters".to_owned());
+        reporter.error_hint(name.at, message, hint);
+        return None;
+    };
+    let fitting = known.default.fitting(&json_of(value));
+    if fitting.is_none() {
+        reporter.error_hint(
+            at,
+            format!(
+                "`{}` of `{}` must be {}, not {}",
+                name.value,
+                check.id,
+                known.default.kind(),
+                kind_of(value)
+            ),
+            format!("for example `{}`", known.default),
+        );
+    }
+    fitting
+}
+
 /// A number, text or boolean as text.
 pub(crate) fn scalar_text(value: &DeValue<'_>) -> Option<String> {
     match value {
@@ -381,14 +436,16 @@ pub(crate) fn scalar_text(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-pub(crate) fn integer_of(value: &DeValue<'_>) -> Option<i64> {
+/// A whole number of 64 bits.
+pub fn integer_of(value: &DeValue<'_>) -> Option<i64> {
     let DeValue::Integer(number) = value else {
         return None;
     };
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-fn kind_of(value: &DeValue<'_>) -> &'static str {
+/// How messages call a value's type.
+pub fn kind_of(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",
@@ -410,7 +467,7 @@ fn json_table(table: &DeTable<'_>) -> Map<String, Json> {
 }
 
 /// TOML as JSON; dates become texts, numbers that JSON cannot write become texts as well.
-pub(crate) fn json_of(value: &DeValue<'_>) -> Json {
+pub fn json_of(value: &DeValue<'_>) -> Json {
     match value {
         DeValue::String(text) => Json::from(text.as_ref()),
         DeValue::Integer(number) => {

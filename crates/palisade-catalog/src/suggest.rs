@@ -1,10 +1,7 @@
 //! "Did you mean …" for names that do not exist.
 
 /// The known name nearest to the one that was found, if one is near enough to be meant.
-pub(crate) fn nearest<'k>(
-    found: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> Option<&'k str> {
+pub fn nearest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let limit = (found.chars().count() / 3).clamp(1, 4);
     known
         .into_iter()
@@ -16,10 +13,7 @@ pub(crate) fn nearest<'k>(
 }
 
 /// A hint for an unknown name: the nearest known one, or the list when it is short.
-pub(crate) fn hint<'k>(
-    found: &str,
-    known: impl IntoIterator<Item = &'k str> + Clone,
-) -> Option<String> {
+pub fn hint<'k>(found: &str, known: impl IntoIterator<Item = &'k str> + Clone) -> Option<String> {
     if let Some(near) = nearest(found, known.clone()) {
         return Some(format!("did you mean `{near}`?"));
     }

@@ -23,7 +23,7 @@ impl<'t> LineIndex<'t> {
     }
 
     /// Line and column (in characters), both from 1. An offset past the end is the end.
-    pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
+    pub fn position(&self, offset: usize) -> (u32, u32) {
         let line = self.starts.partition_point(|s| *s <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
         let before = self
@@ -40,15 +40,16 @@ impl<'t> LineIndex<'t> {
 
 /// Collects what is wrong in one file.
 #[derive(Debug)]
-pub(crate) struct Reporter<'t> {
+pub struct Reporter<'t> {
     /// Path as the user knows it.
-    pub(crate) file: &'t str,
+    pub file: &'t str,
     lines: LineIndex<'t>,
     found: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'t> Reporter<'t> {
-    pub(crate) fn new(file: &'t str, text: &'t str) -> Self {
+    /// Over the text of a file; the path is as the user knows it.
+    pub fn new(file: &'t str, text: &'t str) -> Self {
         Self {
             file,
             lines: LineIndex::new(text),
@@ -56,19 +57,23 @@ impl<'t> Reporter<'t> {
         }
     }
 
-    pub(crate) fn line(&self, offset: usize) -> u32 {
+    /// The line of a byte, from 1.
+    pub fn line(&self, offset: usize) -> u32 {
         self.lines.position(offset).0
     }
 
-    pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
+    /// Line and column of a byte, both from 1.
+    pub fn position(&self, offset: usize) -> (u32, u32) {
         self.lines.position(offset)
     }
 
-    pub(crate) fn error(&self, offset: usize, message: impl Into<String>) {
+    /// Something is wrong at a byte of the file.
+    pub fn error(&self, offset: usize, message: impl Into<String>) {
         self.report(offset, DiagnosticLevel::Error, message.into(), None);
     }
 
-    pub(crate) fn error_hint(
+    /// The same with what to do about it.
+    pub fn error_hint(
         &self,
         offset: usize,
         message: impl Into<String>,
@@ -106,14 +111,16 @@ impl<'t> Reporter<'t> {
         });
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
+    /// Whether an error was reported.
+    pub fn has_errors(&self) -> bool {
         self.found
             .borrow()
             .iter()
             .any(|d| d.level == DiagnosticLevel::Error)
     }
 
-    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
+    /// What was reported, in that order.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.found.into_inner()
     }
 }

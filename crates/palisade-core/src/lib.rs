@@ -6,10 +6,12 @@
 mod account;
 mod arn;
 mod assessment;
+mod attestation;
 mod call_error;
 mod category;
 mod finding;
 mod region;
+mod rollup;
 mod severity;
 mod status;
 mod time;
@@ -17,13 +19,15 @@ mod time;
 pub use account::{AccountId, AccountIdError};
 pub use arn::{Arn, ArnError};
 pub use assessment::{Assessment, CallStatistics, CheckSummary, Coverage, SkippedScope};
+pub use attestation::{Attestation, Attested};
 pub use call_error::{CallError, CallErrorKind};
 pub use category::Category;
 pub use finding::{Finding, FixAvailability};
 pub use region::{Partition, Region, RegionError};
+pub use rollup::{FrameworkSummary, RequirementStatus, RequirementSummary};
 pub use severity::Severity;
 pub use status::Status;
-pub use time::{Timestamp, TimestampError};
+pub use time::{Date, DateError, Timestamp, TimestampError};
 
 /// An unknown word where one of a closed set was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

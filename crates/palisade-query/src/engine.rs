@@ -170,8 +170,9 @@ impl Engine {
         let mut planned = Vec::with_capacity(checks.len());
         let mut diagnostics = Vec::new();
         for check in checks {
-            let requirements: Arc<[String]> = self.catalog.requirements_of(&check.id).into();
             let params = self.params_of(check);
+            let requirements: Arc<[String]> =
+                self.catalog.requirements_met(&check.id, &params).into();
             let check = plan_check(
                 &self.planner,
                 check,

@@ -3,6 +3,7 @@
 //! Invariants: a reporter never sees the engine; the same assessment gives the same bytes; every finding is in
 //! every format that lists findings.
 
+mod compliance;
 pub mod csv;
 pub mod json;
 pub mod jsonl;

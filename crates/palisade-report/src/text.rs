@@ -1,4 +1,5 @@
 //! The report for a terminal. Reads the same without colour.
+use crate::compliance;
 use crate::posture::{Posture, Tally};
 use palisade_core::{Assessment, CallErrorKind, Severity, Status};
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ impl Default for Options {
 /// Resources listed under one check before "and n more".
 const RESOURCES: usize = 3;
 
-struct Painter(bool);
+pub(crate) struct Painter(bool);
 impl Painter {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.0 {
@@ -40,7 +41,7 @@ impl Painter {
             text.to_owned()
         }
     }
-    fn bold(&self, text: &str) -> String {
+    pub(crate) fn bold(&self, text: &str) -> String {
         self.paint("1", text)
     }
     fn dim(&self, text: &str) -> String {
@@ -74,6 +75,7 @@ pub fn write(
     by_service(&posture, &painter, out)?;
     fix_first(&posture, options, &painter, out)?;
     unseen(assessment, options, &painter, out)?;
+    compliance::write(&assessment.frameworks, options, &painter, out)?;
     coverage(assessment, &painter, out)
 }
 
@@ -319,7 +321,7 @@ fn coverage(assessment: &Assessment, p: &Painter, out: &mut dyn Write) -> std::i
 }
 
 /// Names and messages come from the account: control characters must not reach the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
@@ -341,7 +343,7 @@ fn first_sentence(markdown: &str) -> String {
 }
 
 /// Breaks at spaces; a word that is longer than the line stands alone.
-fn wrap(
+pub(crate) fn wrap(
     text: &str,
     width: usize,
     first: &str,

@@ -86,6 +86,7 @@ fn assessment(findings: Vec<Finding>) -> Assessment {
             skipped: vec![],
             interrupted: false,
         },
+        frameworks: vec![],
     }
 }
 

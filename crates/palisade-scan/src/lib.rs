@@ -4,10 +4,13 @@
 mod error;
 pub mod inventory;
 pub mod policy;
+pub mod reference;
+mod rollup;
 mod scanner;
 mod selection;
 
 pub use error::ScanError;
-pub use palisade_query::QueryResult;
+pub use palisade_query::{Params, QueryResult};
+pub use rollup::roll_up;
 pub use scanner::{CheckDetails, FixtureReport, Planned, Scanner, Scope};
 pub use selection::{Selection, SelectionError};

@@ -28,7 +28,7 @@ pub struct Planned {
 }
 
 /// What follows from a check's SQL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckDetails {
     /// Table → the columns that it reads, sorted.
     pub columns: BTreeMap<String, Vec<String>>,
@@ -124,17 +124,34 @@ impl Scanner {
     /// # Errors
     /// As [`Scanner::permissions`].
     pub fn details(&self, check: &Arc<Check>) -> Result<CheckDetails, ScanError> {
-        let planned = self.plan(std::slice::from_ref(check))?;
-        let needs = planned.plan.needs();
-        let plan = self.calls(&request(&needs))?;
-        Ok(CheckDetails {
-            columns: needs
-                .into_iter()
-                .map(|(table, columns)| (table, columns.into_iter().collect()))
-                .collect(),
-            calls: plan.operations(),
-            permissions: plan.permissions(),
-        })
+        let mut details = self.details_of(std::slice::from_ref(check))?;
+        Ok(details.remove(&check.id).unwrap_or_default())
+    }
+
+    /// The same for many checks at once, by their ids.
+    ///
+    /// # Errors
+    /// As [`Scanner::permissions`].
+    pub fn details_of(
+        &self,
+        checks: &[Arc<Check>],
+    ) -> Result<BTreeMap<String, CheckDetails>, ScanError> {
+        let planned = self.plan(checks)?;
+        let mut all = BTreeMap::new();
+        for check in &planned.plan.checks {
+            let plan = self.calls(&request(&check.needs))?;
+            let columns = check.needs.iter().map(|(table, columns)| {
+                let columns = columns.iter().cloned().collect();
+                (table.clone(), columns)
+            });
+            let details = CheckDetails {
+                columns: columns.collect(),
+                calls: plan.operations(),
+                permissions: plan.permissions(),
+            };
+            all.insert(check.check.id.clone(), details);
+        }
+        Ok(all)
     }
 
     fn calls(&self, request: &Request) -> Result<palisade_collect::Plan, ScanError> {
@@ -194,7 +211,7 @@ impl Scanner {
                 category: check.category,
                 why: check.why.clone(),
                 fix: check.fix.clone(),
-                requirements: self.catalog.requirements_of(&check.id),
+                requirements: self.catalog.requirements_met(&check.id, &check.values()),
                 passed: counts.pass,
                 failed: counts.fail,
                 unknown: counts.unknown,
@@ -209,6 +226,7 @@ impl Scanner {
             checks,
             findings: evaluation.findings,
             coverage: collected.coverage,
+            frameworks: Vec::new(),
         })
     }
 

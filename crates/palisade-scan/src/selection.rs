@@ -1,6 +1,7 @@
 //! Which checks a user means.
-use palisade_catalog::{Catalog, Check};
+use palisade_catalog::{Catalog, Check, ParameterValue};
 use palisade_core::{Category, Severity};
+use palisade_query::Params;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,6 +21,10 @@ pub struct Selection {
     pub severity: Option<Severity>,
     /// Ids or patterns to leave out.
     pub exclude: Vec<String>,
+    /// What the user sets: check id, or another tool's id (`tool:id`) → parameter → value.
+    pub params: Params,
+    /// Other severities, by check id or `tool:id`.
+    pub severities: BTreeMap<String, Severity>,
 }
 
 /// A name in a selection that nothing answers to.
@@ -66,12 +71,7 @@ impl Selection {
         let key = |check: &Check| (check.id.clone(), check.file.clone());
         for spec in &self.checks {
             for check in resolve(catalog, spec)? {
-                let check = match spec.split_once(':') {
-                    Some((tool, id)) if check.same_as.has(tool, id) => {
-                        Arc::new(check.answering_as(tool, id))
-                    }
-                    _ => check,
-                };
+                let check = self.configured(&check, Some(spec));
                 selected.insert(key(&check), check);
             }
         }
@@ -80,11 +80,14 @@ impl Selection {
             || !self.frameworks.is_empty()
             || !self.categories.is_empty()
         {
-            let narrowed = catalog
-                .checks
-                .values()
-                .filter(|check| self.takes(catalog, check));
-            selected.extend(narrowed.map(|c| (key(c), Arc::clone(c))));
+            for check in catalog.checks.values() {
+                let check = self.configured(check, None);
+                if self.takes(catalog, &check) {
+                    let by_id = selected.contains_key(&key(&check));
+                    let demanded = self.demanded(catalog, &check, by_id);
+                    selected.extend(demanded.into_iter().map(|c| (key(&c), c)));
+                }
+            }
         }
         for spec in &self.exclude {
             for check in resolve(catalog, spec)? {
@@ -92,6 +95,70 @@ impl Selection {
             }
         }
         Ok(selected.into_values().collect())
+    }
+
+    /// A check with what the user sets. One that was asked for by another tool's id answers as that tool's requirement:
+    /// what the user sets for the tool's id counts for more than what makes it that requirement, and this for more than
+    /// what the user sets for the check.
+    fn configured(&self, check: &Arc<Check>, spec: Option<&str>) -> Arc<Check> {
+        let foreign = spec
+            .and_then(|s| Some((s, s.split_once(':')?)))
+            .filter(|(_, (tool, id))| check.same_as.has(tool, id));
+        let none = BTreeMap::new();
+        let own = self.params.get(&check.id).unwrap_or(&none);
+        let mut severity = self.severities.get(&check.id);
+        if foreign.is_none() && own.is_empty() && severity.is_none() {
+            return Arc::clone(check);
+        }
+        let mut made = check.with_params(own);
+        if let Some((spec, (tool, id))) = foreign {
+            let theirs = self.params.get(spec).unwrap_or(&none);
+            made = made.answering_as(tool, id).with_params(theirs);
+            severity = self.severities.get(spec).or(severity);
+        }
+        made.severity = severity.copied().unwrap_or(made.severity);
+        Arc::new(made)
+    }
+
+    /// A check with the parameters that the selected frameworks demand. Where all want the same values, it is the check
+    /// itself with these; where they differ, there is one variant for each, `id@name=value`, because nobody can say in
+    /// general which value is stricter. `as_it_is`: the check was also asked for by its id.
+    fn demanded(&self, catalog: &Catalog, check: &Arc<Check>, as_it_is: bool) -> Vec<Arc<Check>> {
+        let own = check.values();
+        let mut wanted: BTreeSet<BTreeMap<String, ParameterValue>> = BTreeSet::new();
+        if as_it_is || self.frameworks.is_empty() {
+            wanted.insert(own.clone());
+        }
+        let frameworks = self
+            .frameworks
+            .iter()
+            .filter_map(|f| catalog.frameworks.get(f));
+        for requirement in frameworks.flat_map(|f| &f.requirements) {
+            if requirement.checks.contains(&check.id) {
+                let mut values = own.clone();
+                if let Some(demanded) = requirement.params.get(&check.id) {
+                    values.extend(demanded.clone());
+                }
+                wanted.insert(values);
+            }
+        }
+        let several = wanted.len() > 1;
+        let variant = |values: BTreeMap<String, ParameterValue>| {
+            if values == own {
+                return Arc::clone(check);
+            }
+            let mut made = check.with_params(&values);
+            if several {
+                let differing: Vec<String> = values
+                    .iter()
+                    .filter(|(name, value)| own.get(*name) != Some(value))
+                    .map(|(name, value)| format!("{name}={}", compact(value)))
+                    .collect();
+                made.id = format!("{}@{}", check.id, differing.join(","));
+            }
+            Arc::new(made)
+        };
+        wanted.into_iter().map(variant).collect()
     }
 
     fn takes(&self, catalog: &Catalog, check: &Check) -> bool {
@@ -104,6 +171,15 @@ impl Selection {
                         f.requirements.iter().any(|r| r.checks.contains(&check.id))
                     })
                 }))
+    }
+}
+
+/// A value as it stands in the id of a variant: no spaces, no quotes.
+fn compact(value: &ParameterValue) -> String {
+    match value {
+        ParameterValue::Text(text) => text.clone(),
+        ParameterValue::Texts(list) => format!("[{}]", list.join(",")),
+        other => other.to_string().replace(' ', ""),
     }
 }
 

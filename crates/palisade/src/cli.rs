@@ -30,6 +30,15 @@ pub struct Global {
         value_delimiter = ','
     )]
     pub catalog: Vec<PathBuf>,
+    /// Configuration file; default: `palisade.toml` in the working directory, when there is one
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "PALISADE_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
     /// When to use colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub color: When,
@@ -68,6 +77,13 @@ pub enum Command {
     /// IAM: exact answers about policies and principals
     #[command(subcommand)]
     Iam(Iam),
+    /// The configuration: check it, show what is in effect and why, take over another scanner's
+    #[command(subcommand)]
+    Config(Config),
+    /// What has to be looked at again: reviews by their cadence, attestations by their date
+    Review(Review),
+    /// Write the reference: a page in Markdown for every check, table and framework, and the schema of palisade.toml
+    Reference(Reference),
     /// Print shell completions
     Completions {
         /// The shell
@@ -83,6 +99,8 @@ pub struct Selection {
         long = "check",
         short = 'c',
         value_name = "ID",
+        env = "PALISADE_CHECK",
+        hide_env = true,
         value_delimiter = ',',
         help_heading = "Which checks"
     )]
@@ -93,7 +111,9 @@ pub struct Selection {
         short,
         value_name = "NAME",
         value_delimiter = ',',
-        help_heading = "Which checks"
+        help_heading = "Which checks",
+        env = "PALISADE_SERVICE",
+        hide_env = true
     )]
     pub service: Vec<String>,
     /// All checks of a framework, for example `cis-aws-5.0`; may repeat
@@ -101,7 +121,9 @@ pub struct Selection {
         long,
         value_name = "NAME",
         value_delimiter = ',',
-        help_heading = "Which checks"
+        help_heading = "Which checks",
+        env = "PALISADE_FRAMEWORK",
+        hide_env = true
     )]
     pub framework: Vec<String>,
     /// All checks of a category; may repeat
@@ -109,18 +131,28 @@ pub struct Selection {
         long,
         value_name = "NAME",
         value_delimiter = ',',
-        help_heading = "Which checks"
+        help_heading = "Which checks",
+        env = "PALISADE_CATEGORY",
+        hide_env = true
     )]
     pub category: Vec<Category>,
     /// Only checks of this severity or worse
-    #[arg(long, value_name = "SEVERITY", help_heading = "Which checks")]
+    #[arg(
+        long,
+        value_name = "SEVERITY",
+        help_heading = "Which checks",
+        env = "PALISADE_SEVERITY",
+        hide_env = true
+    )]
     pub severity: Option<Severity>,
     /// Leave out a check id or pattern; may repeat
     #[arg(
         long,
         value_name = "ID",
         value_delimiter = ',',
-        help_heading = "Which checks"
+        help_heading = "Which checks",
+        env = "PALISADE_EXCLUDE",
+        hide_env = true
     )]
     pub exclude: Vec<String>,
 }
@@ -129,7 +161,13 @@ pub struct Selection {
 #[derive(Debug, Args, Default)]
 pub struct Target {
     /// Profile of ~/.aws/config and ~/.aws/credentials
-    #[arg(long, value_name = "NAME", help_heading = "Account and regions")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Account and regions",
+        env = "PALISADE_PROFILE",
+        hide_env = true
+    )]
     pub profile: Option<String>,
     /// Regions, or `all` for every region that is enabled in the account; default: the configured region
     #[arg(
@@ -137,18 +175,28 @@ pub struct Target {
         short,
         value_name = "REGION",
         value_delimiter = ',',
-        help_heading = "Account and regions"
+        help_heading = "Account and regions",
+        env = "PALISADE_REGION",
+        hide_env = true
     )]
     pub region: Vec<String>,
     /// Role to assume
-    #[arg(long, value_name = "ARN", help_heading = "Account and regions")]
+    #[arg(
+        long,
+        value_name = "ARN",
+        help_heading = "Account and regions",
+        env = "PALISADE_ROLE_ARN",
+        hide_env = true
+    )]
     pub role_arn: Option<String>,
     /// External id for --role-arn
     #[arg(
         long,
         value_name = "ID",
         requires = "role_arn",
-        help_heading = "Account and regions"
+        help_heading = "Account and regions",
+        env = "PALISADE_EXTERNAL_ID",
+        hide_env = true
     )]
     pub external_id: Option<String>,
     /// Session name for --role-arn
@@ -156,17 +204,25 @@ pub struct Target {
         long,
         value_name = "NAME",
         requires = "role_arn",
-        help_heading = "Account and regions"
+        help_heading = "Account and regions",
+        env = "PALISADE_SESSION_NAME",
+        hide_env = true
     )]
     pub session_name: Option<String>,
     /// Send every call to this endpoint (as AWS_ENDPOINT_URL)
-    #[arg(long, value_name = "URL", help_heading = "Account and regions")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = "Account and regions",
+        env = "PALISADE_ENDPOINT_URL",
+        hide_env = true
+    )]
     pub endpoint_url: Option<String>,
     /// The demo account: a recorded, fictional account behind a loopback endpoint inside this process; no credentials needed
     #[arg(long, help_heading = "Account and regions", conflicts_with_all = ["profile", "role_arn", "endpoint_url"])]
     pub demo: bool,
     /// Calls in flight at once, over all services and regions
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Account and regions")]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Account and regions", env = "PALISADE_MAX_IN_FLIGHT", hide_env = true)]
     pub max_in_flight: u16,
     /// Write every request and answer to a recording that can be replayed (credentials are left out)
     #[arg(long, value_name = "FILE", help_heading = "Account and regions")]
@@ -197,11 +253,34 @@ pub struct Scan {
     /// Attach the deciding values to all findings, not only to failed ones
     #[arg(long, help_heading = "Report")]
     pub evidence: bool,
+    /// A parameter of a check, over what the configuration file says; may repeat
+    #[arg(long, value_name = "CHECK.NAME=VALUE", help_heading = "Which checks")]
+    pub param: Vec<String>,
+    /// File with attestations; default: `attestations.toml` in the working directory, when there is one
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Which checks",
+        env = "PALISADE_ATTESTATIONS",
+        hide_env = true
+    )]
+    pub attestations: Option<PathBuf>,
     /// Exit with 3 when there is a failed finding of this severity or worse
-    #[arg(long, value_name = "SEVERITY", help_heading = "Exit code")]
+    #[arg(
+        long,
+        value_name = "SEVERITY",
+        help_heading = "Exit code",
+        env = "PALISADE_FAIL_ON",
+        hide_env = true
+    )]
     pub fail_on: Option<Severity>,
     /// Exit with 4 when something that was planned could not be read
-    #[arg(long, help_heading = "Exit code")]
+    #[arg(
+        long,
+        help_heading = "Exit code",
+        env = "PALISADE_STRICT",
+        hide_env = true
+    )]
     pub strict: bool,
     /// Also read every column of every table (with --record: a recording that answers every query)
     #[arg(long, hide = true)]
@@ -325,4 +404,64 @@ pub struct Inventory {
 pub enum Iam {
     /// Answer conformance cases: JSON Lines on stdin, one answer a line on stdout
     Conform,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Say everything that is wrong with a configuration file, with its place
+    Check {
+        /// Default: the file that a scan would use
+        file: Option<PathBuf>,
+    },
+    /// The values that a scan with the same flags would have, each with where it comes from
+    Show {
+        #[command(flatten)]
+        scan: Box<Scan>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Also the parameters that have their defaults
+        #[arg(long)]
+        params: bool,
+    },
+    /// The JSON schema of the file
+    Schema,
+    /// Turn the thresholds of Prowler's configuration (YAML) into `palisade.toml`; what has no equivalent is told on stderr
+    Import {
+        /// The file; `-` is stdin
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Review {
+    /// File with attestations and reviews; default: the configured one, else `attestations.toml` in the working directory
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PALISADE_ATTESTATIONS",
+        hide_env = true
+    )]
+    pub attestations: Option<PathBuf>,
+    /// As of this day, for example `2026-01-31`; default: today
+    #[arg(long, value_name = "DATE")]
+    pub as_of: Option<palisade_core::Date>,
+    /// What is due within so many days is due soon
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=3650))]
+    pub within: u32,
+    /// Exit with 3 when something is overdue
+    #[arg(long)]
+    pub fail: bool,
+    /// `text` or `json`
+    #[arg(long, short, default_value = "text")]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Reference {
+    /// The folder; pages that nothing makes any more are removed from it
+    pub folder: PathBuf,
+    /// Write nothing; list the pages that would change, and exit with 1 when there are any
+    #[arg(long)]
+    pub check: bool,
 }

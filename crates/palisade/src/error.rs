@@ -15,6 +15,9 @@ pub enum Failure {
     /// Files of the catalogue are wrong.
     #[error("the catalogue has errors")]
     Catalog { diagnostics: Vec<Diagnostic> },
+    /// A file that the user wrote is wrong: configuration, attestations.
+    #[error(transparent)]
+    Config(#[from] palisade_config::ConfigError),
     /// No connection to AWS as somebody.
     #[error("{message}")]
     Connect {
@@ -46,6 +49,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Usage { .. }
+            | Self::Config(_)
             | Self::Scan(ScanError::Query(palisade_query::QueryError::Sql(_))) => 2,
             _ => 1,
         }

@@ -4,10 +4,11 @@
 mod cli;
 mod commands;
 mod error;
+mod given;
 mod output;
 mod progress;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use error::Failure;
 use std::process::ExitCode;
 
@@ -36,9 +37,14 @@ impl Outcome {
 }
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let matches = cli::Cli::command().get_matches();
+    let given = given::of(&matches);
+    let cli = match cli::Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let terminal = output::Terminal::new(&cli.global);
-    match commands::run(cli, &terminal) {
+    match commands::run(cli, &given, &terminal) {
         Ok(outcome) => outcome.code(),
         // the reader has gone (`palisade … | head`): nobody is left to be told
         Err(Failure::Output { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {

@@ -1,6 +1,7 @@
 //! stdout, stderr and files.
 use crate::cli::{Global, When};
 use crate::error::Failure;
+use palisade_config::ConfigError;
 use palisade_scan::ScanError;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -60,8 +61,9 @@ impl Terminal {
     }
     /// The one place where an error is rendered.
     pub fn failure(&self, failure: &Failure) {
-        if let Failure::Catalog { diagnostics } | Failure::Scan(ScanError::Checks(diagnostics)) =
-            failure
+        if let Failure::Catalog { diagnostics }
+        | Failure::Scan(ScanError::Checks(diagnostics))
+        | Failure::Config(ConfigError::Wrong { diagnostics, .. }) = failure
         {
             for diagnostic in diagnostics {
                 self.line(&diagnostic.to_string());

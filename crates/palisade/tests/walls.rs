@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("palisade-catalog", &["core", "model"]),
     ("palisade-replay", &[]),
     ("palisade-aws", &["core", "model", "replay"]),
+    ("palisade-config", &["core", "catalog"]),
     ("palisade-table", &["core", "model", "catalog"]),
     ("palisade-collect", &["core", "model", "catalog", "table"]),
     ("palisade-iam", &["core"]),

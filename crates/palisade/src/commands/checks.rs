@@ -1,13 +1,13 @@
 //! `palisade checks`, `palisade explain`
-use super::selection;
+use super::{selection, settings};
 use crate::Outcome;
-use crate::cli::{ListFormat, Selection};
+use crate::cli::{Global, ListFormat, Selection};
 use crate::error::Failure;
 use crate::output::{Terminal, to_stdout};
-use palisade_catalog::{Catalog, Check, ParameterValue};
-use palisade_scan::{CheckDetails, Scanner};
+use palisade_catalog::{Catalog, Check};
+use palisade_config::{Given, Settings};
+use palisade_scan::{Scanner, reference};
 use serde_json::json;
-use std::io::Write;
 use std::sync::Arc;
 
 /// One line a check, or JSON.
@@ -62,9 +62,13 @@ fn summary(check: &Check, catalog: &Catalog) -> serde_json::Value {
 }
 
 /// Whole pages, with what follows from them.
-pub fn show(ids: &[String], catalog: Arc<Catalog>) -> Result<Outcome, Failure> {
+pub fn show(ids: &[String], global: &Global, catalog: Arc<Catalog>) -> Result<Outcome, Failure> {
+    let config = settings::config(global, &catalog)?;
+    let effective = Settings::merge(&Given::default(), config.as_ref(), false, &[]);
     let wanted = palisade_scan::Selection {
         checks: ids.to_vec(),
+        params: settings::params(&effective),
+        severities: settings::severities(&effective),
         ..palisade_scan::Selection::default()
     };
     let checks = wanted.resolve(&catalog)?;
@@ -78,99 +82,13 @@ pub fn show(ids: &[String], catalog: Arc<Catalog>) -> Result<Outcome, Failure> {
             if index > 0 {
                 writeln!(out, "\n{}\n", "-".repeat(80))?;
             }
-            page(check, details, &catalog, out)?;
+            let links = reference::Links { on: false };
+            let page = reference::check_page(check, details, &catalog, links);
+            out.write_all(page.as_bytes())?;
         }
         Ok(())
     })?;
     Ok(Outcome::Done)
-}
-
-fn page(
-    check: &Check,
-    details: &CheckDetails,
-    catalog: &Catalog,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    writeln!(out, "{}\n{}\n", check.title, check.id)?;
-    writeln!(
-        out,
-        "severity   {}\ncategory   {}\nresource   {}\nsince      {}",
-        check.severity, check.category, check.resource, check.since
-    )?;
-    for (tool, ids) in [
-        ("prowler", &check.same_as.prowler),
-        ("security_hub", &check.same_as.security_hub),
-        ("config", &check.same_as.config),
-    ] {
-        if !ids.is_empty() {
-            writeln!(out, "same as    {tool}: {}", ids.join(", "))?;
-        }
-    }
-    let requirements = catalog.requirements_of(&check.id);
-    if !requirements.is_empty() {
-        writeln!(out, "serves     {}", requirements.join(", "))?;
-    }
-    writeln!(
-        out,
-        "\nWhy it matters\n\n{}\n\nHow to fix\n\n{}\n",
-        check.why.trim(),
-        check.fix.trim()
-    )?;
-    for call in &check.fix_calls {
-        writeln!(
-            out,
-            "  {}:{} {}",
-            call.service,
-            call.operation,
-            serde_json::Value::Object(call.params.clone())
-        )?;
-    }
-    for (name, parameter) in &check.params {
-        writeln!(
-            out,
-            "parameter  ${name} = {}: {}",
-            value(&parameter.default),
-            parameter.about
-        )?;
-    }
-    writeln!(out, "\nWhat is asked\n")?;
-    if let Some((applies, _)) = &check.applies {
-        writeln!(out, "  only where {}", applies.trim())?;
-    }
-    for line in check.sql.0.trim().lines() {
-        writeln!(out, "  {line}")?;
-    }
-    writeln!(out, "\nWhat it reads\n")?;
-    for (table, columns) in &details.columns {
-        writeln!(out, "  {table}: {}", columns.join(", "))?;
-    }
-    writeln!(out, "\nPermissions\n")?;
-    for permission in &details.permissions {
-        writeln!(out, "  {permission}")?;
-    }
-    Ok(())
-}
-
-fn value(value: &ParameterValue) -> String {
-    match value {
-        ParameterValue::Integer(n) => n.to_string(),
-        ParameterValue::Text(text) => format!("'{text}'"),
-        ParameterValue::Boolean(b) => b.to_string(),
-        ParameterValue::Integers(list) => format!(
-            "[{}]",
-            list.iter()
-                .map(i64::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-        ParameterValue::Texts(list) => format!(
-            "[{}]",
-            list.iter()
-                .map(|t| format!("'{t}'"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-    }
 }
 
 /// Runs the fixtures of the selected checks. The outcome is `Failed` when one does not hold.

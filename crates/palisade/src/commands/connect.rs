@@ -232,7 +232,7 @@ pub fn report_gaps(coverage: &Coverage, terminal: &Terminal) {
 }
 
 /// The only clock that a scan reads.
-fn system_time() -> Timestamp {
+pub fn system_time() -> Timestamp {
     let micros = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_micros());

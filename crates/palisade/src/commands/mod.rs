@@ -1,31 +1,38 @@
 //! One file a command.
 mod checks;
 mod completions;
+mod config;
 mod connect;
 mod frameworks;
 mod iam;
 mod inventory;
 mod permissions;
 mod query;
+mod reference;
+mod review;
 mod scan;
+mod settings;
 mod tables;
 
 use crate::Outcome;
-use crate::cli::{Checks, Cli, Command, Frameworks, Global, Selection};
+use crate::cli::{Checks, Cli, Command, Config, Frameworks, Global, Selection};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::{Catalog, DiagnosticLevel, Source};
+use palisade_config::Given;
 use std::sync::Arc;
 
 /// Runs one command.
 ///
 /// # Errors
 /// When the command could not do what was asked.
-pub fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Failure> {
     let global = cli.global;
     match cli.command {
         Command::Completions { shell } => completions::run(shell),
-        Command::Scan(args) => scan::run(&args, catalog(&global, terminal)?, terminal),
+        Command::Scan(args) => {
+            scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
         Command::Checks(Checks::List { selection, format }) => checks::list(
             &selection,
             format,
@@ -33,7 +40,7 @@ pub fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
             terminal,
         ),
         Command::Checks(Checks::Show(ids)) | Command::Explain(ids) => {
-            checks::show(&ids.ids, catalog(&global, terminal)?)
+            checks::show(&ids.ids, &global, catalog(&global, terminal)?)
         }
         Command::Checks(Checks::Test { selection }) => {
             checks::test(&selection, catalog(&global, terminal)?, terminal)
@@ -45,11 +52,38 @@ pub fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
             frameworks::show(&name, catalog(&global, terminal)?.as_ref())
         }
         Command::Tables(args) => tables::run(&args, catalog(&global, terminal)?.as_ref()),
-        Command::Query(args) => query::run(&args, catalog(&global, terminal)?, terminal),
+        Command::Query(mut args) => {
+            let catalog = catalog(&global, terminal)?;
+            settings::connect(&mut args.target, given, &global, &catalog)?;
+            query::run(&args, catalog, terminal)
+        }
         Command::Permissions(args) => {
             permissions::run(&args, catalog(&global, terminal)?, terminal)
         }
-        Command::Inventory(args) => inventory::run(&args, catalog(&global, terminal)?, terminal),
+        Command::Inventory(mut args) => {
+            let catalog = catalog(&global, terminal)?;
+            settings::connect(&mut args.target, given, &global, &catalog)?;
+            inventory::run(&args, catalog, terminal)
+        }
+        Command::Config(Config::Check { file }) => config::check(
+            file.as_deref(),
+            &global,
+            catalog(&global, terminal)?.as_ref(),
+            terminal,
+        ),
+        Command::Config(Config::Show { scan, json, params }) => {
+            let catalog = catalog(&global, terminal)?;
+            config::show(&scan, json, params, given, &global, &catalog)
+        }
+        Command::Config(Config::Schema) => config::schema(catalog(&global, terminal)?.as_ref()),
+        Command::Config(Config::Import { file }) => {
+            config::import(&file, catalog(&global, terminal)?.as_ref(), terminal)
+        }
+        Command::Reference(args) => reference::run(&args, catalog(&global, terminal)?, terminal),
+        Command::Review(args) => {
+            let catalog = catalog(&global, terminal)?;
+            review::run(&args, given, &global, &catalog, terminal)
+        }
         Command::Iam(args) => iam::run(&args),
     }
 }
@@ -97,5 +131,6 @@ fn selection(args: &Selection) -> palisade_scan::Selection {
         categories: args.category.clone(),
         severity: args.severity,
         exclude: args.exclude.clone(),
+        ..palisade_scan::Selection::default()
     }
 }

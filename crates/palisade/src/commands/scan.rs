@@ -1,11 +1,12 @@
 //! `palisade scan`
 use super::connect::{Connection, limits};
-use super::selection;
+use super::{selection, settings};
 use crate::Outcome;
-use crate::cli::{Format, Scan};
+use crate::cli::{Format, Global, Scan};
 use crate::error::Failure;
 use crate::output::{Terminal, to_file, to_stdout};
 use palisade_catalog::Catalog;
+use palisade_config::Given;
 use palisade_core::{Assessment, Status};
 use palisade_report::{csv, json, jsonl, text};
 use palisade_scan::Scanner;
@@ -13,8 +14,22 @@ use std::io::Write;
 use std::sync::Arc;
 
 /// Assesses an account and reports.
-pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let checks = selection(&args.selection).resolve(&catalog)?;
+pub fn run(
+    mut args: Scan,
+    given: &Given,
+    global: &Global,
+    catalog: Arc<Catalog>,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
+    let config = settings::config(global, &catalog)?;
+    let effective = settings::effective(&args, given, config.as_ref(), &catalog)?;
+    settings::apply(&effective, &mut args);
+    let args = &args;
+    let attestations = settings::attestations(&effective, &catalog)?;
+    let mut selection = selection(&args.selection);
+    selection.params = settings::params(&effective);
+    selection.severities = settings::severities(&effective);
+    let checks = selection.resolve(&catalog)?;
     if checks.is_empty() {
         return Err(Failure::Usage {
             message: "the selection leaves no check".to_owned(),
@@ -41,7 +56,7 @@ pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Ou
     std::thread::spawn(move || ahead.prepare());
     let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
     connection.save_recording(args.target.record.as_deref())?;
-    let assessment = scanner.assess(
+    let mut assessment = scanner.assess(
         &planned,
         collected,
         palisade_scan::Scope {
@@ -53,6 +68,12 @@ pub fn run(args: &Scan, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Ou
             ..palisade_query::Options::default()
         },
     )?;
+    palisade_scan::roll_up(
+        &mut assessment,
+        &catalog,
+        &selection.frameworks,
+        &attestations.attestations,
+    );
     let write = |out: &mut dyn Write, color: bool| match args.format {
         Format::Text => {
             let options = text::Options {

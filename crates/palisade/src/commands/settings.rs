@@ -1,0 +1,149 @@
+//! From the configuration file, the environment and the flags to what a command uses.
+use crate::cli::{self, Format, Global, Scan, Target};
+use crate::error::Failure;
+use clap::ValueEnum;
+use palisade_catalog::Catalog;
+use palisade_config::{Attestations, Config, Found, Given, Origin, ParamError, Settings};
+use palisade_core::Severity;
+use palisade_scan::Params;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The words that `report.format` may be.
+pub fn formats() -> Vec<String> {
+    let names = Format::value_variants()
+        .iter()
+        .filter_map(ValueEnum::to_possible_value);
+    names.map(|v| v.get_name().to_owned()).collect()
+}
+
+/// The configuration file that is in effect.
+///
+/// # Errors
+/// When it cannot be read, or with everything that is wrong with it.
+pub fn config(global: &Global, catalog: &Catalog) -> Result<Option<Config>, Failure> {
+    let found = palisade_config::find(global.config.as_deref(), Path::new("."));
+    found
+        .map(|found: Found| palisade_config::read(&found, catalog, &formats()))
+        .transpose()
+        .map_err(Failure::from)
+}
+
+/// What is in effect: flags over environment over file over defaults.
+///
+/// # Errors
+/// As [`config`], and when a `--param` is wrong.
+pub fn effective(
+    args: &Scan,
+    given: &Given,
+    config: Option<&Config>,
+    catalog: &Catalog,
+) -> Result<Settings, Failure> {
+    let mut settings = Settings::merge(given, config, args.target.demo, &variables());
+    for text in &args.param {
+        let (check, name, value) = palisade_config::parse_param(catalog, text)
+            .map_err(|ParamError { message, hint }| Failure::Usage { message, hint })?;
+        settings.set_param(check, name, value, Origin::Flag("--param".to_owned()));
+    }
+    Ok(settings)
+}
+
+/// Puts what is in effect where a scan looks for it.
+pub fn apply(settings: &Settings, args: &mut Scan) {
+    let severity = |path: &str| settings.text(path).and_then(|t| t.parse::<Severity>().ok());
+    args.selection = cli::Selection {
+        check: settings.texts("select.checks"),
+        service: settings.texts("select.services"),
+        framework: settings.texts("select.frameworks"),
+        category: settings
+            .texts("select.categories")
+            .iter()
+            .filter_map(|c| c.parse().ok())
+            .collect(),
+        severity: severity("select.severity"),
+        exclude: settings.texts("select.exclude"),
+    };
+    target(settings, &mut args.target);
+    if let Some(format) = settings.text("report.format")
+        && let Ok(format) = Format::from_str(&format, false)
+    {
+        args.format = format;
+    }
+    args.output = settings.text("report.output").map(PathBuf::from);
+    args.all = settings.boolean("report.all");
+    args.evidence = settings.boolean("report.evidence");
+    args.fail_on = severity("exit.fail_on");
+    args.strict = settings.boolean("exit.strict");
+}
+
+fn target(settings: &Settings, target: &mut Target) {
+    target.profile = settings.text("target.profile");
+    target.region = settings.texts("target.regions");
+    target.role_arn = settings.text("target.role_arn");
+    target.external_id = settings.text("target.external_id");
+    target.session_name = settings.text("target.session_name");
+    target.endpoint_url = settings.text("target.endpoint_url");
+    let in_flight = settings.integer("target.max_in_flight");
+    if let Some(n) = in_flight.and_then(|n| u16::try_from(n).ok()) {
+        target.max_in_flight = n;
+    }
+}
+
+/// Puts account and regions that are in effect where a command that connects looks for them.
+///
+/// # Errors
+/// As [`config`].
+pub fn connect(
+    args: &mut Target,
+    given: &Given,
+    global: &Global,
+    catalog: &Catalog,
+) -> Result<(), Failure> {
+    let config = config(global, catalog)?;
+    let settings = Settings::merge(given, config.as_ref(), args.demo, &variables());
+    target(&settings, args);
+    Ok(())
+}
+
+/// AWS's own variables that count for more than the file.
+fn variables() -> Vec<String> {
+    ["AWS_PROFILE", "AWS_ENDPOINT_URL"]
+        .into_iter()
+        .filter(|name| std::env::var_os(name).is_some())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The user's parameters, as a selection takes them.
+pub fn params(settings: &Settings) -> Params {
+    let values = settings.params.iter().map(|(check, values)| {
+        let values = values.iter().map(|(n, (v, _))| (n.clone(), v.clone()));
+        (check.clone(), values.collect())
+    });
+    values.collect()
+}
+
+/// The user's severities, as a selection takes them.
+pub fn severities(settings: &Settings) -> BTreeMap<String, Severity> {
+    let values = settings.severities.iter();
+    values.map(|(check, (s, _))| (check.clone(), *s)).collect()
+}
+
+/// The attestations: of the file that was named, else of `attestations.toml` in the working directory when there is one.
+///
+/// # Errors
+/// When a named file cannot be read, or with everything that is wrong with it.
+pub fn attestations(settings: &Settings, catalog: &Catalog) -> Result<Attestations, Failure> {
+    let default = Path::new("attestations.toml");
+    let path = match (settings.text("attest.file"), settings.origin("attest.file")) {
+        // a file names another one from where it lies
+        (Some(path), Origin::File { file, .. }) => {
+            let folder = Path::new(&file).parent().unwrap_or(Path::new(""));
+            folder.join(path)
+        }
+        (Some(path), _) => PathBuf::from(path),
+        (None, _) if default.is_file() => default.to_owned(),
+        (None, _) => return Ok(Attestations::default()),
+    };
+    Ok(palisade_config::read_attestations(&path, catalog)?)
+}
