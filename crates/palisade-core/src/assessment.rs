@@ -1,5 +1,5 @@
 //! What a scan ends in: the findings, the checks that made them, and what could not be seen.
-use crate::{CallError, Category, Finding, Severity, Timestamp};
+use crate::{CallError, Category, ExpiredMute, Finding, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Texts and counts of one check, once for all its findings.
@@ -104,4 +104,7 @@ pub struct Assessment {
     pub findings: Vec<Finding>,
     /// What was and was not read.
     pub coverage: Coverage,
+    /// Mutes that no longer hold, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expired_mutes: Vec<ExpiredMute>,
 }

@@ -9,6 +9,7 @@ mod assessment;
 mod call_error;
 mod category;
 mod finding;
+mod mute;
 mod region;
 mod severity;
 mod status;
@@ -20,6 +21,7 @@ pub use assessment::{Assessment, CallStatistics, CheckSummary, Coverage, Skipped
 pub use call_error::{CallError, CallErrorKind};
 pub use category::Category;
 pub use finding::{Finding, FixAvailability};
+pub use mute::{ExpiredMute, MutedBy, Muting};
 pub use region::{Partition, Region, RegionError};
 pub use severity::Severity;
 pub use status::Status;

@@ -3,11 +3,22 @@
 //! Invariants: a reporter never sees the engine; the same assessment gives the same bytes; every finding is in
 //! every format that lists findings.
 
+pub mod asff;
+pub mod compliance_csv;
 pub mod csv;
 pub mod json;
 pub mod jsonl;
+pub mod junit;
+pub mod markdown;
+pub mod ocsf;
+pub mod prometheus;
+pub mod sarif;
 pub mod text;
 
+mod json_text;
 mod posture;
+mod score;
+mod shared;
 
 pub use posture::{Posture, Tally};
+pub use score::Score;

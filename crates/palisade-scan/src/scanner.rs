@@ -204,6 +204,7 @@ impl Scanner {
             checks,
             findings: evaluation.findings,
             coverage: collected.coverage,
+            expired_mutes: Vec::new(),
         })
     }
 
