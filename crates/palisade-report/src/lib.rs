@@ -6,6 +6,7 @@
 pub mod asff;
 pub mod compliance_csv;
 pub mod csv;
+pub mod html;
 pub mod json;
 pub mod jsonl;
 pub mod junit;

@@ -7,6 +7,7 @@ mod iam;
 mod inventory;
 mod permissions;
 mod query;
+mod report;
 mod scan;
 mod tables;
 
