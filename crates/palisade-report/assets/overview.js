@@ -41,7 +41,7 @@ function standing() {
           el("a", { href: link("findings", { status: { failed: "fail", passed: "pass" }[o[2]] || o[2] }) },
             el("i", { class: o[0] }), num(o[1]) + " " + o[2]))))),
     el("div", { class: "grid" },
-      el("div", { class: "card" }, el("h3", {}, "What moves the score"), movers()),
+      el("div", { class: "card movers" }, el("h3", {}, "What moves the score"), movers()),
       el("div", { class: "card" }, el("h3", {}, "By service"), more(services, 8, (l) => rows(l, "service"))),
       el("div", { class: "card" }, el("h3", {}, "By region"), more(places(W.regions, D.byRegion), 8, (l) => rows(l, "region"))),
       el("div", { class: "card" }, el("h3", {}, "By account"), more(places(W.accounts, D.byAccount), 8, (l) => rows(l, "account")))));
