@@ -16,9 +16,9 @@ function frameworks() {
     }
   return D.frameworks;
 }
-/** What is not met is not met, whatever could not be seen; what could not be seen is not met either. */
-const verdict = (t) => (t.fail ? "fail" : t.unknown ? "unknown" : t.manual ? "manual" : t.pass ? "pass" : t.muted ? "muted" : "not_applicable");
-const VERDICTS = [["pass", "met"], ["fail", "not met"], ["unknown", "unknown"], ["manual", "manual"], ["muted", "muted"], ["not_applicable", "not applicable"]];
+/** What is not met is not met, whatever else could not be seen; a fail that somebody accepted is not met either. */
+const verdict = (t) => (t.fail ? "fail" : t.unknown ? "unknown" : t.manual ? "manual" : t.muted ? "muted" : t.pass ? "pass" : "not_applicable");
+const VERDICTS = [["pass", "met"], ["fail", "not met"], ["unknown", "unknown"], ["manual", "manual"], ["muted", "accepted"], ["not_applicable", "not applicable"]];
 function verdicts(requirements) {
   const numbers = Object.fromEntries(VERDICTS.map(([v]) => [v, 0]));
   for (const entry of requirements.values()) numbers[verdict(entry.tally)]++;
@@ -41,7 +41,7 @@ function compliancePage(query) {
 function frameworkPage(name, requirements) {
   const parts = verdicts(requirements);
   return el("div", { class: "page" },
-    el("p", { class: "crumbs" }, el("a", { href: link("compliance", {}) }, "Compliance"), " / "),
+    el("p", { class: "crumbs" }, el("a", { href: link("compliance", {}) }, "Compliance")),
     el("h1", {}, name),
     stacked(parts, requirements.size, parts.map((p) => num(p[1]) + " " + p[2]).join(", ")),
     el("p", { class: "legend" }, parts.filter((p) => p[1]).map((p) => el("span", {}, el("i", { class: p[0] }), num(p[1]) + " " + p[2]))),
