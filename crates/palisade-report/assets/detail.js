@@ -15,7 +15,7 @@ function openFinding(finding) {
   } }, "Copy");
   const arn = el("code", {}, el("bdi", {}, finding[RESOURCE]));
   const fact = (name, ...value) => [el("dt", {}, name), el("dd", {}, value)];
-  sheet.replaceChildren(
+  fill(sheet,
     el("div", { class: "sheet-head" },
       el("div", {}, el("p", { class: "marks" }, statusMark(finding[STATUS], !!muting), pill(finding[SEVERITY])),
         el("h2", { id: "sheet-title" }, el("bdi", {}, nameOf(finding)))),

@@ -2,7 +2,11 @@
 function el(tag, attributes, ...children) {
   const node = document.createElement(tag);
   set(node, attributes);
-  node.append(...children.flat(9).filter((c) => c !== null && c !== undefined && c !== false && c !== ""));
+  return fill(node, ...children);
+}
+/** Gives a node these children: lists are flattened, and what is not there is left out. */
+function fill(node, ...children) {
+  node.replaceChildren(...children.flat(9).filter((c) => c !== null && c !== undefined && c !== false && c !== ""));
   return node;
 }
 function svg(tag, attributes, ...children) {

@@ -61,10 +61,10 @@ function findingsPage(query) {
   const refresh = () => {
     const found = sorted(D.findings.filter(matcher(current)));
     list.show(found);
-    status.replaceChildren(found.length === D.findings.length ? "All " + count(found.length, "finding") : num(found.length) + " of " + count(D.findings.length, "finding"),
+    fill(status, found.length === D.findings.length ? "All " + count(found.length, "finding") : num(found.length) + " of " + count(D.findings.length, "finding"),
       current.requirement ? " for " + current.requirement : "", current.id ? " of " + current.id : "");
     clear.hidden = !Object.keys(current).length;
-    facets.replaceChildren(...FACETS.map((facet) => facetBox(facet, current, update)).filter(Boolean));
+    fill(facets, ...FACETS.map((facet) => facetBox(facet, current, update)).filter(Boolean));
   };
   let timer = 0;
   search.addEventListener("input", () => {
@@ -119,7 +119,7 @@ function virtualList() {
     const focused = inner.contains(document.activeElement);
     const rows = [];
     for (let i = from; i < to; i++) rows.push(row(items[i], i, i === active));
-    inner.replaceChildren(...rows);
+    fill(inner, ...rows);
     if (focused) focus(active, true);
   };
   const focus = (index, still) => {
@@ -150,12 +150,12 @@ function virtualList() {
     node.scrollTop = 0;
     drawn = "";
     if (items.length) draw(true);
-    else inner.replaceChildren(el("p", { class: "empty" }, "Nothing matches."));
+    else fill(inner, el("p", { class: "empty" }, "Nothing matches."));
   };
   // paper does not scroll: the first rows are all there
   const print = () => {
     inner.style.setProperty("height", "auto");
-    inner.replaceChildren(...items.slice(0, PRINTED).map((f, i) => row(f, i, false)),
+    fill(inner, ...items.slice(0, PRINTED).map((f, i) => row(f, i, false)),
       items.length > PRINTED ? el("p", {}, "And " + count(items.length - PRINTED, "more finding") + ".") : "");
   };
   return { node, show, focus, print, unprint: () => show(items) };

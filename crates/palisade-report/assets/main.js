@@ -19,7 +19,7 @@ function render() {
   const { page, query } = route();
   const main = document.getElementById("main");
   shown = (PAGES[page] || overview)(query);
-  main.replaceChildren(shown);
+  fill(main, shown);
   document.querySelectorAll("nav a").forEach((a) => {
     if (a.dataset.page === (page === "check" ? "findings" : page)) a.setAttribute("aria-current", "page");
     else a.removeAttribute("aria-current");

@@ -62,7 +62,7 @@ function movers() {
 function more(list, most, show) {
   if (list.length <= most) return show(list);
   const box = el("div", {}, show(list.slice(0, most)));
-  const button = el("button", { class: "more", onclick: () => { box.replaceChildren(show(list)); button.remove(); } },
+  const button = el("button", { class: "more", onclick: () => { fill(box, show(list)); button.remove(); } },
     "All " + num(list.length));
   return [box, button];
 }
@@ -80,7 +80,7 @@ function first() {
   const buttons = [];
   const show = (rank) => {
     buttons.forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.rank === rank)));
-    list.replaceChildren(...[more([...checks].sort(RANKS[rank][1]), 10, (l) => el("ol", { class: "todo" }, l.map(todo)))].flat());
+    fill(list, more([...checks].sort(RANKS[rank][1]), 10, (l) => el("ol", { class: "todo" }, l.map(todo))));
   };
   for (const [rank, [name]] of Object.entries(RANKS))
     buttons.push(el("button", { "data-rank": rank, onclick: () => show(rank) }, name));
