@@ -241,8 +241,8 @@ pub const KEYS: &[Key] = &[
         "output",
         "output",
         "output",
-        Kind::Text,
-        "File that the report is written to, instead of stdout.",
+        Kind::Texts,
+        "Where the report is written to, instead of stdout: `FORMAT=PATH` or `PATH`, as often as wanted.",
     ),
     key(
         "report",

@@ -1,5 +1,7 @@
 //! What a scan ends in: the findings, the checks that made them, and what could not be seen.
-use crate::{CallError, Category, Finding, FrameworkSummary, Severity, Timestamp};
+use crate::{
+    CallError, Category, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// Texts and counts of one check, once for all its findings.
@@ -107,4 +109,7 @@ pub struct Assessment {
     /// How the frameworks that were selected stand, requirement by requirement, in the order of their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frameworks: Vec<FrameworkSummary>,
+    /// Mutes that no longer hold, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expired_mutes: Vec<ExpiredMute>,
 }

@@ -1,5 +1,5 @@
 //! What a check says about one resource.
-use crate::{Severity, Status};
+use crate::{Muting, Severity, Status};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -47,6 +47,9 @@ pub struct Finding {
     /// IAM actions that would let the reader see it, when the status is `unknown` for want of permission.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_permissions: Vec<String>,
+    /// Why it does not count, when somebody accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Arc<Muting>>,
 }
 
 fn is_empty(list: &Arc<[String]>) -> bool {
@@ -54,6 +57,10 @@ fn is_empty(list: &Arc<[String]>) -> bool {
 }
 
 impl Finding {
+    /// True when it failed and nobody accepted it.
+    pub fn counts_as_failed(&self) -> bool {
+        self.status == Status::Fail && self.muted.is_none()
+    }
     /// The order in which findings are printed and stored: by check, account, region, resource.
     pub fn sort_key(&self) -> (&str, &str, &str, &str, &str) {
         (

@@ -1,5 +1,6 @@
 //! The roll-up of frameworks for a terminal.
-use crate::text::{Options, Painter, printable, wrap};
+use crate::shared::printable;
+use crate::text::{Options, Painter, wrap};
 use palisade_core::{FrameworkSummary, RequirementStatus};
 use std::io::Write;
 

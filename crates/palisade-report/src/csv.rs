@@ -1,5 +1,6 @@
 //! One finding a row, with the texts that a spreadsheet needs beside it.
-use palisade_core::{Assessment, FixAvailability};
+use crate::shared::fix_word;
+use palisade_core::Assessment;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -21,6 +22,7 @@ pub const HEADER: &[&str] = &[
     "requirements",
     "missing_permissions",
     "fix",
+    "muted",
 ];
 
 /// Writes a header and one row a finding. Lists are joined by `; `, evidence is JSON. Text that a spreadsheet
@@ -43,10 +45,7 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         } else {
             serde_json::to_string(&finding.evidence)?
         };
-        let fix = match finding.fix {
-            FixAvailability::Automatic => "automatic",
-            FixAvailability::Guided => "guided",
-        };
+        let fix = fix_word(finding.fix);
         let cells = [
             finding.check.as_ref(),
             check.map_or("", |c| c.title.as_str()),
@@ -64,18 +63,25 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
             &finding.requirements.join("; "),
             &finding.missing_permissions.join("; "),
             fix,
+            finding.muted.as_deref().map_or("", |m| m.reason.as_str()),
         ];
-        rows.write_record(cells.iter().map(|cell| inert(cell).into_owned()))?;
+        for cell in cells {
+            rows.write_field(inert(cell).as_bytes())?;
+        }
+        rows.write_record(None::<&[u8]>)?;
     }
     rows.flush()
 }
 
-/// Names in an account are chosen by others: a cell that begins like a formula must stay text
-/// (OWASP, "CSV Injection").
-fn inert(cell: &str) -> std::borrow::Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{cell}").into()
-    } else {
-        cell.into()
+/// Names in an account are chosen by others: a cell that begins like a formula must stay text (OWASP, "CSV
+/// Injection"), and no cell may steer the terminal that shows it.
+pub(crate) fn inert(cell: &str) -> std::borrow::Cow<'_, str> {
+    const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    let steers = |c: char| crate::json_text::steers(c) && !matches!(c, '\n' | '\r' | '\t');
+    let quote = if cell.starts_with(FORMULA) { "'" } else { "" };
+    if quote.is_empty() && !cell.contains(steers) {
+        return cell.into();
     }
+    let safe = cell.chars().map(|c| if steers(c) { '\u{fffd}' } else { c });
+    quote.chars().chain(safe).collect::<String>().into()
 }

@@ -18,8 +18,8 @@ struct Document<'a> {
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
-    serde_json::to_writer_pretty(
-        &mut *out,
+    crate::json_text::pretty(
+        out,
         &Document {
             schema: SCHEMA,
             assessment,

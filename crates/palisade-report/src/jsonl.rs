@@ -8,7 +8,7 @@ use std::io::Write;
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
     for finding in &assessment.findings {
-        serde_json::to_writer(&mut *out, finding)?;
+        crate::json_text::compact(out, finding)?;
         writeln!(out)?;
     }
     Ok(())

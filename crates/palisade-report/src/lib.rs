@@ -4,11 +4,23 @@
 //! every format that lists findings.
 
 mod compliance;
+pub mod asff;
+pub mod compliance_csv;
 pub mod csv;
+pub mod html;
 pub mod json;
 pub mod jsonl;
+pub mod junit;
+pub mod markdown;
+pub mod ocsf;
+pub mod prometheus;
+pub mod sarif;
 pub mod text;
 
+mod json_text;
 mod posture;
+mod score;
+mod shared;
 
 pub use posture::{Posture, Tally};
+pub use score::Score;

@@ -13,11 +13,14 @@ pub struct Tally {
     pub unknown: usize,
     /// For a person to answer.
     pub manual: usize,
+    /// Accepted by somebody: in none of the other counts.
+    pub muted: usize,
 }
 
 impl Tally {
-    fn add(&mut self, status: Status) {
-        match status {
+    fn add(&mut self, finding: &Finding) {
+        match finding.status {
+            _ if finding.muted.is_some() => self.muted += 1,
             Status::Pass => self.pass += 1,
             Status::Fail => self.fail += 1,
             Status::Unknown => self.unknown += 1,
@@ -56,17 +59,14 @@ impl<'a> Posture<'a> {
         let mut services: BTreeMap<&str, (Tally, BTreeMap<Severity, usize>)> = BTreeMap::new();
         let mut fails: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
         for finding in &assessment.findings {
-            total.add(finding.status);
-            severities
-                .entry(finding.severity)
-                .or_default()
-                .add(finding.status);
+            total.add(finding);
+            severities.entry(finding.severity).or_default().add(finding);
             let service = checks
                 .get(finding.check.as_ref())
                 .map_or("", |c| c.service.as_str());
             let (tally, worst) = services.entry(service).or_default();
-            tally.add(finding.status);
-            if finding.status == Status::Fail {
+            tally.add(finding);
+            if finding.counts_as_failed() {
                 *worst.entry(finding.severity).or_default() += 1;
                 fails.entry(&finding.check).or_default().push(finding);
             }

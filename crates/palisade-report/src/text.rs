@@ -1,9 +1,12 @@
 //! The report for a terminal. Reads the same without colour.
 use crate::compliance;
 use crate::posture::{Posture, Tally};
+use crate::score::Score;
+use crate::shared::printable;
 use palisade_core::{Assessment, CallErrorKind, Severity, Status};
 use std::collections::BTreeMap;
 use std::io::Write;
+use unicode_width::UnicodeWidthStr;
 
 /// How the report is written.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +79,7 @@ pub fn write(
     fix_first(&posture, options, &painter, out)?;
     unseen(assessment, options, &painter, out)?;
     compliance::write(&assessment.frameworks, options, &painter, out)?;
+    expired(assessment, options, &painter, out)?;
     coverage(assessment, &painter, out)
 }
 
@@ -90,13 +94,31 @@ fn heading(assessment: &Assessment, p: &Painter, out: &mut dyn Write) -> std::io
     };
     let title = p.bold(&format!("Palisade {}", assessment.version));
     let checks = assessment.checks.len();
-    writeln!(
-        out,
-        "{title}  {accounts}  {regions}  {checks} checks  {}",
-        assessment.started_at
-    )?;
+    let at = assessment.started_at;
+    writeln!(out, "{title}  {accounts}  {checks} checks  {at}")?;
+    writeln!(out, "{regions}")?;
     if assessment.coverage.interrupted {
-        writeln!(out, "{}", p.bold("INCOMPLETE: the scan was stopped before it ended; what follows is what was read until then."))?;
+        let label = p.bold("INCOMPLETE:");
+        writeln!(out, "{label} the scan was stopped before it ended.")?;
+        writeln!(out, "What follows is what was read until then.")?;
+    }
+    score(assessment, p, out)?;
+    writeln!(out)
+}
+
+fn score(assessment: &Assessment, p: &Painter, out: &mut dyn Write) -> std::io::Result<()> {
+    let score = Score::of(assessment);
+    let Some(value) = score.value else {
+        return Ok(());
+    };
+    write!(out, "{}", p.bold(&format!("Score {value:.0} of 100")))?;
+    if let (Some(least), Some(most)) = (score.least, score.most)
+        && most - least >= 0.5
+    {
+        write!(
+            out,
+            "  ({least:.0} to {most:.0} with what could not be read)"
+        )?;
     }
     writeln!(out)
 }
@@ -124,6 +146,9 @@ fn by_severity(posture: &Posture<'_>, p: &Painter, out: &mut dyn Write) -> std::
         writeln!(out, "{name} {}", tally_cells(tally))?;
     }
     writeln!(out, "{:<16} {}", "all", tally_cells(&posture.total))?;
+    if posture.total.muted > 0 {
+        writeln!(out, "{:<16} {:>7}", "muted", posture.total.muted)?;
+    }
     if posture.total.manual > 0 {
         writeln!(out, "{:<16} {:>7}", "to be attested", posture.total.manual)?;
     }
@@ -163,13 +188,16 @@ fn fix_first(
             .map(|f| f.severity)
             .max()
             .unwrap_or(check.severity);
-        let label = p.severity(severity, &format!("{:<13}", severity.as_str()));
-        writeln!(
-            out,
-            "\n  {label} {}  {}",
-            p.bold(&check.title),
-            p.dim(&check.id)
-        )?;
+        let label = severity.as_str();
+        let colored = p.severity(severity, &format!("{label:<13}"));
+        let fits = 16 + check.title.width() + 2 + check.id.width() <= options.width;
+        if fits {
+            let (title, id) = (p.bold(&check.title), p.dim(&check.id));
+            writeln!(out, "\n  {colored} {title}  {id}")?;
+        } else {
+            writeln!(out, "\n  {colored} {}", p.dim(&check.id))?;
+            wrap(&check.title, options.width, "    ", "    ", out)?;
+        }
         let shown = if options.all {
             findings.len()
         } else {
@@ -204,7 +232,7 @@ fn fix_first(
     if rest > 0 {
         writeln!(
             out,
-            "\n  {rest} more checks failed; --all lists them, --format json has everything."
+            "\n  {rest} more checks failed; --all lists them, --format html shows them."
         )?;
     }
     writeln!(out)
@@ -276,7 +304,8 @@ fn unseen(
         };
         let regions = failed.regions.join(", ");
         let line = format!(
-            "{service}:{operation} failed {times} with {code} in {regions}: {}",
+            "{service}:{operation} failed {times} with {} in {regions}: {}",
+            printable(code),
             printable(failed.message)
         );
         wrap(&line, options.width, "  - ", "    ", out)?;
@@ -287,6 +316,30 @@ fn unseen(
             "  - and {} more kinds of failure; --all lists them",
             grouped.len() - limit
         )?;
+    }
+    writeln!(out)
+}
+
+fn expired(
+    assessment: &Assessment,
+    options: Options,
+    p: &Painter,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    if assessment.expired_mutes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", p.bold("Expired mutes"))?;
+    for mute in &assessment.expired_mutes {
+        let line = format!(
+            "{} until {} ({}, {}): {} findings count again",
+            printable(&mute.check),
+            mute.expires,
+            printable(&mute.owner),
+            printable(&mute.reason),
+            mute.findings
+        );
+        wrap(&line, options.width, "  - ", "    ", out)?;
     }
     writeln!(out)
 }
@@ -313,18 +366,11 @@ fn coverage(assessment: &Assessment, p: &Painter, out: &mut dyn Write) -> std::i
     if !coverage.skipped.is_empty() {
         write!(
             out,
-            "; {} services skipped in regions that do not have them",
+            "\n          {} services skipped in regions that do not have them",
             coverage.skipped.len()
         )?;
     }
     writeln!(out)
-}
-
-/// Names and messages come from the account: control characters must not reach the terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 /// The first sentence of a Markdown text, on one line.
@@ -350,7 +396,6 @@ pub(crate) fn wrap(
     next: &str,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
-    use unicode_width::UnicodeWidthStr;
     let mut line = String::from(first);
     let mut empty = true;
     for word in text.split_whitespace() {

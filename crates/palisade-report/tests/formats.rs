@@ -1,4 +1,4 @@
-//! Every format against one small assessment: golden text, and that nothing is dropped.
+//! Every format against one small assessment: golden text, nothing dropped, nothing that steers its reader.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -6,171 +6,306 @@
     reason = "a test fails by panicking"
 )]
 
-use palisade_core::{
-    Assessment, CallError, CallErrorKind, CallStatistics, Category, CheckSummary, Coverage,
-    Finding, FixAvailability, Severity, Status,
+mod sample;
+
+use palisade_core::{Assessment, Finding, Severity, Status};
+use palisade_report::{
+    asff, compliance_csv, csv, json, jsonl, junit, markdown, ocsf, prometheus, sarif, text,
 };
-use palisade_report::{csv, json, jsonl, text};
 use proptest::prelude::*;
+use sample::{NASTY, any_assessment, assessment, finding, nasty, sample};
+use std::io::Write;
 
-fn finding(check: &str, status: Status, severity: Severity, id: &str, message: &str) -> Finding {
-    Finding {
-        check: check.into(),
-        status,
-        severity,
-        account_id: "123456789012".into(),
-        region: "eu-west-1".into(),
-        resource: format!("arn:aws:s3:::{id}"),
-        resource_id: id.to_owned(),
-        resource_type: "s3_bucket".into(),
-        message: message.to_owned(),
-        evidence: serde_json::Map::new(),
-        requirements: [].into(),
-        fix: FixAvailability::Guided,
-        missing_permissions: if status == Status::Unknown {
-            vec!["s3:GetBucketPolicy".into()]
-        } else {
-            vec![]
-        },
-    }
-}
+type Writer = fn(&Assessment, &mut dyn Write) -> std::io::Result<()>;
 
-fn summary(id: &str, severity: Severity) -> CheckSummary {
-    CheckSummary {
-        id: id.into(),
-        title: format!("title of {id}"),
-        service: "s3".into(),
-        severity,
-        category: Category::Data,
-        why: "It matters.".into(),
-        fix: "Do this first. Then that.\n\nAnd mind the gap.".into(),
-        requirements: vec![],
-        passed: 0,
-        failed: 0,
-        unknown: 0,
-        manual: 0,
-    }
-}
-
-fn assessment(findings: Vec<Finding>) -> Assessment {
-    let denied = CallError {
-        service: "s3".into(),
-        operation: "GetBucketPolicy".into(),
-        account_id: "123456789012".into(),
-        region: "eu-west-1".into(),
-        kind: CallErrorKind::Denied,
-        code: "AccessDenied".into(),
-        message: "Access Denied".into(),
-        permissions: vec!["s3:GetBucketPolicy".into()],
-    };
-    Assessment {
-        version: "0.1.0".into(),
-        started_at: "2026-01-15T00:00:00Z".parse().unwrap(),
-        accounts: vec!["123456789012".into()],
-        regions: vec!["eu-west-1".into()],
-        checks: vec![
-            summary("s3-a", Severity::High),
-            summary("s3-b", Severity::Low),
-        ],
-        findings,
-        coverage: Coverage {
-            calls: vec![CallStatistics {
-                operation: "s3:GetBucketPolicy".into(),
-                planned: 4,
-                succeeded: 3,
-                failed: 1,
-                requests: 5,
-                throttled: 1,
-            }],
-            failures: vec![(denied, 1)],
-            skipped: vec![],
-            interrupted: false,
-        },
-        frameworks: vec![],
-    }
-}
-
-fn sample() -> Assessment {
-    assessment(vec![
-        finding(
-            "s3-a",
-            Status::Fail,
-            Severity::High,
-            "one",
-            "open to the world",
-        ),
-        finding("s3-a", Status::Pass, Severity::High, "two", "closed"),
-        finding(
-            "s3-a",
-            Status::Unknown,
-            Severity::High,
-            "three",
-            "s3:GetBucketPolicy failed with AccessDenied",
-        ),
-        finding(
-            "s3-b",
-            Status::Fail,
-            Severity::Low,
-            "=one",
-            "a \u{1b}[31mred\u{1b}[0m name",
-        ),
-    ])
-}
-
-#[test]
-fn terminal_text() {
-    let mut out = Vec::new();
-    text::write(&sample(), text::Options::default(), &mut out).unwrap();
-    insta::assert_snapshot!(String::from_utf8(out).unwrap());
-}
-
-#[test]
-fn nothing_from_the_account_can_steer_the_terminal() {
-    let mut out = Vec::new();
+fn plain_text(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
     text::write(
-        &sample(),
+        assessment,
         text::Options {
+            width: 80,
+            ..text::Options::default()
+        },
+        out,
+    )
+}
+
+fn all_text(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
+    text::write(
+        assessment,
+        text::Options {
+            width: 80,
             all: true,
             ..text::Options::default()
         },
-        &mut out,
+        out,
     )
-    .unwrap();
-    assert!(!out.contains(&0x1b));
+}
+
+const FORMATS: &[(&str, Writer)] = &[
+    ("asff", asff::write),
+    ("compliance_csv", compliance_csv::write),
+    ("csv", csv::write),
+    ("json", json::write),
+    ("jsonl", jsonl::write),
+    ("junit", junit::write),
+    ("markdown", markdown::write),
+    ("ocsf", ocsf::write),
+    ("prometheus", prometheus::write),
+    ("sarif", sarif::write),
+    ("text", plain_text),
+];
+
+fn written(write: Writer, assessment: &Assessment) -> String {
+    let mut out = Vec::new();
+    write(assessment, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn golden() {
+    for (name, write) in FORMATS {
+        insta::assert_snapshot!(*name, written(*write, &sample()));
+    }
+}
+
+#[test]
+fn the_same_bytes_each_time() {
+    for (name, write) in FORMATS {
+        for assessment in [sample(), nasty()] {
+            assert_eq!(
+                written(*write, &assessment),
+                written(*write, &assessment.clone()),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// No format lets a control character through, but for the line ends that are its own.
+#[test]
+fn nothing_from_the_account_can_steer_a_terminal() {
+    for (name, write) in FORMATS.iter().chain(&[("text --all", all_text as Writer)]) {
+        let text = written(*write, &nasty());
+        let bad = |c: &char| c.is_control() && *c != '\n';
+        // the cells of a CSV keep line ends and tabs of a text inside quotes, as it is data
+        let found: Vec<char> = if name.contains("csv") {
+            csv_controls(&text)
+        } else {
+            text.chars().filter(bad).collect()
+        };
+        assert_eq!(found, Vec::<char>::new(), "{name}");
+    }
+}
+
+fn csv_controls(text: &str) -> Vec<char> {
+    text.chars()
+        .filter(|c| c.is_control() && !"\n\r\t".contains(*c))
+        .collect()
+}
+
+#[test]
+fn no_line_of_text_steers_a_reader_by_its_direction_or_its_lines() {
+    let text = written(all_text, &nasty());
+    assert!(
+        !text.contains('\u{202e}') && !text.contains('\u{2028}'),
+        "{text}"
+    );
 }
 
 #[test]
 fn formulas_are_inert_in_csv() {
-    let mut out = Vec::new();
-    csv::write(&sample(), &mut out).unwrap();
-    let text = String::from_utf8(out).unwrap();
-    assert!(text.contains(",'=one,"), "{text}");
+    for write in [csv::write as Writer, compliance_csv::write] {
+        let text = written(write, &nasty());
+        let mut rows = ::csv::Reader::from_reader(text.as_bytes());
+        for row in rows.records() {
+            for cell in &row.unwrap() {
+                assert!(
+                    !cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']),
+                    "{cell}"
+                );
+            }
+        }
+    }
 }
 
-fn status() -> impl Strategy<Value = Status> {
-    prop::sample::select(Status::ALL)
+#[test]
+fn markup_is_inert_in_markdown_and_xml() {
+    let text = written(junit::write, &nasty());
+    assert!(!text.contains("<script") && !text.contains("<img") && !text.contains("]]>"));
+    // in Markdown everything that others chose is inside of code
+    for line in written(markdown::write, &nasty()).lines() {
+        let mut outside = String::new();
+        let mut rest = line;
+        while let Some(start) = rest.find('`') {
+            outside.push_str(&rest[..start]);
+            let fence = rest[start..].len() - rest[start..].trim_start_matches('`').len();
+            let mut search = start + fence;
+            // the closing run has the same length
+            rest = loop {
+                let at = search
+                    + rest[search..]
+                        .find('`')
+                        .unwrap_or_else(|| panic!("open code: {line}"));
+                let run = rest[at..].len() - rest[at..].trim_start_matches('`').len();
+                if run == fence {
+                    break &rest[at + run..];
+                }
+                search = at + run;
+            };
+        }
+        outside.push_str(rest);
+        for bad in ["<script", "<img", "@everyone", "](http", "jndi"] {
+            assert!(!outside.contains(bad), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_summary_stays_small() {
+    let long = "x".repeat(3000);
+    let findings = (0..2000)
+        .map(|i| {
+            let mut one = finding(
+                &format!("s3-{}", i % 40),
+                Status::Fail,
+                Severity::High,
+                &format!("{i}{long}"),
+                &long,
+            );
+            one.missing_permissions = vec![format!("s3:Get{i}")];
+            one
+        })
+        .collect();
+    let mut large = assessment(findings);
+    large.checks = (0..40)
+        .map(|i| sample::summary(&format!("s3-{i}"), Severity::High))
+        .collect();
+    let text = written(markdown::write, &large);
+    assert!(text.len() < 60_000, "{}", text.len());
+    assert!(
+        text.contains("2000 failed findings") && text.contains("25 more checks"),
+        "{text}"
+    );
+}
+
+/// Readable at 80 columns with nothing wrong and with 10,000 failures.
+#[test]
+fn a_terminal_of_80_columns_is_enough() {
+    let closed: Vec<_> = (0..10)
+        .map(|i| {
+            finding(
+                "s3-a",
+                Status::Pass,
+                Severity::High,
+                &format!("b{i}"),
+                "closed",
+            )
+        })
+        .collect();
+    let mut clean = assessment(closed);
+    clean.coverage.failures.clear();
+    let text = written(plain_text, &clean);
+    assert!(
+        text.contains("Nothing failed") && !text.contains("could not be read"),
+        "{text}"
+    );
+    let many: Vec<_> = (0..10_000)
+        .map(|i| {
+            finding(
+                "s3-a",
+                Status::Fail,
+                Severity::High,
+                &format!("bucket-{i}"),
+                "open to the world, and to everyone else who asks",
+            )
+        })
+        .collect();
+    let mut many = assessment(many);
+    many.checks[0].title = "A title that is so long that it does not fit one line of a narrow terminal, whatever is done".into();
+    for text in [
+        text,
+        written(plain_text, &sample()),
+        written(plain_text, &many),
+    ] {
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(text.lines().count() < 60, "{text}");
+    }
+    let all = written(all_text, &many);
+    let listed: std::collections::BTreeSet<&str> = all
+        .split_whitespace()
+        .filter(|w| w.starts_with("bucket-"))
+        .collect();
+    assert_eq!(listed.len(), 10_000);
+}
+
+fn strings(values: &serde_json::Value, pointer: &str) -> Vec<String> {
+    let text = |v: &serde_json::Value| v.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    values.as_array().unwrap().iter().map(text).collect()
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
-    fn every_finding_is_in_every_format(items in prop::collection::vec((status(), "[a-z]{1,8}", ".{0,40}"), 0..40)) {
-        let findings: Vec<_> = items.iter().map(|(s, id, m)| finding("s3-a", *s, Severity::High, id, m)).collect();
-        let assessment = assessment(findings.clone());
+    fn every_finding_is_in_every_format(assessment in any_assessment()) {
+        let findings = &assessment.findings;
+        let resources: Vec<String> = findings.iter().map(|f| f.resource.clone()).collect();
+        let messages: Vec<String> = findings.iter().map(|f| f.message.clone()).collect();
 
-        let mut out = Vec::new();
-        jsonl::write(&assessment, &mut out).unwrap();
-        let read: Vec<Finding> = String::from_utf8(out).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-        prop_assert_eq!(&read, &findings);
+        let read: Vec<Finding> = written(jsonl::write, &assessment).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        prop_assert_eq!(&read, findings);
 
-        let mut out = Vec::new();
-        json::write(&assessment, &mut out).unwrap();
-        let read: Assessment = serde_json::from_slice(&out).unwrap();
+        let read: Assessment = serde_json::from_str(&written(json::write, &assessment)).unwrap();
         prop_assert_eq!(&read, &assessment);
 
-        let mut out = Vec::new();
-        csv::write(&assessment, &mut out).unwrap();
-        let mut rows = ::csv::Reader::from_reader(out.as_slice());
-        let ids: Vec<String> = rows.records().map(|r| r.unwrap()[9].to_owned()).collect();
-        prop_assert_eq!(ids, items.iter().map(|(_, id, _)| id.clone()).collect::<Vec<_>>());
+        let json = |write: Writer| serde_json::from_str::<serde_json::Value>(&written(write, &assessment)).unwrap();
+        let ocsf = json(ocsf::write);
+        prop_assert_eq!(&strings(&ocsf, "/resources/0/uid"), &resources);
+        prop_assert_eq!(&strings(&ocsf, "/message"), &messages);
+        prop_assert_eq!(
+            strings(&ocsf, "/unmapped/palisade_status"),
+            findings.iter().map(|f| f.status.to_string()).collect::<Vec<_>>()
+        );
+
+        let asff = json(asff::write);
+        prop_assert_eq!(&strings(&asff, "/Resources/0/Id"), &resources);
+        let suppressed = strings(&asff, "/Workflow/Status").iter().filter(|s| *s == "SUPPRESSED").count();
+        prop_assert_eq!(suppressed, findings.iter().filter(|f| f.muted.is_some()).count());
+
+        let sarif = json(sarif::write);
+        prop_assert_eq!(&strings(&sarif["runs"][0]["results"], "/locations/0/logicalLocations/0/fullyQualifiedName"), &resources);
+
+        let xml = written(junit::write, &assessment);
+        prop_assert_eq!(xml.matches("<testcase ").count(), findings.len());
+        let fails = findings.iter().filter(|f| f.counts_as_failed()).count();
+        prop_assert_eq!(xml.matches("<failure ").count(), fails);
+
+        let table = |write: Writer, column: usize| -> Vec<String> {
+            let text = written(write, &assessment);
+            let mut rows = ::csv::Reader::from_reader(text.as_bytes());
+            rows.records().map(|r| r.unwrap()[column].to_owned()).collect()
+        };
+        prop_assert_eq!(table(csv::write, 8).len(), findings.len());
+        let times = |requirement: &str| findings.iter().filter(|f| f.requirements.iter().any(|r| r == requirement)).count();
+        prop_assert_eq!(table(compliance_csv::write, 1).len(), times("cis-aws-5.0/2.1.4") + times("cis-aws-5.0/2.1.10"));
+
+        let metrics = written(prometheus::write, &assessment);
+        let counted: usize = metrics.lines().filter(|l| l.starts_with("palisade_check_findings{")).map(|l| l.rsplit_once(' ').unwrap().1.parse::<usize>().unwrap()).sum();
+        prop_assert_eq!(counted, findings.len());
     }
+}
+
+#[test]
+fn every_nasty_name_survives_as_data() {
+    let read: Vec<Finding> = written(jsonl::write, &nasty())
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert!(
+        NASTY
+            .iter()
+            .zip(&read)
+            .all(|(text, finding)| finding.message == *text)
+    );
 }

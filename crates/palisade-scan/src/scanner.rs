@@ -227,6 +227,7 @@ impl Scanner {
             findings: evaluation.findings,
             coverage: collected.coverage,
             frameworks: Vec::new(),
+            expired_mutes: Vec::new(),
         })
     }
 

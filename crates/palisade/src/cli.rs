@@ -244,9 +244,10 @@ pub struct Scan {
         help_heading = "Report"
     )]
     pub format: Format,
-    /// Write the report to a file instead of stdout; written whole or not at all
-    #[arg(long, short, value_name = "PATH", help_heading = "Report")]
-    pub output: Option<PathBuf>,
+    /// Where the report goes, instead of stdout: PATH in the format of --format, or FORMAT=PATH; `-` is stdout. May
+    /// repeat, for several reports at once; each file is written whole or not at all
+    #[arg(long, short, value_name = "[FORMAT=]PATH", help_heading = "Report")]
+    pub output: Vec<String>,
     /// List every failed resource in the text report
     #[arg(long, help_heading = "Report")]
     pub all: bool,
@@ -297,6 +298,23 @@ pub enum Format {
     Jsonl,
     /// One finding a row
     Csv,
+    /// One row for every requirement and finding
+    ComplianceCsv,
+    /// One self-contained page
+    Html,
+    /// A summary for a pull request or ticket
+    #[value(alias = "md")]
+    Markdown,
+    /// OCSF Compliance Finding
+    Ocsf,
+    /// AWS Security Finding Format
+    Asff,
+    /// SARIF 2.1.0
+    Sarif,
+    /// JUnit XML
+    Junit,
+    /// Metrics in Prometheus' text format
+    Prometheus,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@ use crate::error::Failure;
 use palisade_config::ConfigError;
 use palisade_scan::ScanError;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the user sees, and how.
 #[derive(Debug, Clone, Copy)]
@@ -96,41 +96,92 @@ pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> R
         .map_err(Failure::stdout)
 }
 
-/// Writes a file whole or not at all: into a temporary file beside it, then renamed.
-///
-/// # Errors
-/// When the folder cannot be written or the disk is full; the old file, if any, is untouched then.
-pub fn to_file(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<(), Failure> {
-    let failed = |source| Failure::Output {
+/// A file that is written whole or not at all: into a temporary file beside it, then renamed.
+#[derive(Debug)]
+pub struct FileOutput {
+    path: PathBuf,
+    /// None when the path is a device or pipe: it cannot be replaced, only written, and was.
+    temporary: Option<tempfile::NamedTempFile>,
+}
+
+impl FileOutput {
+    /// Finds out whether a file can be made there, without leaving anything.
+    ///
+    /// # Errors
+    /// When its folder does not exist or cannot be written, or it is a folder.
+    pub fn probe(path: &Path) -> Result<(), Failure> {
+        if path.is_dir() {
+            return Err(failed(path, std::io::ErrorKind::IsADirectory.into()));
+        }
+        if !is_special(path) {
+            temporary(path)?;
+        }
+        Ok(())
+    }
+    /// Writes beside the path.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or the disk is full; nothing is left then, and an old file is untouched.
+    pub fn write(
+        path: &Path,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<Self, Failure> {
+        let whole = |file: &std::fs::File| {
+            let mut out = std::io::BufWriter::with_capacity(1 << 16, file);
+            write(&mut out).and_then(|()| out.flush())
+        };
+        let failed = |source| failed(path, source);
+        let path = path.to_owned();
+        if is_special(&path) {
+            let file = std::fs::OpenOptions::new().write(true).open(&path);
+            file.and_then(|f| whole(&f)).map_err(failed)?;
+            return Ok(Self {
+                path,
+                temporary: None,
+            });
+        }
+        let temporary = temporary(&path)?;
+        whole(temporary.as_file())
+            .and_then(|()| temporary.as_file().sync_all())
+            .map_err(failed)?;
+        Ok(Self {
+            path,
+            temporary: Some(temporary),
+        })
+    }
+    /// Puts it in its place.
+    ///
+    /// # Errors
+    /// When the place cannot be taken.
+    pub fn persist(self) -> Result<(), Failure> {
+        match self.temporary {
+            Some(file) => match file.persist(&self.path) {
+                Ok(_) => Ok(()),
+                Err(e) => Err(failed(&self.path, e.error)),
+            },
+            None => Ok(()),
+        }
+    }
+}
+
+fn failed(path: &Path, source: std::io::Error) -> Failure {
+    Failure::Output {
         what: format!("`{}`", path.display()),
         source,
-    };
+    }
+}
+
+fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|m| !m.is_file())
+}
+
+fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // a device or pipe (`/dev/stdout`, a FIFO) cannot be replaced, only written
-    if path.metadata().is_ok_and(|m| !m.is_file()) {
-        let mut out = std::io::BufWriter::new(
-            std::fs::OpenOptions::new()
-                .write(true)
-                .open(path)
-                .map_err(failed)?,
-        );
-        return write(&mut out).and_then(|()| out.flush()).map_err(failed);
-    }
-    let mut temporary = tempfile::Builder::new()
+    tempfile::Builder::new()
         .prefix(".palisade-")
         .tempfile_in(folder)
-        .map_err(failed)?;
-    {
-        let mut out = std::io::BufWriter::new(temporary.as_file_mut());
-        write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
-    }
-    temporary.as_file().sync_all().map_err(failed)?;
-    temporary.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+        .map_err(|e| failed(path, e))
 }

@@ -277,6 +277,7 @@ impl<'a> Block<'a> {
                 requirements: Arc::clone(&self.planned.requirements),
                 fix: self.planned.fix,
                 missing_permissions: reason.map(Reason::permissions).unwrap_or_default(),
+                muted: None,
             });
         }
     }

@@ -266,5 +266,6 @@ fn unlisted(planned: &PlannedCheck, account: &str, region: &str, reason: &Reason
         requirements: Arc::clone(&planned.requirements),
         fix: planned.fix,
         missing_permissions: reason.permissions(),
+        muted: None,
     }
 }

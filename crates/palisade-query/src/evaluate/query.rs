@@ -259,6 +259,7 @@ fn findings(
             requirements: Arc::clone(&planned.requirements),
             fix: planned.fix,
             missing_permissions: reason.map(Reason::permissions).unwrap_or_default(),
+            muted: None,
         });
     }
     let is_covered = |account: &str, region: &str| {

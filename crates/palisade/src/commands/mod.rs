@@ -8,6 +8,7 @@ mod iam;
 mod inventory;
 mod permissions;
 mod query;
+mod report;
 mod reference;
 mod review;
 mod scan;

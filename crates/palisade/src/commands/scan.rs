@@ -1,16 +1,15 @@
 //! `palisade scan`
 use super::connect::{Connection, limits};
+use super::report::Outputs;
 use super::{selection, settings};
 use crate::Outcome;
-use crate::cli::{Format, Global, Scan};
+use crate::cli::{Global, Scan};
 use crate::error::Failure;
-use crate::output::{Terminal, to_file, to_stdout};
+use crate::output::Terminal;
 use palisade_catalog::Catalog;
 use palisade_config::Given;
 use palisade_core::{Assessment, Status};
-use palisade_report::{csv, json, jsonl, text};
 use palisade_scan::Scanner;
-use std::io::Write;
 use std::sync::Arc;
 
 /// Assesses an account and reports.
@@ -39,6 +38,7 @@ pub fn run(
             ),
         });
     }
+    let outputs = Outputs::new(args.format, &args.output, args.all)?;
     let mut scanner = Scanner::new(Arc::clone(&catalog));
     let connection = Connection::open(&args.target, scanner.models(), terminal)?;
     scanner.set_now(connection.now);
@@ -74,31 +74,7 @@ pub fn run(
         &selection.frameworks,
         &attestations.attestations,
     );
-    let write = |out: &mut dyn Write, color: bool| match args.format {
-        Format::Text => {
-            let options = text::Options {
-                color,
-                width: terminal.width(),
-                all: args.all,
-                ..text::Options::default()
-            };
-            text::write(&assessment, options, out)
-        }
-        Format::Json => json::write(&assessment, out),
-        Format::Jsonl => jsonl::write(&assessment, out),
-        Format::Csv => csv::write(&assessment, out),
-    };
-    match &args.output {
-        None => to_stdout(|out| write(out, terminal.color()))?,
-        Some(path) => {
-            to_file(path, |out| write(out, false))?;
-            terminal.note(&format!(
-                "{} findings written to {}",
-                assessment.findings.len(),
-                path.display()
-            ));
-        }
-    }
+    outputs.write(&assessment, terminal)?;
     Ok(outcome(args, &assessment))
 }
 
@@ -107,7 +83,7 @@ fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
         assessment
             .findings
             .iter()
-            .any(|f| f.status == Status::Fail && f.severity >= least)
+            .any(|f| f.counts_as_failed() && f.severity >= least)
     };
     let unknown = assessment
         .findings

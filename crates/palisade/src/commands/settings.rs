@@ -69,7 +69,7 @@ pub fn apply(settings: &Settings, args: &mut Scan) {
     {
         args.format = format;
     }
-    args.output = settings.text("report.output").map(PathBuf::from);
+    args.output = settings.texts("report.output");
     args.all = settings.boolean("report.all");
     args.evidence = settings.boolean("report.evidence");
     args.fail_on = severity("exit.fail_on");
