@@ -127,6 +127,7 @@ fn entity(
         trust,
         tags: std::collections::BTreeMap::new(),
         unreadable: Vec::new(),
+        unread: palisade_iam::Layers::default(),
         arn,
     }
 }

@@ -29,8 +29,8 @@ mod time;
 mod truth;
 
 pub use account::{
-    Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, LoadError, ManagedPolicy, Model,
-    NamedPolicy, OwnedLevel, known_managed_policy,
+    Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, Known, LoadError, ManagedPolicy,
+    Model, NamedPolicy, OwnedLevel, known_managed_policy,
 };
 pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
 pub use capability::*;
@@ -45,8 +45,8 @@ pub use escalation::{
     policy_escalation_paths,
 };
 pub use evaluate::{
-    Answer, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Level, PolicySets, Source, decide,
-    explain,
+    Answer, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Layers, Level, PolicySets, Source,
+    decide, explain,
 };
 pub use glob::{Pattern, Token};
 pub use grammar::{PolicyKind, check_grammar};
