@@ -8,6 +8,6 @@ mod scanner;
 mod selection;
 
 pub use error::ScanError;
-pub use palisade_query::QueryResult;
+pub use palisade_query::{IamAccounts, IamQuestion, IamScope, QueryResult};
 pub use scanner::{CheckDetails, FixtureReport, Planned, Scanner, Scope};
 pub use selection::{Selection, SelectionError};

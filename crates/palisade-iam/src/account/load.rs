@@ -47,7 +47,8 @@ pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 pub(super) fn document(value: &Value) -> Result<Policy, crate::PolicyError> {
     match value.as_str() {
         Some(text) => Policy::parse(text),
-        None => Policy::parse(&value.to_string()),
+        // On several lines, so that a place in it says something.
+        None => Policy::parse(&format!("{value:#}")),
     }
 }
 

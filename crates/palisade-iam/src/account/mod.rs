@@ -1,10 +1,12 @@
 //! Real accounts: users, roles, groups and policies, and questions about them.
 
+mod documents;
 mod known;
 mod load;
 mod questions;
 mod surroundings;
 
+pub use documents::PolicyDocument;
 pub use known::Known;
 pub use load::{LoadError, known_managed_policy};
 pub use questions::{ExternalAccess, ExternalKind, Grant};

@@ -10,7 +10,7 @@ use crate::evaluate::{Answer, Decision, Layer, Layers, decide, explain};
 use crate::glob::Pattern;
 use crate::policy::{Effect, Policy, PrincipalEntry};
 use crate::public::{PublicOptions, external_accounts};
-use crate::request::Principal;
+use crate::request::{Principal, PrincipalKind};
 use crate::truth::Truth;
 
 /// A principal that may do something.
@@ -99,7 +99,10 @@ impl Model {
                 request.context.set_default("aws:PrincipalArn", principal);
                 // Nothing is known of the policies of a user or role that is not in the model.
                 let mut stranger = stranger;
-                if self.known.is_some() && request.principal.is_iam() {
+                if self.known.is_some()
+                    && request.principal.is_iam()
+                    && request.principal.kind != PrincipalKind::Root
+                {
                     stranger.unread.insert(Layer::Identity);
                     stranger.unread.insert(Layer::Boundary);
                 }

@@ -50,7 +50,7 @@ pub fn run(cli: Cli, terminal: &Terminal) -> Result<Outcome, Failure> {
             permissions::run(&args, catalog(&global, terminal)?, terminal)
         }
         Command::Inventory(args) => inventory::run(&args, catalog(&global, terminal)?, terminal),
-        Command::Iam(args) => iam::run(&args),
+        Command::Iam(args) => iam::run(&args, &global, terminal),
     }
 }
 
