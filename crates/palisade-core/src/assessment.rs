@@ -1,7 +1,5 @@
 //! What a scan ends in: the findings, the checks that made them, and what could not be seen.
-use crate::{
-    CallError, Category, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp,
-};
+use crate::{CallError, Category, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Texts and counts of one check, once for all its findings.

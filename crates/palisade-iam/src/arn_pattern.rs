@@ -32,6 +32,16 @@ impl<'a> ArnText<'a> {
         Self { full, parts }
     }
 
+    /// The service part; `None` when the text is not an ARN.
+    pub fn service(&self) -> Option<&'a str> {
+        self.parts.map(|p| p[2])
+    }
+
+    /// The region part, when it is not empty.
+    pub fn region(&self) -> Option<&'a str> {
+        self.parts.map(|p| p[3]).filter(|a| !a.is_empty())
+    }
+
     /// The account part, when it is not empty.
     pub fn account(&self) -> Option<&'a str> {
         self.parts.map(|p| p[4]).filter(|a| !a.is_empty())

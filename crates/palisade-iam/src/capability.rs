@@ -76,7 +76,7 @@ pub(crate) fn grants_on_everything(policies: &[&Policy], pattern: &Pattern) -> b
     allowed && !statements().any(|s| denies(s, pattern))
 }
 
-fn denies(statement: &Statement, pattern: &Pattern) -> bool {
+pub(crate) fn denies(statement: &Statement, pattern: &Pattern) -> bool {
     statement.effect == Effect::Deny
         && statement.conditions.is_empty()
         && is_for_all_resources(statement)
@@ -201,6 +201,30 @@ pub fn policy_allows_action(
     Ok(!truth(Effect::Allow).is_false() && !truth(Effect::Deny).is_true())
 }
 
+/// Whether the policy by itself surely allows an action on a resource, in every request context: an `Allow` without
+/// undecided condition matches, and no `Deny` could. Principals are not looked at.
+///
+/// # Errors
+/// The document cannot be read.
+pub fn policy_allows(policy_json: &str, action: &str, resource: &str) -> Result<bool, PolicyError> {
+    let policy = Policy::parse(policy_json)?;
+    let (action, arn, context) = (
+        action.to_ascii_lowercase(),
+        ArnText::new(resource),
+        Context::open(),
+    );
+    let truth = |effect| {
+        policy
+            .with_effect(effect)
+            .map(|s| {
+                s.matches_target(&action, &arn, &context)
+                    .and(s.conditions_hold(&context))
+            })
+            .fold(Truth::False, Truth::or)
+    };
+    Ok(truth(Effect::Allow).is_true() && truth(Effect::Deny).is_false())
+}
+
 /// The action texts of `Allow` statements that have an action in common with `action_pattern`, sorted. A statement
 /// with `NotAction` that leaves such an action gives `NotAction`.
 ///
@@ -307,7 +331,7 @@ fn covers_a_service(statement: &Statement) -> bool {
 }
 
 /// For S3 the bucket and its objects are different resources; both must be named.
-fn covers_bucket_and_objects(statement: &Statement) -> bool {
+pub(crate) fn covers_bucket_and_objects(statement: &Statement) -> bool {
     let Some(element) = &statement.resource else {
         return true;
     };

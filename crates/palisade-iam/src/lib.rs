@@ -24,13 +24,14 @@ mod policy;
 mod public;
 mod request;
 mod restrict;
+mod scoped;
 mod template;
 mod time;
 mod truth;
 
 pub use account::{
-    Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, LoadError, ManagedPolicy, Model,
-    NamedPolicy, OwnedLevel, known_managed_policy,
+    Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, Known, LoadError, ManagedPolicy,
+    Model, NamedPolicy, OwnedLevel, PolicyDocument, known_managed_policy,
 };
 pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
 pub use capability::*;
@@ -45,12 +46,12 @@ pub use escalation::{
     policy_escalation_paths,
 };
 pub use evaluate::{
-    Answer, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Level, PolicySets, Source, decide,
-    explain,
+    Answer, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Layers, Level, PolicySets, Source,
+    decide, explain,
 };
 pub use glob::{Pattern, Token};
 pub use grammar::{PolicyKind, check_grammar};
-pub use least::{LeastPrivilege, least_privilege};
+pub use least::{LeastPrivilege, UsageReader, least_privilege};
 pub use lint::{LINT_RULES, LintFinding, LintRule, Weight, lint, lint_rule, lint_to_sarif};
 pub use net::Cidr;
 pub use policy::{
@@ -60,6 +61,7 @@ pub use policy::{
 pub use public::*;
 pub use request::{Principal, PrincipalKind, Request};
 pub use restrict::{Definition, Limit, block_restricts};
+pub use scoped::{policy_assumes_any_role, policy_requires_tls_for, trust_policy_open_issuers};
 pub use template::{Template, Text};
 pub use time::{format_date, parse_date};
 pub use truth::Truth;

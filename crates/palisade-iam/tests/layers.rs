@@ -315,8 +315,29 @@ fn accounts_answer_questions() {
         "arn:aws:sqs:eu-west-1:111111111111:q",
         &Context::closed(),
     );
-    let names: Vec<&str> = who.iter().map(|g| g.principal.as_str()).collect();
-    assert_eq!(names, ["arn:aws:iam::111111111111:role/r", USER]);
+    let names: Vec<(&str, bool)> = who
+        .iter()
+        .map(|g| (g.principal.as_str(), g.conditional))
+        .collect();
+    // The policy of the second role is not known: it may allow this, or anything.
+    assert_eq!(
+        names,
+        [
+            ("arn:aws:iam::111111111111:role/r", false),
+            ("arn:aws:iam::111111111111:role/x", true),
+            (USER, false)
+        ]
+    );
+    assert_eq!(
+        model.possible_admins(),
+        [
+            (
+                "arn:aws:iam::111111111111:role/x".to_owned(),
+                Truth::Unknown
+            ),
+            (USER.to_owned(), Truth::True)
+        ]
+    );
     let catalogue = Catalogue::embedded().unwrap();
     let what = model.what_can(
         "arn:aws:iam::111111111111:role/r",

@@ -12,6 +12,7 @@ mod expr;
 mod fixtures;
 mod format;
 mod functions;
+mod iam;
 mod message;
 mod plan;
 mod provider;
@@ -24,4 +25,8 @@ pub use engine::{CatalogSchemas, Engine, Params, QueryResult};
 pub use error::{QueryError, SqlProblem};
 pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
 pub use fixtures::{FIXTURE_NOW, FixtureFailure};
+pub use iam::{
+    DERIVED_TABLES, DerivedSpec, DerivedType, IamAccounts, IamQuestion, IamScope, iam_accounts,
+    iam_needs,
+};
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};

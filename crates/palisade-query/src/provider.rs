@@ -10,12 +10,16 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use palisade_table::{Dataset, Table};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The rows that a query runs over. Plans do not hold rows: the session that runs them does, as an extension.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     tables: BTreeMap<String, (SchemaRef, Vec<RecordBatch>)>,
+    /// What computed tables are made from, with what could not be read.
+    dataset: Arc<Dataset>,
+    /// Computed tables by name, made when first read.
+    derived: Arc<Mutex<BTreeMap<&'static str, RecordBatch>>>,
 }
 
 impl Rows {
@@ -30,7 +34,24 @@ impl Rows {
                 .iter()
                 .map(|(name, table)| (name.clone(), rows(table)))
                 .collect(),
+            dataset: Arc::new(dataset.clone()),
+            derived: Arc::default(),
         }
+    }
+
+    /// A computed table; `make` is called once.
+    pub(crate) fn derived(
+        &self,
+        name: &'static str,
+        make: impl FnOnce(&Dataset) -> Result<RecordBatch>,
+    ) -> Result<RecordBatch> {
+        let mut known = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(batch) = known.get(name) {
+            return Ok(batch.clone());
+        }
+        let batch = make(&self.dataset)?;
+        known.insert(name, batch.clone());
+        Ok(batch)
     }
 
     /// The same rows, except that `table` has only the rows `from..from + count`, counted over its batches.
@@ -50,7 +71,11 @@ impl Rows {
             }
             *batches = kept;
         }
-        Self { tables }
+        Self {
+            tables,
+            dataset: Arc::clone(&self.dataset),
+            derived: Arc::clone(&self.derived),
+        }
     }
 
     /// Number of rows of a table.

@@ -1,4 +1,5 @@
 //! What an optimised query reads.
+use crate::iam::derived;
 use crate::plan::Needs;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, Result};
@@ -14,11 +15,19 @@ pub(crate) struct Scan {
     pub times: usize,
 }
 
-/// The tables that a query reads, through views and sub-queries.
+/// The tables that a query reads, through views and sub-queries; of a computed table those that it is made from.
 pub(crate) fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, Scan>> {
     let mut out: BTreeMap<String, Scan> = BTreeMap::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
+            if let Some(computed) = derived(scan.table_name.table()) {
+                for (table, columns) in computed.needs() {
+                    let entry = out.entry(table).or_default();
+                    entry.times += 1;
+                    entry.columns.extend(columns);
+                }
+                return Ok(TreeNodeRecursion::Continue);
+            }
             let entry = out.entry(scan.table_name.table().to_owned()).or_default();
             entry.times += 1;
             entry.columns.extend(

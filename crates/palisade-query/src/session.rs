@@ -1,6 +1,7 @@
 //! What SQL is planned and run with: our functions and tables, and nothing of the host.
 use crate::error::{QueryError, SqlProblem, nearest, plain};
 use crate::functions;
+use crate::iam::{DERIVED_TABLES, DerivedTable, derived};
 use crate::provider::{CatalogTable, Rows};
 use crate::sql::{self, UNSTEADY, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -109,6 +110,7 @@ impl Tables {
         let tables = self.schemas.names();
         let views = self.catalog.views.keys();
         let names = tables.iter().chain(views).map(String::as_str);
+        let names = names.chain(DERIVED_TABLES.iter().map(|d| d.name));
         let problem = SqlProblem::new(format!("no table `{name}`"));
         match nearest(name, names) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -285,6 +287,11 @@ impl ContextProvider for Planner {
         let name = name.table();
         if let Some(view) = self.view(name) {
             return view;
+        }
+        if let Some(spec) = derived(name) {
+            let schemas = Arc::clone(&self.tables.schemas);
+            let table = DerivedTable::new(spec, schemas, self.now);
+            return Ok(provider_as_source(Arc::new(table)));
         }
         match self.tables.table(name) {
             Ok(known) => Ok(Arc::clone(&known.source)),

@@ -3,8 +3,8 @@
 //! Invariants: a reporter never sees the engine; the same assessment gives the same bytes; every finding is in
 //! every format that lists findings.
 
-mod compliance;
 pub mod asff;
+mod compliance;
 pub mod compliance_csv;
 pub mod csv;
 pub mod html;

@@ -10,7 +10,7 @@ mod scanner;
 mod selection;
 
 pub use error::ScanError;
-pub use palisade_query::{Params, QueryResult};
+pub use palisade_query::{IamAccounts, IamQuestion, IamScope, Params, QueryResult};
 pub use rollup::roll_up;
 pub use scanner::{CheckDetails, FixtureReport, Planned, Scanner, Scope};
 pub use selection::{Selection, SelectionError};

@@ -4,7 +4,9 @@ use palisade_catalog::{Catalog, Check};
 use palisade_collect::{Collected, Limits, Progress, Request, Targets};
 use palisade_core::{Assessment, CheckSummary, Timestamp};
 use palisade_model::Models;
-use palisade_query::{Engine, Needs, Options, Params, Plan, QueryResult};
+use palisade_query::{
+    Engine, IamAccounts, IamQuestion, IamScope, Needs, Options, Params, Plan, QueryResult,
+};
 use palisade_table::Dataset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -237,6 +239,20 @@ impl Scanner {
     /// When the SQL is wrong.
     pub fn columns_of(&self, sql: &str) -> Result<Request, ScanError> {
         Ok(request(&self.engine()?.columns_of_sql(sql)?))
+    }
+
+    /// What a question about IAM must have collected.
+    pub fn iam_request(&self, question: IamQuestion<'_>) -> Request {
+        request(&palisade_query::iam_needs(question))
+    }
+
+    /// The accounts that were collected, as the IAM engine takes them. Tables that were not asked for count as not known.
+    pub fn iam_accounts(&self, dataset: &Dataset, scope: &IamScope) -> IamAccounts {
+        let schemas = palisade_query::CatalogSchemas::new(
+            Arc::clone(&self.catalog),
+            Arc::clone(&self.models),
+        );
+        palisade_query::iam_accounts(dataset, &schemas, scope)
     }
 
     /// Runs a user's query.

@@ -3,6 +3,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use palisade_core::{Category, Severity};
 use std::path::PathBuf;
 
+mod iam;
+pub use iam::{
+    Accounts, Can, Decision, Escalation, Iam, LeastPrivilege, Lint, LintFormat, List, OutputFormat,
+    PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
+};
+
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.
 #[derive(Debug, Parser)]
 #[command(
@@ -416,12 +422,6 @@ pub struct Inventory {
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: QueryFormat,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Iam {
-    /// Answer conformance cases: JSON Lines on stdin, one answer a line on stdout
-    Conform,
 }
 
 #[derive(Debug, Subcommand)]

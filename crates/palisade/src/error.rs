@@ -39,6 +39,9 @@ pub enum Failure {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// A file does not hold what it should.
+    #[error("`{}`: {message}", path.display())]
+    Content { path: PathBuf, message: String },
     /// The demo or a recording.
     #[error("cannot replay: {0}")]
     Replay(#[from] palisade_replay::ReplayError),

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Entity, Group, ManagedPolicy, Model, NamedPolicy, OwnedLevel};
+use crate::evaluate::{Layer, Layers};
 use crate::policy::Policy;
 use crate::request::PrincipalKind;
 
 /// Input that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the account authorization details cannot be read: {0}")]
-pub struct LoadError(String);
+#[error("{0}")]
+pub struct LoadError(pub(super) String);
 
 /// The text of AWS managed policies that matter and that an export may leave out (default versions).
 pub fn known_managed_policy(arn: &str) -> Option<&'static str> {
@@ -30,7 +31,7 @@ pub fn known_managed_policy(arn: &str) -> Option<&'static str> {
     })
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     value
         .get(key)
         .and_then(Value::as_array)
@@ -38,15 +39,16 @@ fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
         .flatten()
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
 }
 
 /// A document that is an object, or its text (also percent-encoded).
-fn document(value: &Value) -> Result<Policy, crate::PolicyError> {
+pub(super) fn document(value: &Value) -> Result<Policy, crate::PolicyError> {
     match value.as_str() {
         Some(text) => Policy::parse(text),
-        None => Policy::parse(&value.to_string()),
+        // On several lines, so that a place in it says something.
+        None => Policy::parse(&format!("{value:#}")),
     }
 }
 
@@ -186,6 +188,9 @@ impl Model {
         };
         let name = text(value, "GroupName").unwrap_or_default().to_owned();
         let (policies, attached, unreadable) = self.policies(value, arn, "GroupPolicyList");
+        if !unreadable.is_empty() {
+            self.unread_groups.insert(arn.to_owned());
+        }
         self.problems.extend(
             unreadable
                 .iter()
@@ -212,6 +217,7 @@ impl Model {
             _ => ("RolePolicyList", "RoleName", "RoleId"),
         };
         let (mut policies, attached, mut unreadable) = self.policies(value, arn, inline);
+        let mut unread = Layers::default();
         let mut groups = Vec::new();
         for name in list(value, "GroupList").filter_map(Value::as_str) {
             let group = self
@@ -220,11 +226,17 @@ impl Model {
                 .find(|g| g.name == name && g.arn.split(':').nth(4) == Some(&account));
             match group {
                 Some(group) => {
+                    if self.unread_groups.contains(&group.arn) {
+                        unread.insert(Layer::Identity);
+                    }
                     groups.push(group.arn.clone());
                     policies.extend(group.policies.iter().cloned());
                 }
                 None => unreadable.push(format!("group {name}")),
             }
+        }
+        if !unreadable.is_empty() {
+            unread.insert(Layer::Identity);
         }
         let boundary_arn = value
             .get("PermissionsBoundary")
@@ -232,6 +244,7 @@ impl Model {
             .map(ToOwned::to_owned);
         let boundary = boundary_arn.as_deref().and_then(|b| self.managed_policy(b));
         if let (Some(missing), None) = (&boundary_arn, &boundary) {
+            unread.insert(Layer::Boundary);
             unreadable.push(missing.clone());
         }
         let mut trust = None;
@@ -245,6 +258,7 @@ impl Model {
                 }
                 Err(error) => {
                     self.problems.push(format!("{arn} trust: {error}"));
+                    unread.insert(Layer::Resource);
                     unreadable.push("trust policy".to_owned());
                 }
             }
@@ -273,6 +287,7 @@ impl Model {
             trust,
             tags,
             unreadable,
+            unread,
         });
     }
 

@@ -1,8 +1,13 @@
 //! Real accounts: users, roles, groups and policies, and questions about them.
 
+mod documents;
+mod known;
 mod load;
 mod questions;
+mod surroundings;
 
+pub use documents::PolicyDocument;
+pub use known::Known;
 pub use load::{LoadError, known_managed_policy};
 pub use questions::{ExternalAccess, ExternalKind, Grant};
 
@@ -10,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::evaluate::{Level, PolicySets, Source};
+use crate::evaluate::{Layer, Layers, Level, PolicySets, Source};
 use crate::policy::Policy;
 use crate::request::{Principal, PrincipalKind, Request};
 
@@ -59,6 +64,8 @@ pub struct Entity {
     pub tags: BTreeMap<String, String>,
     /// Policies that are attached but whose text is missing or unreadable: what is said about the entity may be incomplete.
     pub unreadable: Vec<String>,
+    /// The layers that these belong to: the entity's own policies, its boundary, its trust policy as a resource.
+    pub unread: Layers,
 }
 
 /// A group.
@@ -128,10 +135,17 @@ pub struct Model {
     pub organizations: BTreeMap<String, String>,
     /// What could not be read: ARN or name, and why.
     pub problems: Vec<String>,
+    /// Owners of resources whose ARN does not say their account (buckets), also of those without a policy.
+    pub owners: BTreeMap<String, String>,
+    /// What of the policies outside of IAM has been read; `None` says that what is not here does not exist.
+    pub known: Option<Known>,
+    /// Groups with a policy whose text is missing or unreadable.
+    pub(crate) unread_groups: std::collections::BTreeSet<String>,
 }
 
 fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<Level<'a>> {
     map.get(account)
+        .or_else(|| map.get("*"))
         .into_iter()
         .flatten()
         .map(|level| Level {
@@ -141,7 +155,27 @@ fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<
         .collect()
 }
 
+/// The ARN of the bucket that an S3 ARN is, or lies in.
+fn bucket_of(arn: &str) -> Option<&str> {
+    let mut fields = arn.splitn(6, ':');
+    let s3 = fields.nth(2) == Some("s3") && fields.next() == Some("") && fields.next() == Some("");
+    let name = fields.next().filter(|_| s3)?;
+    let objects = name.find('/').map_or(0, |at| name.len() - at);
+    arn.get(..arn.len() - objects)
+}
+
 impl Entity {
+    /// The layers of its own requests that could not be read; its trust policy is not one of them.
+    fn unread_own(&self) -> Layers {
+        let mut out = Layers::default();
+        for layer in [Layer::Identity, Layer::Boundary] {
+            if self.unread.contains(layer) {
+                out.insert(layer);
+            }
+        }
+        out
+    }
+
     /// The entity as the principal of a request.
     pub fn principal(&self) -> Principal {
         let mut principal = Principal::new(&self.arn);
@@ -189,6 +223,20 @@ impl Model {
             .ok()
     }
 
+    /// Whether users or roles of an account are in the model.
+    pub fn has_account(&self, account: &str) -> bool {
+        let prefix = format!("arn:aws:iam::{account}:");
+        let at = self.entities.partition_point(|e| *e.arn < *prefix);
+        let first = self.entities.get(at);
+        // Other partitions are rare: there the list is looked through.
+        first.is_some_and(|e| e.arn.starts_with(&prefix))
+            || self
+                .entities
+                .first()
+                .is_some_and(|e| !e.arn.starts_with("arn:aws:"))
+                && self.entities.iter().any(|e| e.account == account)
+    }
+
     /// Puts entities in order; call after adding some.
     pub fn sort(&mut self) {
         self.entities.sort_by(|a, b| a.arn.cmp(&b.arn));
@@ -209,16 +257,54 @@ impl Model {
             resource: target.map(NamedPolicy::source),
             scp: levels(&self.scp, &entity.account),
             rcp: levels(&self.rcp, owner),
+            unread: entity
+                .unread_own()
+                .with(self.unread(entity, resource, owner)),
             ..PolicySets::default()
         }
     }
 
+    /// The layers of a request that are not known, besides the entity's own.
+    fn unread(&self, entity: &Entity, resource: &str, owner: &str) -> Layers {
+        let mut out = Layers::default();
+        let target = self.entity(resource);
+        if target.is_some_and(|t| t.unread.contains(Layer::Resource)) {
+            out.insert(Layer::Resource);
+        }
+        let Some(known) = &self.known else {
+            return out;
+        };
+        if !known.has_scp(&entity.account) {
+            out.insert(Layer::ServiceControl);
+        }
+        if !known.has_rcp(owner) {
+            out.insert(Layer::ResourceControl);
+        }
+        if target.is_none()
+            && self.resource_policy(resource).is_none()
+            && !self.is_policy_absent(known, resource)
+        {
+            out.insert(Layer::Resource);
+        }
+        out
+    }
+
+    /// The account that owns a resource, where its ARN or what was read tells.
+    pub fn owner_of<'a>(&'a self, resource: &'a str) -> Option<&'a str> {
+        crate::arn_pattern::ArnText::new(resource)
+            .account()
+            .filter(|account| !account.is_empty())
+            .or_else(|| self.owners.get(bucket_of(resource)?).map(String::as_str))
+    }
+
     /// The policy of a resource; objects have that of their bucket.
     fn resource_policy(&self, arn: &str) -> Option<&NamedPolicy> {
-        self.resources.get(arn).or_else(|| {
-            let bucket = arn.strip_prefix("arn:aws:s3:::")?.split('/').next()?;
-            self.resources.get(&format!("arn:aws:s3:::{bucket}"))
-        })
+        if self.resources.is_empty() {
+            return None;
+        }
+        self.resources
+            .get(arn)
+            .or_else(|| self.resources.get(bucket_of(arn)?))
     }
 
     /// A request of an entity.
@@ -229,7 +315,7 @@ impl Model {
         resource: &str,
         context: &Context,
     ) -> Request {
-        let named = crate::arn_pattern::ArnText::new(resource).account();
+        let named = self.owner_of(resource);
         Request {
             principal: entity.principal(),
             action: action.to_owned(),

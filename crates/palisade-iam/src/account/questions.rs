@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entity, Model};
-use crate::arn_pattern::ArnText;
 use crate::capability::is_admin;
 use crate::catalogue::Catalogue;
 use crate::context::Context;
-use crate::evaluate::{Answer, Decision, decide, explain};
+use crate::evaluate::{Answer, Decision, Layer, Layers, decide, explain};
 use crate::glob::Pattern;
 use crate::policy::{Effect, Policy, PrincipalEntry};
 use crate::public::{PublicOptions, external_accounts};
-use crate::request::Principal;
+use crate::request::{Principal, PrincipalKind};
+use crate::truth::Truth;
 
 /// A principal that may do something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +46,23 @@ pub struct ExternalAccess {
     pub who: String,
 }
 
+/// No service control policy applies to these.
+fn is_service_linked(entity: &Entity) -> bool {
+    entity.principal().is_service_linked()
+}
+
+impl ExternalKind {
+    /// The kind's name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ExternalKind::Public => "public",
+            ExternalKind::CrossAccount => "cross_account",
+            ExternalKind::Organization => "organization",
+            ExternalKind::Federation => "federation",
+        }
+    }
+}
+
 impl Model {
     /// Decides whether a principal may do an action on a resource, with the reasons. A principal that is not one of the
     /// known users and roles (an outsider, a service) is judged by the resource's policy alone when it has no account
@@ -74,10 +91,21 @@ impl Model {
                     trust: None,
                     tags: BTreeMap::new(),
                     unreadable: Vec::new(),
+                    unread: Layers::default(),
                 };
                 let mut request = self.request(&stranger, action, resource, context);
                 request.principal = Principal::new(principal);
                 request.context = context.clone();
+                request.context.set_default("aws:PrincipalArn", principal);
+                // Nothing is known of the policies of a user or role that is not in the model.
+                let mut stranger = stranger;
+                if self.known.is_some()
+                    && request.principal.is_iam()
+                    && request.principal.kind != PrincipalKind::Root
+                {
+                    stranger.unread.insert(Layer::Identity);
+                    stranger.unread.insert(Layer::Boundary);
+                }
                 let owner = request.resource_account.clone().unwrap_or_default();
                 explain(&request, &self.sets(&stranger, resource, &owner))
             }
@@ -210,6 +238,37 @@ impl Model {
             .collect()
     }
 
+    /// The administrators as far as is known, in order of ARN: `Unknown` where a policy that could not be read decides.
+    pub fn possible_admins(&self) -> Vec<(String, Truth)> {
+        let truths = self
+            .entities
+            .iter()
+            .map(|e| (e.arn.clone(), self.admin_truth(e)));
+        truths.filter(|(_, truth)| !truth.is_false()).collect()
+    }
+
+    /// Whether an entity is an administrator within all layers, as far as is known.
+    pub fn admin_truth(&self, entity: &Entity) -> Truth {
+        let unless_unread = |holds: bool, layer| match holds {
+            holds if !entity.unread.contains(layer) => Truth::from(holds),
+            _ => Truth::Unknown,
+        };
+        let own: Vec<&Policy> = entity.policies.iter().map(|p| &*p.policy).collect();
+        let identity = unless_unread(is_admin(&own), Layer::Identity);
+        let within = entity
+            .boundary
+            .as_ref()
+            .is_none_or(|b| is_admin(&[&b.policy]));
+        let boundary = unless_unread(within, Layer::Boundary);
+        let guardrails = match &self.known {
+            Some(known) if !known.has_scp(&entity.account) && !is_service_linked(entity) => {
+                Truth::Unknown
+            }
+            _ => self.guardrails_allow_admin(entity).into(),
+        };
+        identity.and(boundary).and(guardrails)
+    }
+
     /// Whether an entity is an administrator within all layers.
     pub fn is_admin(&self, entity: &Entity) -> bool {
         let own: Vec<&Policy> = entity.policies.iter().map(|p| &*p.policy).collect();
@@ -227,8 +286,12 @@ impl Model {
 
     /// Whether the service control policies leave room for an administrator.
     pub(crate) fn guardrails_allow_admin(&self, entity: &Entity) -> bool {
+        if is_service_linked(entity) {
+            return true;
+        }
         self.scp
             .get(&entity.account)
+            .or_else(|| self.scp.get("*"))
             .into_iter()
             .flatten()
             .all(|level| {
@@ -251,7 +314,7 @@ impl Model {
         let policies = self.resources.iter().map(|(arn, p)| {
             (
                 arn.as_str(),
-                ArnText::new(arn).account().unwrap_or_default(),
+                self.owner_of(arn).unwrap_or_default(),
                 &*p.policy,
             )
         });
@@ -260,8 +323,17 @@ impl Model {
             for who in external_accounts(policy, owner, &PublicOptions::default()) {
                 let kind = match who.as_str() {
                     "*" => ExternalKind::Public,
-                    who if who.starts_with("o-") => ExternalKind::Organization,
-                    who if inside.contains(who) => continue,
+                    id if id.starts_with("o-") => match self.organizations.get(owner) {
+                        Some(own) if own != id => ExternalKind::CrossAccount,
+                        _ => ExternalKind::Organization,
+                    },
+                    id if inside.contains(id) => continue,
+                    // A sister account is within the organisation.
+                    id if self.organizations.get(id).is_some()
+                        && self.organizations.get(id) == self.organizations.get(owner) =>
+                    {
+                        ExternalKind::Organization
+                    }
                     _ => ExternalKind::CrossAccount,
                 };
                 out.insert(ExternalAccess {

@@ -287,6 +287,7 @@ fn principals(value: &Value, model: &mut Model) -> Result<(), Refusal> {
             trust,
             tags: BTreeMap::new(),
             unreadable,
+            unread: crate::evaluate::Layers::default(),
             arn,
         });
     }

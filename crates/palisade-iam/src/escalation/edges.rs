@@ -706,6 +706,7 @@ pub(super) fn paths_of_policies(
         trust: None,
         tags: BTreeMap::new(),
         unreadable: Vec::new(),
+        unread: crate::evaluate::Layers::default(),
     };
     let model = Model::default();
     let may = |action: &String, context: &Context| {

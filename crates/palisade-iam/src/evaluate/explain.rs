@@ -94,7 +94,11 @@ pub(super) fn answer(request: &Request, sets: &PolicySets<'_>) -> Answer {
         ),
     };
     let depends_on = if decision == Decision::DependsOn {
-        undetermined(&prepared, sets)
+        let mut out: Vec<String> = unread(&prepared, sets)
+            .map(|layer| format!("{}, which is not known", layer.describe()))
+            .collect();
+        out.extend(undetermined(&prepared, sets));
+        out
     } else {
         Vec::new()
     };
@@ -207,7 +211,45 @@ fn layers(prepared: &Prepared<'_>, sets: &PolicySets<'_>, verdict: &Verdict) -> 
             out.push(layer_answer(layer, None, truth, policies));
         }
     }
+    for layer in unread(prepared, sets) {
+        // What is known of these two stands there already, and says that it may not be all.
+        if matches!(layer, Layer::Resource | Layer::Identity) {
+            continue;
+        }
+        out.push(LayerAnswer {
+            layer,
+            level: None,
+            allow: Truth::Unknown,
+            deny: Truth::Unknown,
+            by: None,
+        });
+    }
+    out.sort_by_key(|l| l.layer);
     out
+}
+
+/// The layers that take part and that could not be read whole.
+fn unread(prepared: &Prepared<'_>, sets: &PolicySets<'_>) -> impl Iterator<Item = Layer> {
+    let principal = &prepared.request.principal;
+    let linked = principal.is_service_linked();
+    let takes_part = [
+        (
+            Layer::ResourceControl,
+            !linked && special::has_resource_control(&prepared.action),
+        ),
+        (Layer::ServiceControl, !linked && principal.is_iam()),
+        (Layer::Resource, true),
+        (
+            Layer::Identity,
+            principal.is_iam() && principal.kind != PrincipalKind::Root,
+        ),
+        (Layer::Boundary, principal.is_iam()),
+    ];
+    let unread = sets.unread;
+    takes_part
+        .into_iter()
+        .filter(move |(layer, part)| *part && unread.contains(*layer))
+        .map(|(layer, _)| layer)
 }
 
 /// The conditions of statements that may apply, as far as their keys are not known.

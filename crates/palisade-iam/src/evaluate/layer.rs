@@ -25,6 +25,29 @@ impl LayerTruth {
         denied_by: None,
     };
 
+    /// A layer that could not be read.
+    pub const UNREAD: Self = Self {
+        allow: Truth::Unknown,
+        deny: Truth::Unknown,
+        allowed_by: None,
+        denied_by: None,
+    };
+
+    /// Both must allow, and each may deny; the reasons are the other's.
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            allow: self.allow.and(other.allow),
+            deny: self.deny.or(other.deny),
+            ..*other
+        }
+    }
+
+    /// Another policy of the same set, that could not be read, may allow or deny.
+    pub fn may_have_more(&mut self) {
+        self.allow = self.allow.or(Truth::Unknown);
+        self.deny = self.deny.or(Truth::Unknown);
+    }
+
     /// One set of policies: any allow, any deny.
     pub fn of(policies: &[Source<'_>], prepared: &Prepared<'_>) -> Self {
         let mut out = Self {
@@ -133,6 +156,14 @@ impl ResourceTruth {
         if let Some(slot) = self.allow.get_mut(closeness as usize) {
             *slot = slot.or(truth);
         }
+    }
+
+    /// The policy, or a part of it, could not be read.
+    pub fn may_have_more(&mut self) {
+        for slot in &mut self.allow {
+            *slot = slot.or(Truth::Unknown);
+        }
+        self.deny = self.deny.or(Truth::Unknown);
     }
 
     /// Takes every allow away.

@@ -47,6 +47,46 @@ impl Layer {
             Layer::Endpoint => "endpoint",
         }
     }
+
+    /// What the layer is, in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Layer::ResourceControl => "resource control policies",
+            Layer::ServiceControl => "service control policies",
+            Layer::Resource => "the resource's policy",
+            Layer::Identity => "policies of the principal",
+            Layer::Boundary => "the permissions boundary",
+            Layer::Session => "the session policy",
+            Layer::Endpoint => "the endpoint's policy",
+        }
+    }
+}
+
+/// Some of the layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layers(u8);
+
+impl Layers {
+    /// Adds a layer.
+    pub fn insert(&mut self, layer: Layer) {
+        self.0 |= 1 << layer as u8;
+    }
+
+    /// Whether a layer is among them.
+    pub fn contains(self, layer: Layer) -> bool {
+        self.0 & (1 << layer as u8) != 0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The layers of both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 /// A policy and what it is called in explanations.
@@ -93,6 +133,9 @@ pub struct PolicySets<'a> {
     /// The account that owns the S3 object, when ACLs are on and it is not the bucket's: the bucket policy
     /// then cannot allow anything on the object.
     pub object_owner: Option<&'a str>,
+    /// Layers of which some policy could not be read: it may allow or deny anything, so that the decision is known only
+    /// where it does not matter.
+    pub unread: Layers,
 }
 
 impl Default for PolicySets<'_> {
@@ -109,6 +152,7 @@ impl Default for PolicySets<'_> {
             grants: Vec::new(),
             restrict_public_buckets: false,
             object_owner: None,
+            unread: Layers::default(),
         }
     }
 }
@@ -194,26 +238,53 @@ impl Verdict {
             Some(policies) => LayerTruth::of(policies, prepared),
             None => LayerTruth::PASS,
         };
-        let identity = match principal.kind {
+        let mut identity = match principal.kind {
             // The root user has every permission of the account; its limits are SCPs and resource policies.
             PrincipalKind::Root => LayerTruth::PASS,
             _ => LayerTruth::of(&sets.identity, prepared),
         };
-        let scp = if linked || !principal.is_iam() {
+        let mut scp = if linked || !principal.is_iam() {
             LayerTruth::PASS
         } else {
             LayerTruth::of_levels(&sets.scp, prepared, false)
         };
-        let rcp = if linked || !special::has_resource_control(&prepared.action) {
+        let mut rcp = if linked || !special::has_resource_control(&prepared.action) {
             LayerTruth::PASS
         } else {
             LayerTruth::of_levels(&sets.rcp, prepared, sets.implied_rcp_full_access)
         };
         let same_account = prepared.is_same_account();
+        let mut resource = special::resource_layer(prepared, sets, same_account);
+        let mut boundary = optional(&sets.boundary);
+        if !sets.unread.is_empty() {
+            let unread = |layer| sets.unread.contains(layer);
+            if unread(Layer::Identity) && principal.kind != PrincipalKind::Root {
+                identity.may_have_more();
+            }
+            if unread(Layer::Boundary) {
+                boundary = LayerTruth::UNREAD.and(&boundary);
+            }
+            if unread(Layer::ServiceControl) && !linked && principal.is_iam() {
+                scp = LayerTruth::UNREAD.and(&scp);
+            }
+            if unread(Layer::ResourceControl)
+                && !linked
+                && special::has_resource_control(&prepared.action)
+            {
+                let implied = rcp.allow;
+                rcp = LayerTruth::UNREAD.and(&rcp);
+                if sets.implied_rcp_full_access {
+                    rcp.allow = implied;
+                }
+            }
+            if unread(Layer::Resource) {
+                resource.may_have_more();
+            }
+        }
         Self {
             identity,
-            resource: special::resource_layer(prepared, sets, same_account),
-            boundary: optional(&sets.boundary),
+            resource,
+            boundary,
             session: optional(&sets.session),
             endpoint: optional(&sets.endpoint),
             scp,

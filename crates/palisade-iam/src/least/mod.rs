@@ -37,13 +37,62 @@ pub fn least_privilege(
     principal: Option<&str>,
     catalogue: &Catalogue,
 ) -> Result<LeastPrivilege, serde_json::Error> {
-    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let (mut refused, mut unknown, mut passed) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let mut events = 0;
+    let mut reader = UsageReader::new(principal, catalogue);
     for text in texts {
+        reader.add(text)?;
+    }
+    Ok(reader.finish())
+}
+
+/// Reads what was used, text by text, and makes a policy of it at the end.
+pub struct UsageReader<'a> {
+    principal: Option<&'a str>,
+    catalogue: &'a Catalogue,
+    uses: BTreeMap<String, BTreeSet<String>>,
+    refused: BTreeSet<String>,
+    unknown: BTreeSet<String>,
+    passed: BTreeSet<(String, String)>,
+    /// Services of which last-accessed data say only that they were used.
+    whole_services: BTreeSet<String>,
+    has_last_accessed: bool,
+    has_events: bool,
+    events: usize,
+}
+
+impl<'a> UsageReader<'a> {
+    /// With a principal (the ARN of a user or role) only its events count.
+    pub fn new(principal: Option<&'a str>, catalogue: &'a Catalogue) -> Self {
+        Self {
+            principal,
+            catalogue,
+            uses: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            passed: BTreeSet::new(),
+            whole_services: BTreeSet::new(),
+            has_last_accessed: false,
+            has_events: false,
+            events: 0,
+        }
+    }
+
+    /// Adds CloudTrail records (one, a list, or a file with `Records` or `Events`), or the answer of
+    /// `get-service-last-accessed-details`.
+    ///
+    /// # Errors
+    /// The text is not JSON.
+    pub fn add(&mut self, text: &str) -> Result<(), serde_json::Error> {
         let value: Value = serde_json::from_str(text)?;
-        let records: Vec<&Value> = match value.get("Records").unwrap_or(&value) {
+        if let Some(services) = value.get("ServicesLastAccessed").and_then(Value::as_array) {
+            self.has_last_accessed = true;
+            for service in services {
+                self.add_service(service);
+            }
+            return Ok(());
+        }
+        self.has_events = true;
+        let records = value.get("Records").or_else(|| value.get("Events"));
+        let records: Vec<&Value> = match records.unwrap_or(&value) {
             Value::Array(items) => items.iter().collect(),
             one => vec![one],
         };
@@ -54,47 +103,125 @@ pub fn least_privilege(
                 .and_then(Value::as_str)
                 .map(serde_json::from_str::<Value>)
                 .transpose()?;
-            let event = inner.as_ref().unwrap_or(event);
-            if principal.is_some_and(|p| events::actor(event).as_deref() != Some(p)) {
-                continue;
+            self.add_event(inner.as_ref().unwrap_or(event));
+        }
+        Ok(())
+    }
+
+    fn add_event(&mut self, event: &Value) {
+        // Only what has a source and a name is an event.
+        if event.get("eventSource").is_none() || event.get("eventName").is_none() {
+            return;
+        }
+        if self
+            .principal
+            .is_some_and(|p| events::actor(event).as_deref() != Some(p))
+        {
+            return;
+        }
+        self.events += 1;
+        match events::used(event, self.catalogue) {
+            Used::Free => {}
+            Used::Unknown(name) => {
+                self.unknown.insert(name);
             }
-            events += 1;
-            match events::used(event, catalogue) {
-                Used::Free => {}
-                Used::Unknown(name) => {
-                    unknown.insert(name);
+            Used::Action {
+                action,
+                refused: true,
+                ..
+            } => {
+                self.refused.insert(action);
+            }
+            Used::Action {
+                action,
+                resources,
+                passed_roles,
+                ..
+            } => {
+                self.passed.extend(passed_roles);
+                let fitting = fitting(&action, resources, self.catalogue);
+                self.uses.entry(action).or_default().extend(fitting);
+            }
+        }
+    }
+
+    fn add_service(&mut self, service: &Value) {
+        let text = |value: &Value, key| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let Some(prefix) = text(service, "ServiceNamespace") else {
+            return;
+        };
+        if text(service, "LastAuthenticated").is_none() {
+            return;
+        }
+        self.events += 1;
+        let tracked = service
+            .get("TrackedActionsLastAccessed")
+            .and_then(Value::as_array);
+        let tracked: Vec<String> = tracked
+            .into_iter()
+            .flatten()
+            .filter(|a| text(a, "LastAccessedTime").is_some())
+            .filter_map(|a| text(a, "ActionName"))
+            .collect();
+        // Reading actions are tracked in few services only: without a tracked use, all that is known is the service.
+        if tracked.is_empty() {
+            self.whole_services.insert(prefix);
+            return;
+        }
+        for name in tracked {
+            let action = format!("{prefix}:{name}");
+            match self.catalogue.action(&action) {
+                Some((service, found)) => {
+                    let action = format!("{}:{}", service.prefix, found.name);
+                    self.uses.entry(action).or_default().insert("*".to_owned());
                 }
-                Used::Action {
-                    action,
-                    refused: true,
-                    ..
-                } => {
-                    refused.insert(action);
-                }
-                Used::Action {
-                    action,
-                    resources,
-                    passed_roles,
-                    ..
-                } => {
-                    passed.extend(passed_roles);
-                    let fitting = fitting(&action, resources, catalogue);
-                    uses.entry(action).or_default().extend(fitting);
+                None => {
+                    self.unknown.insert(action);
                 }
             }
         }
     }
-    let used: Vec<String> = uses.keys().cloned().collect();
-    refused.retain(|a| !uses.contains_key(a));
-    let statements = statements(uses, &passed);
-    Ok(LeastPrivilege {
-        policy: json!({ "Version": "2012-10-17", "Statement": statements }),
-        used,
-        refused: refused.into_iter().collect(),
-        unknown: unknown.into_iter().collect(),
-        notes: notes(!passed.is_empty()),
-        events,
-    })
+
+    /// The policy.
+    pub fn finish(self) -> LeastPrivilege {
+        let used: Vec<String> = self.uses.keys().cloned().collect();
+        let mut refused = self.refused;
+        refused.retain(|a| !self.uses.contains_key(a));
+        let mut notes = Vec::new();
+        if self.has_events {
+            notes.extend(notes_on_events(!self.passed.is_empty()));
+        }
+        if self.has_last_accessed {
+            notes.push(
+                "last-accessed data name no resources: limit them by hand, or generate from CloudTrail"
+                    .to_owned(),
+            );
+        }
+        if !self.whole_services.is_empty() {
+            let names: Vec<&str> = self.whole_services.iter().map(String::as_str).collect();
+            notes.push(format!(
+                "of these services only the use is known, not the actions, and they are granted whole: {}",
+                names.join(", ")
+            ));
+        }
+        let mut statements = statements(self.uses, &self.passed);
+        if !self.whole_services.is_empty() {
+            let whole: Vec<String> = self
+                .whole_services
+                .iter()
+                .map(|s| format!("{s}:*"))
+                .collect();
+            statements.push(json!({ "Effect": "Allow", "Action": whole, "Resource": "*" }));
+        }
+        LeastPrivilege {
+            policy: json!({ "Version": "2012-10-17", "Statement": statements }),
+            used,
+            refused: refused.into_iter().collect(),
+            unknown: self.unknown.into_iter().collect(),
+            notes,
+            events: self.events,
+        }
+    }
 }
 
 /// The resources that the action can be limited to; `*` when it cannot, or when the events name none.
@@ -165,7 +292,7 @@ fn statements(
     out
 }
 
-fn notes(passes: bool) -> Vec<String> {
+fn notes_on_events(passes: bool) -> Vec<String> {
     let mut out = vec![
         "data events (objects, function invocations, items) are in CloudTrail only where a trail records them".to_owned(),
         "actions that were not needed in the time of the events are missing, also rare ones such as recovery".to_owned(),

@@ -24,6 +24,8 @@ pub struct Policy {
     pub id: Option<String>,
     /// The statements in order.
     pub statements: Vec<Statement>,
+    /// The document as it was read (percent-decoded): what positions refer to.
+    pub text: Box<str>,
 }
 
 /// `Allow` or `Deny`.

@@ -134,6 +134,7 @@ impl Reader<'_> {
             .map(|(index, node)| self.statement(node, index, variables))
             .collect::<Result<_, _>>()?;
         Ok(Policy {
+            text: self.text.into(),
             version,
             id,
             statements,

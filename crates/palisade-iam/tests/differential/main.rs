@@ -14,7 +14,7 @@
 mod oracle;
 
 use palisade_iam::{
-    Context, Decision, Level, Policy, PolicySets, Principal, Request, Source, decide,
+    Context, Decision, Layer, Level, Policy, PolicySets, Principal, Request, Source, decide,
 };
 use serde_json::{Value, json};
 
@@ -390,8 +390,20 @@ fn requests() -> u64 {
 
 #[test]
 fn two_evaluators_agree() {
+    compare(0..requests());
+}
+
+/// The nightly run: `cargo test -p palisade-iam --release --test differential -- --ignored`.
+#[test]
+#[ignore = "a million requests take minutes"]
+fn two_evaluators_agree_on_a_million_requests() {
+    compare(1_000_000..2_000_000);
+}
+
+fn compare(seeds: std::ops::Range<u64>) {
+    let total = seeds.end - seeds.start;
     let mut counts = std::collections::BTreeMap::new();
-    for seed in 0..requests() {
+    for seed in seeds {
         let case = random(seed);
         let want = oracle::decide(&oracle::Case {
             principal: &case.principal,
@@ -411,7 +423,7 @@ fn two_evaluators_agree() {
     }
     // A test in which one outcome never occurs proves little.
     assert!(
-        counts.len() == 3 && counts.values().all(|n| *n > requests() / 50),
+        counts.len() == 3 && counts.values().all(|n| *n > total / 50),
         "{counts:?}"
     );
 }
@@ -467,5 +479,28 @@ fn properties_of_decisions() {
             vague == Decision::DependsOn || rank(vague) == rank(before),
             "seed {seed}: {vague:?} {before:?}"
         );
+        // Nor does a layer that could not be read.
+        for layer in [
+            Layer::Identity,
+            Layer::Resource,
+            Layer::Boundary,
+            Layer::ServiceControl,
+            Layer::ResourceControl,
+        ] {
+            let mut sets = parsed.sets();
+            match layer {
+                Layer::Identity => sets.identity.clear(),
+                Layer::Resource => sets.resource = None,
+                Layer::Boundary => sets.boundary = None,
+                Layer::ServiceControl => sets.scp.clear(),
+                _ => sets.rcp.clear(),
+            }
+            sets.unread.insert(layer);
+            let blind = decide(&request(&case), &sets);
+            assert!(
+                blind == Decision::DependsOn || rank(blind) == rank(before),
+                "seed {seed}, {layer:?} unread: {blind:?} {before:?}"
+            );
+        }
     }
 }

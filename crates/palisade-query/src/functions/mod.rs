@@ -7,6 +7,8 @@ mod port;
 mod scalar;
 mod statements;
 
+pub(crate) use scalar::texts;
+
 use datafusion::logical_expr::ScalarUDF;
 use palisade_core::Timestamp;
 

@@ -28,6 +28,21 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         yes_no("policy_allows_action", 3, |r| {
             iam::policy_allows_action(r.text(0), r.text(1), r.text(2))
         }),
+        yes_no("policy_allows", 3, |r| {
+            iam::policy_allows(r.text(0), r.text(1), r.text(2))
+        }),
+        yes_no("policy_assumes_any_role", 1, |r| {
+            iam::policy_assumes_any_role(r.text(0))
+        }),
+        yes_no("policy_requires_tls_for", 2, |r| {
+            iam::policy_requires_tls_for(r.text(0), r.text(1))
+        }),
+        names("trust_policy_open_issuers", 1, |r| {
+            iam::trust_policy_open_issuers(r.text(0))
+        }),
+        yes_no("policy_grants_beyond", 2, |r| {
+            iam::policy_grants_beyond(r.text(0), r.text(1))
+        }),
         yes_no("trust_policy_lacks_external_id", 2, |r| {
             iam::trust_policy_lacks_external_id(r.text(0), r.text(1))
         }),
@@ -39,6 +54,9 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         }),
         names("policy_actions_matching", 2, |r| {
             iam::policy_actions_matching(r.text(0), r.text(1))
+        }),
+        names("policy_public_actions", 1, |r| {
+            iam::policy_is_public(r.text(0), "").map(|p| p.actions)
         }),
         names("policy_external_accounts", 2, |r| {
             iam::policy_external_accounts(r.text(0), r.text(1))

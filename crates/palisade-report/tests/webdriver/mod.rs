@@ -139,8 +139,9 @@ impl Browser {
     }
     /// The text of the first element.
     pub fn text(&self, selector: &str) -> String {
-        let script =
-            format!("const e = document.querySelector({selector:?}); return e ? (e.innerText ?? e.textContent) : ''");
+        let script = format!(
+            "const e = document.querySelector({selector:?}); return e ? (e.innerText ?? e.textContent) : ''"
+        );
         self.run(&script).as_str().unwrap().to_owned()
     }
     fn element(&self, selector: &str) -> String {

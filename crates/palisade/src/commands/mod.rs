@@ -8,8 +8,8 @@ mod iam;
 mod inventory;
 mod permissions;
 mod query;
-mod report;
 mod reference;
+mod report;
 mod review;
 mod scan;
 mod settings;
@@ -85,7 +85,7 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             let catalog = catalog(&global, terminal)?;
             review::run(&args, given, &global, &catalog, terminal)
         }
-        Command::Iam(args) => iam::run(&args),
+        Command::Iam(args) => iam::run(&args, &global, terminal),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Prints how fast the engine is: `cargo run --release -p palisade-iam --example bench`.
+//! Prints how fast the engine is: `cargo run --release -p palisade-iam --example bench_iam`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -127,6 +127,7 @@ fn entity(
         trust,
         tags: std::collections::BTreeMap::new(),
         unreadable: Vec::new(),
+        unread: palisade_iam::Layers::default(),
         arn,
     }
 }
@@ -174,6 +175,14 @@ fn account(size: usize) -> Model {
     model
 }
 
+/// The most memory that the process has held, in MB.
+fn most_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes / 1024)
+}
+
 fn main() {
     decisions();
     let model = account(10_000);
@@ -199,6 +208,9 @@ fn main() {
         graph.all().len(),
         started.elapsed()
     );
+    if let Some(megabytes) = most_memory() {
+        println!("most memory until here: {megabytes} MB");
+    }
     let statements = |shift: usize| {
         (0..70)
             .map(|at| format!(r#"{{"Effect":"Allow","Action":["service{}:Get*","service{at}:List*"],"Resource":"arn:aws:service{at}:*:111111111111:thing/{at}/*"}}"#, at + shift))

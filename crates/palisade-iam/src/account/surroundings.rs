@@ -1,0 +1,169 @@
+//! Reading what surrounds accounts: guardrails of the organisation, policies of resources, what runs with roles.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::load::{document, list, text};
+use super::{Compute, LoadError, Model, NamedPolicy, OwnedLevel};
+
+/// The members of the file, besides which nothing may stand in it.
+const MEMBERS: &[&str] = &[
+    "Organizations",
+    "ServiceControlPolicies",
+    "ResourceControlPolicies",
+    "ResourcePolicies",
+    "Compute",
+];
+
+impl Model {
+    /// Adds a file, told apart by its members: `get-account-authorization-details`, or surroundings:
+    ///
+    /// ```json
+    /// {
+    ///   "Organizations": { "111111111111": "o-example" },
+    ///   "ServiceControlPolicies": { "111111111111": [ { "Level": "Root", "Policies": [ { "Name": "…", "Document": {} } ] } ] },
+    ///   "ResourceControlPolicies": { "*": [] },
+    ///   "ResourcePolicies": { "arn:aws:s3:::example": { "Owner": "111111111111", "Policy": {} } },
+    ///   "Compute": [ { "Arn": "…", "Service": "lambda.amazonaws.com", "Role": "…" } ]
+    /// }
+    /// ```
+    ///
+    /// Guardrails are listed for each account from the root to the account; `*` stands for every account, an empty list
+    /// says that there are none. A resource whose `Policy` is `null` has none.
+    ///
+    /// # Errors
+    /// The text is neither, or a policy in it cannot be read.
+    pub fn add_file(&mut self, json: &str) -> Result<(), LoadError> {
+        let value: Value = serde_json::from_str(json).map_err(|e| LoadError(e.to_string()))?;
+        let Some(object) = value.as_object() else {
+            return Err(LoadError("it is not a JSON object".to_owned()));
+        };
+        if !MEMBERS.iter().any(|m| object.contains_key(*m)) {
+            return self.add_authorization_value(&value);
+        }
+        if let Some(unknown) = object.keys().find(|k| !MEMBERS.contains(&k.as_str())) {
+            return Err(LoadError(format!(
+                "unknown member `{unknown}`; there is {}",
+                MEMBERS.join(", ")
+            )));
+        }
+        self.known.get_or_insert_default();
+        self.add_organizations(&value);
+        self.add_guardrails(&value)?;
+        self.add_resources(&value)?;
+        for item in list(&value, "Compute") {
+            let part = |key| {
+                text(item, key)
+                    .map(ToOwned::to_owned)
+                    .ok_or_else(|| LoadError(format!("an entry of `Compute` has no `{key}`")))
+            };
+            self.compute.push(Compute {
+                arn: part("Arn")?,
+                service: part("Service")?,
+                role: part("Role")?,
+            });
+        }
+        self.sort();
+        Ok(())
+    }
+
+    fn add_organizations(&mut self, value: &Value) {
+        for (account, id) in object(value, "Organizations") {
+            if let Some(id) = id.as_str() {
+                self.organizations.insert(account.clone(), id.to_owned());
+            }
+        }
+    }
+
+    fn add_guardrails(&mut self, value: &Value) -> Result<(), LoadError> {
+        for (member, is_scp) in [
+            ("ServiceControlPolicies", true),
+            ("ResourceControlPolicies", false),
+        ] {
+            for (account, levels) in object(value, member) {
+                let mut owned = Vec::new();
+                for level in levels.as_array().into_iter().flatten() {
+                    owned.push(owned_level(level, member)?);
+                }
+                self.set_guardrails(is_scp, account, owned);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which guardrails an account has, from the root to the account; they are known from now on.
+    pub fn set_guardrails(&mut self, is_scp: bool, account: &str, levels: Vec<OwnedLevel>) {
+        let known = self.known.get_or_insert_default();
+        let (map, set) = if is_scp {
+            (&mut self.scp, &mut known.scp)
+        } else {
+            (&mut self.rcp, &mut known.rcp)
+        };
+        set.insert(account.to_owned());
+        map.insert(account.to_owned(), levels);
+    }
+
+    fn add_resources(&mut self, value: &Value) -> Result<(), LoadError> {
+        for (arn, entry) in object(value, "ResourcePolicies") {
+            if let Some(owner) = text(entry, "Owner") {
+                self.owners.insert(arn.clone(), owner.to_owned());
+            }
+            match entry.get("Policy") {
+                None => {
+                    return Err(LoadError(format!(
+                        "`{arn}` in `ResourcePolicies` has no `Policy`; `null` says that it has none"
+                    )));
+                }
+                Some(Value::Null) => self.set_policy_absent(arn),
+                Some(policy) => {
+                    let policy = document(policy).map_err(|e| LoadError(format!("{arn}: {e}")))?;
+                    self.set_resource_policy(arn, policy);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the policy of a resource.
+    pub fn set_resource_policy(&mut self, arn: &str, policy: crate::Policy) {
+        let named = NamedPolicy {
+            name: format!("{arn} policy"),
+            policy: Arc::new(policy),
+        };
+        self.resources.insert(arn.to_owned(), named);
+    }
+
+    /// Says that a resource has no policy.
+    pub fn set_policy_absent(&mut self, arn: &str) {
+        self.known
+            .get_or_insert_default()
+            .without_policy
+            .insert(arn.to_owned());
+    }
+}
+
+fn object<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    value
+        .get(key)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+}
+
+fn owned_level(level: &Value, member: &str) -> Result<OwnedLevel, LoadError> {
+    let name = text(level, "Level").unwrap_or("a level").to_owned();
+    let mut policies = Vec::new();
+    for policy in list(level, "Policies") {
+        let label = text(policy, "Name").unwrap_or("a policy").to_owned();
+        let parsed = policy
+            .get("Document")
+            .ok_or_else(|| LoadError(format!("`{label}` in `{member}` has no `Document`")))
+            .and_then(|d| document(d).map_err(|e| LoadError(format!("`{label}`: {e}"))))?;
+        policies.push(NamedPolicy {
+            name: label,
+            policy: Arc::new(parsed),
+        });
+    }
+    Ok(OwnedLevel { name, policies })
+}

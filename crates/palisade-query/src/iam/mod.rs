@@ -1,0 +1,205 @@
+//! Collected tables → the accounts that `palisade-iam` answers questions about, with what could not be read.
+mod derived;
+mod guardrails;
+mod rows;
+mod sources;
+
+pub use derived::{DERIVED_TABLES, DerivedSpec, DerivedType};
+pub(crate) use derived::{DerivedTable, derived};
+pub use sources::{IamQuestion, iam_needs};
+
+use palisade_iam::{Known, Model};
+use palisade_table::{Dataset, Schemas};
+use rows::{TableRows, aws_shape, text};
+use serde_json::{Map, Value, json};
+use sources::{IDENTITY, RESOURCES, ResourceTable};
+use std::collections::BTreeSet;
+
+/// What was scanned.
+#[derive(Debug, Clone, Default)]
+pub struct IamScope {
+    /// Account ids.
+    pub accounts: Vec<String>,
+    /// Regions in which regional tables were read.
+    pub regions: Vec<String>,
+}
+
+/// Accounts, and why there may be more in them.
+#[derive(Debug, Clone, Default)]
+pub struct IamAccounts {
+    /// Users, roles, policies.
+    pub model: Model,
+    /// Accounts whose users, groups, roles or policies could not be listed, with the reason: nothing can be said of them.
+    pub unlisted: Vec<(String, String)>,
+}
+
+/// Builds the accounts from tables. A table that was not collected counts as not known.
+pub fn iam_accounts(dataset: &Dataset, schemas: &dyn Schemas, scope: &IamScope) -> IamAccounts {
+    let mut out = IamAccounts::default();
+    let mut known = Known::default();
+    let mut document = Map::new();
+    for (table, member) in IDENTITY {
+        let rows = TableRows::of(dataset, schemas, table);
+        out.unlisted
+            .extend(rows.gaps().map(|(account, _, why)| (account, why)));
+        let rows: Vec<Value> = rows.rows.iter().map(|r| aws_shape(&r.value)).collect();
+        document.insert((*member).to_owned(), Value::Array(rows));
+    }
+    out.unlisted.sort();
+    out.unlisted.dedup();
+    let accounts: BTreeSet<String> = accounts(dataset, scope);
+    // All four lists are there, so that only the text of a policy can be wrong, and that is told in `problems`.
+    if let Err(e) = out
+        .model
+        .add_authorization_details(&Value::Object(document).to_string())
+    {
+        out.model.problems.push(e.to_string());
+    }
+    guardrails::add(dataset, schemas, &accounts, &mut out.model, &mut known);
+    for resource in RESOURCES {
+        add_resources(
+            dataset,
+            schemas,
+            resource,
+            &accounts,
+            scope,
+            &mut out.model,
+            &mut known,
+        );
+    }
+    add_compute(dataset, schemas, &mut out.model);
+    known.reasons.sort();
+    known.reasons.dedup();
+    // Guardrails were set on the model's own record while they were read.
+    let set = out.model.known.take().unwrap_or_default();
+    known.scp.extend(set.scp);
+    known.rcp.extend(set.rcp);
+    out.model.known = Some(known);
+    out.model.sort();
+    out
+}
+
+fn accounts(dataset: &Dataset, scope: &IamScope) -> BTreeSet<String> {
+    let mut out: BTreeSet<String> = scope.accounts.iter().cloned().collect();
+    for table in dataset.tables.values() {
+        out.extend(table.gaps.iter().map(|g| g.account_id.clone()));
+    }
+    out
+}
+
+/// The policies of the resources of one table.
+fn add_resources(
+    dataset: &Dataset,
+    schemas: &dyn Schemas,
+    source: &ResourceTable,
+    accounts: &BTreeSet<String>,
+    scope: &IamScope,
+    model: &mut Model,
+    known: &mut Known,
+) {
+    if !dataset.tables.contains_key(source.table) {
+        return;
+    }
+    let rows = TableRows::of(dataset, schemas, source.table);
+    let mut missing: BTreeSet<(String, String)> = BTreeSet::new();
+    for (account, region, why) in rows.gaps() {
+        known.reasons.push(format!(
+            "the policies of {} in {account}, {region}: {why}",
+            source.what
+        ));
+        missing.insert((account, region));
+    }
+    // Buckets are listed for all regions at once.
+    let regions = if rows.is_global || source.service == "s3" {
+        vec!["*".to_owned()]
+    } else {
+        scope.regions.clone()
+    };
+    for account in accounts {
+        for region in &regions {
+            let gap = missing
+                .iter()
+                .any(|(a, r)| a == account && (region == "*" || r == region));
+            // Aliases, layers, streams: only the resources of the table itself are covered by it.
+            if !gap && source.is_whole_service {
+                known.resources.insert((
+                    source.service.to_owned(),
+                    account.clone(),
+                    region.clone(),
+                ));
+            }
+        }
+    }
+    for row in &rows.rows {
+        let Some(arn) = text(&row.value, "arn") else {
+            continue;
+        };
+        if let Some(owner) = text(&row.value, "account_id") {
+            model.owners.insert(arn.to_owned(), owner.to_owned());
+        }
+        if let Some(why) = rows.failure(row, source.column) {
+            known.reasons.push(format!("the policy of {arn}: {why}"));
+            known.unread_resources.insert(arn.to_owned());
+            continue;
+        }
+        let mut value = row.value.get(source.column);
+        if let Some(member) = source.member {
+            value = value.and_then(|v| v.get(member));
+        }
+        match value.and_then(Value::as_str).filter(|t| !t.is_empty()) {
+            None => {
+                known.without_policy.insert(arn.to_owned());
+            }
+            Some(policy) => match palisade_iam::Policy::parse(policy) {
+                Ok(policy) => model.set_resource_policy(arn, policy),
+                Err(e) => {
+                    model.problems.push(format!("{arn}: {e}"));
+                    known.unread_resources.insert(arn.to_owned());
+                }
+            },
+        }
+    }
+}
+
+/// Functions and instances, with the roles that they hold.
+fn add_compute(dataset: &Dataset, schemas: &dyn Schemas, model: &mut Model) {
+    let mut found: Vec<Value> = Vec::new();
+    for row in &TableRows::of(dataset, schemas, "lambda_function").rows {
+        if let (Some(arn), Some(role)) = (text(&row.value, "arn"), text(&row.value, "role")) {
+            found.push(json!({ "arn": arn, "service": "lambda.amazonaws.com", "role": role }));
+        }
+    }
+    // An instance names its profile; roles say which profiles they are in.
+    let roles = TableRows::of(dataset, schemas, "iam_role");
+    let role_of = |profile: &str| {
+        roles.rows.iter().find_map(|role| {
+            let list = role.value.get("instance_profile_list")?.as_array()?;
+            list.iter()
+                .any(|p| text(p, "arn") == Some(profile))
+                .then(|| text(&role.value, "arn"))
+                .flatten()
+        })
+    };
+    for row in &TableRows::of(dataset, schemas, "ec2_instance").rows {
+        let profile = row
+            .value
+            .get("iam_instance_profile")
+            .and_then(|p| text(p, "arn"));
+        if let (Some(arn), Some(role)) = (text(&row.value, "arn"), profile.and_then(role_of)) {
+            found.push(json!({ "arn": arn, "service": "ec2.amazonaws.com", "role": role }));
+        }
+    }
+    for item in found {
+        if let (Some(arn), Some(service), Some(role)) = (
+            text(&item, "arn"),
+            text(&item, "service"),
+            text(&item, "role"),
+        ) {
+            model.compute.push(palisade_iam::Compute {
+                arn: arn.to_owned(),
+                service: service.to_owned(),
+                role: role.to_owned(),
+            });
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! `palisade iam …` over files and over the demo account: answers, exit codes, and what is said of bad input.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+
+const ACCOUNT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/iam_fixtures/account.json"
+);
+const SURROUNDINGS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/iam_fixtures/surroundings.json"
+);
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn iam(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.arg("iam").args(arguments).output().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// With everything that there is to know.
+fn whole(arguments: &[&str]) -> Ran {
+    iam(&[arguments, &["--from", ACCOUNT, SURROUNDINGS]].concat())
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let ran = whole(&[arguments, &["--format", "json"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path: PathBuf = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn can_allows_and_names_the_statement() {
+    let ran = whole(&[
+        "can",
+        "alice",
+        "s3:GetObject",
+        "arn:aws:s3:::data/x",
+        "--expect",
+        "allow",
+    ]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert!(ran.out.starts_with("allow\n"), "{}", ran.out);
+    assert!(ran.out.contains("ReadData"), "{}", ran.out);
+}
+
+#[test]
+fn what_is_not_known_is_neither_allow_nor_deny() {
+    let ask = [
+        "can",
+        "alice",
+        "s3:GetObject",
+        "arn:aws:s3:::data/x",
+        "--from",
+        ACCOUNT,
+    ];
+    let ran = iam(&ask);
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.starts_with("depends on"), "{}", ran.out);
+    assert!(ran.out.contains("service control policies"), "{}", ran.out);
+    assert_eq!(iam(&[&ask[..], &["--expect", "allow"]].concat()).code, 3);
+    assert_eq!(iam(&[&ask[..], &["--expect", "deny"]].concat()).code, 3);
+    let sure = iam(&[&ask[..], &["--assume-complete", "--expect", "allow"]].concat());
+    assert_eq!(sure.code, 0, "{}", sure.out);
+    // A deny that holds whatever else there is needs nothing more.
+    let deny = iam(&[
+        "can",
+        "alice",
+        "ec2:DescribeInstances",
+        "*",
+        "--from",
+        ACCOUNT,
+        "--expect",
+        "deny",
+    ]);
+    assert_eq!(deny.code, 0, "{}", deny.out);
+}
+
+#[test]
+fn explain_goes_layer_by_layer() {
+    let boundary = whole(&["explain", "bob", "s3:PutObject", "arn:aws:s3:::private/x"]);
+    assert_eq!(boundary.code, 0);
+    for part in [
+        "permissions boundary: does not allow",
+        "blocked by the permissions boundary",
+        "AdministratorAccess",
+        "deny (nothing allows it)",
+    ] {
+        assert!(boundary.out.contains(part), "{part}\n{}", boundary.out);
+    }
+    let guardrail = json(&[
+        "explain",
+        "role/admin",
+        "s3:DeleteBucket",
+        "arn:aws:s3:::private",
+    ]);
+    assert_eq!(guardrail["decision"], "explicit_deny");
+    assert_eq!(guardrail["blocked_by"][0], "scp");
+    let scp = guardrail["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|l| l["layer"] == "scp")
+        .unwrap();
+    assert_eq!(scp["statement"]["id"], "KeepBuckets");
+    assert_eq!(scp["level"], "Root");
+    assert!(
+        boundary.out.lines().all(|l| l.chars().count() <= 80),
+        "{}",
+        boundary.out
+    );
+}
+
+#[test]
+fn conditions_and_context() {
+    let ask = [
+        "can",
+        "alice",
+        "sqs:SendMessage",
+        "arn:aws:sqs:eu-west-1:111111111111:orders",
+    ];
+    let open = whole(&ask);
+    assert!(open.out.starts_with("depends on"), "{}", open.out);
+    assert!(
+        open.out.to_lowercase().contains("aws:sourceip"),
+        "{}",
+        open.out
+    );
+    let inside = whole(
+        &[
+            &ask[..],
+            &["--context", "aws:SourceIp=192.0.2.7", "--expect", "allow"],
+        ]
+        .concat(),
+    );
+    assert_eq!(inside.code, 0, "{}", inside.out);
+    let outside = whole(
+        &[
+            &ask[..],
+            &["--context", "aws:SourceIp=198.51.100.7", "--expect", "deny"],
+        ]
+        .concat(),
+    );
+    assert_eq!(outside.code, 0, "{}", outside.out);
+    let bad = whole(&[&ask[..], &["--context", "nonsense"]].concat());
+    assert_eq!(bad.code, 2, "{}", bad.err);
+}
+
+#[test]
+fn outsiders_and_everyone() {
+    let everyone = whole(&[
+        "can",
+        "*",
+        "s3:GetObject",
+        "arn:aws:s3:::data/public/x",
+        "--expect",
+        "allow",
+    ]);
+    assert_eq!(everyone.code, 0, "{}{}", everyone.out, everyone.err);
+    let private = whole(&[
+        "can",
+        "*",
+        "s3:GetObject",
+        "arn:aws:s3:::private/x",
+        "--expect",
+        "deny",
+    ]);
+    assert_eq!(private.code, 0, "{}{}", private.out, private.err);
+    // Nothing is known of the policies of somebody in another account.
+    let foreign = json(&[
+        "can",
+        "arn:aws:iam::222222222222:role/x",
+        "sts:AssumeRole",
+        "arn:aws:iam::111111111111:role/deployer",
+    ]);
+    assert_eq!(foreign["decision"], "depends_on");
+    let session = whole(&[
+        "can",
+        "arn:aws:sts::111111111111:assumed-role/admin/me",
+        "ec2:DescribeInstances",
+        "*",
+        "--expect",
+        "allow",
+    ]);
+    assert_eq!(session.code, 0, "{}{}", session.out, session.err);
+}
+
+#[test]
+fn lists() {
+    let who = json(&["who-can", "s3:GetObject", "arn:aws:s3:::data/x"]);
+    assert_eq!(
+        who["can"],
+        serde_json::json!([
+            "arn:aws:iam::111111111111:role/admin",
+            "arn:aws:iam::111111111111:role/function-admin",
+            "arn:aws:iam::111111111111:user/alice",
+            "arn:aws:iam::111111111111:user/bob"
+        ])
+    );
+    let admins = json(&["admins"]);
+    assert_eq!(
+        admins["admins"],
+        serde_json::json!([
+            "arn:aws:iam::111111111111:role/admin",
+            "arn:aws:iam::111111111111:role/function-admin"
+        ])
+    );
+    let what = json(&["what-can", "alice"]);
+    let actions: Vec<&str> = what["actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(actions, ["s3:GetObject", "sqs:SendMessage"]);
+    assert_eq!(what["actions"][1]["depends"], true);
+    let external = json(&["external"]);
+    let found: Vec<(&str, &str)> = external["external"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| (e["resource"].as_str().unwrap(), e["from"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("arn:aws:iam::111111111111:role/ci", "federation"),
+            ("arn:aws:iam::111111111111:role/deployer", "cross_account"),
+            ("arn:aws:s3:::data", "public"),
+        ]
+    );
+    for command in [
+        &["who-can", "s3:GetObject", "arn:aws:s3:::data/x"][..],
+        &["what-can", "alice", "--all"],
+        &["admins"],
+        &["external"],
+    ] {
+        let ran = whole(command);
+        assert_eq!(
+            (ran.code, ran.out.is_empty()),
+            (0, false),
+            "{command:?} {}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn admins_depend_on_guardrails_that_are_not_known() {
+    let ran = iam(&["admins", "--from", ACCOUNT, "--format", "json"]);
+    let answer: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(answer["admins"].as_array().unwrap().len(), 0);
+    assert_eq!(answer["depends"].as_array().unwrap().len(), 2);
+    assert!(
+        answer["not_known"]
+            .to_string()
+            .contains("service control policies of 111111111111")
+    );
+}
+
+#[test]
+fn escalation_tells_the_way_and_what_breaks_it() {
+    let found = json(&["escalation", "deployer"]);
+    let steps = found["principals"][0]["to_admin"].as_array().unwrap();
+    assert_eq!(steps.len(), 1);
+    assert_eq!(
+        steps[0]["to"],
+        "arn:aws:iam::111111111111:role/function-admin"
+    );
+    assert!(
+        steps[0]["break_by"]
+            .as_str()
+            .unwrap()
+            .starts_with("deny iam:PassRole")
+    );
+    let all = json(&["escalation"]);
+    let who: Vec<&str> = all["principals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["principal"].as_str().unwrap())
+        .collect();
+    assert_eq!(who, ["arn:aws:iam::111111111111:role/deployer"]);
+    let text = whole(&["escalation", "alice"]);
+    assert!(text.out.contains("cannot gain permissions"), "{}", text.out);
+}
+
+#[test]
+fn unused_credentials_and_services() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = file(
+        &folder,
+        "report.csv",
+        "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,access_key_1_active,access_key_1_last_used_date,access_key_1_last_rotated,access_key_2_active\n\
+         alice,arn:aws:iam::111111111111:user/alice,2024-01-01T00:00:00+00:00,true,2024-03-01T00:00:00+00:00,2024-01-01T00:00:00+00:00,true,N/A,2024-01-05T00:00:00+00:00,false\n",
+    );
+    let found = json(&["unused", "--credential-report", &report]);
+    let list: Vec<(&str, &str)> = found["unused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| {
+            (
+                i["what"].as_str().unwrap(),
+                i["principal"].as_str().unwrap().rsplit('/').next().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        list,
+        [
+            ("access key 1", "alice"),
+            ("password", "alice"),
+            ("role", "admin"),
+            ("role", "ci"),
+            ("role", "deployer"),
+            ("role", "function-admin")
+        ]
+    );
+    let accessed = file(
+        &folder,
+        "accessed.json",
+        r#"{"IsTruncated": false, "ServicesLastAccessed": [{"ServiceNamespace": "s3", "LastAuthenticated": "2026-01-01T00:00:00Z"}, {"ServiceNamespace": "sqs"}]}"#,
+    );
+    let services = json(&["unused", "alice", "--last-accessed", &accessed]);
+    assert_eq!(services["unused"], serde_json::json!(["sqs"]));
+}
+
+#[test]
+fn diff_shows_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |action: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"*"}}]}}"#
+        )
+    };
+    let (a, b) = (
+        file(&folder, "a.json", &policy("s3:GetObject")),
+        file(&folder, "b.json", &policy("s3:Get*")),
+    );
+    let wider = iam(&["diff", &a, &b]);
+    assert_eq!(wider.code, 3, "{}", wider.err);
+    assert!(
+        wider.out.contains("B allows what A does not"),
+        "{}",
+        wider.out
+    );
+    assert_eq!(iam(&["diff", &b, &a]).code, 0);
+    assert_eq!(iam(&["diff", &a, &a, "--format", "json"]).code, 0);
+    let broken = file(&folder, "broken.json", "{\n  \"Version\": x");
+    let ran = iam(&["diff", &a, &broken]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("line 2"), "{}", ran.err);
+}
+
+#[test]
+fn lint_in_three_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(
+        &folder,
+        "p.json",
+        "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [{\n    \"Effect\": \"Allow\", \"Action\": \"s3:GetObjekt\", \"Resource\": \"*\" }]\n}\n",
+    );
+    let text = iam(&["lint", &path]);
+    assert_eq!(text.code, 0, "{}", text.err);
+    assert!(
+        text.out.contains("p.json:3:") || text.out.contains("p.json:4:"),
+        "{}",
+        text.out
+    );
+    assert!(text.out.contains("[unknown-action]"), "{}", text.out);
+    assert_eq!(iam(&["lint", &path, "--fail-on", "warning"]).code, 3);
+    assert_eq!(iam(&["lint", &path, "--fail-on", "error"]).code, 0);
+    let sarif: Value =
+        serde_json::from_str(&iam(&["lint", &path, "--format", "sarif"]).out).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "unknown-action");
+    let json: Value = serde_json::from_str(&iam(&["lint", &path, "--format", "json"]).out).unwrap();
+    assert_eq!(json["findings"][0]["rule"], "unknown-action");
+    let account = whole(&["lint", "--account"]);
+    assert!(
+        account.out.contains("[missing-external-id]"),
+        "{}",
+        account.out
+    );
+    assert!(
+        iam(&["lint", "--rules"])
+            .out
+            .contains("pass-role-any (error)")
+    );
+    assert_eq!(iam(&["lint"]).code, 2);
+}
+
+#[test]
+fn least_privilege_from_logs() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = |name: &str| {
+        format!(
+            r#"{{"eventSource":"s3.amazonaws.com","eventName":"{name}","requestParameters":{{"bucketName":"data","key":"a"}},"userIdentity":{{"arn":"arn:aws:iam::111111111111:user/alice"}}}}"#
+        )
+    };
+    file(
+        &folder,
+        "one.json",
+        &format!("{{\"Records\":[{}]}}", event("GetObject")),
+    );
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed
+        .write_all(format!("{{\"Records\":[{}]}}", event("PutObject")).as_bytes())
+        .unwrap();
+    std::fs::write(folder.path().join("two.json.gz"), packed.finish().unwrap()).unwrap();
+    let ran = iam(&[
+        "least-privilege",
+        folder.path().to_str().unwrap(),
+        "--principal",
+        "arn:aws:iam::111111111111:user/alice",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let policy: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        policy["Statement"][0]["Action"],
+        serde_json::json!(["s3:GetObject", "s3:PutObject"])
+    );
+    assert_eq!(
+        policy["Statement"][0]["Resource"],
+        serde_json::json!(["arn:aws:s3:::data/*"])
+    );
+    assert!(ran.err.contains("2 events in 2 files"), "{}", ran.err);
+    let accessed = file(
+        &folder,
+        "accessed.txt",
+        r#"{"ServicesLastAccessed": [{"ServiceNamespace": "s3", "LastAuthenticated": "2026-01-01T00:00:00Z", "TrackedActionsLastAccessed": [{"ActionName": "PutObject", "LastAccessedTime": "2026-01-01T00:00:00Z"}]}]}"#,
+    );
+    let ran = iam(&["least-privilege", &accessed]);
+    assert!(ran.out.contains("s3:PutObject"), "{}", ran.out);
+}
+
+#[test]
+fn bad_input_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let near = whole(&["can", "alise", "s3:GetObject", "arn:aws:s3:::data/x"]);
+    assert_eq!(near.code, 2);
+    assert!(
+        near.err.contains("no user or role `alise`") && near.err.contains("`alice`"),
+        "{}",
+        near.err
+    );
+    let action = whole(&["can", "alice", "s3:GetObjct", "arn:aws:s3:::data/x"]);
+    assert_eq!(action.code, 0);
+    assert!(action.err.contains("s3:GetObject"), "{}", action.err);
+    assert_eq!(whole(&["can", "alice", "s3", "*"]).code, 2);
+    assert_eq!(whole(&["can", "alice", "s3:GetObject", "data/x"]).code, 2);
+    let missing = iam(&["admins", "--from", "/nonexistent/file.json"]);
+    assert_eq!(missing.code, 1);
+    assert!(
+        missing.err.contains("cannot read `/nonexistent/file.json`"),
+        "{}",
+        missing.err
+    );
+    let broken = file(&folder, "broken.json", "{\n  nonsense");
+    let ran = iam(&["admins", "--from", &broken]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("line 2 column 3"), "{}", ran.err);
+    let other = file(&folder, "other.json", "{\"a\": 1}");
+    assert_eq!(iam(&["admins", "--from", &other]).code, 1);
+    let typo = file(
+        &folder,
+        "typo.json",
+        "{\"Compute\": [], \"ServiceControlPolicy\": {}}",
+    );
+    let ran = iam(&["admins", "--from", &typo]);
+    assert!(
+        ran.err.contains("unknown member `ServiceControlPolicy`"),
+        "{}",
+        ran.err
+    );
+    // Files and a connection exclude each other.
+    assert_eq!(iam(&["admins", "--from", ACCOUNT, "--demo"]).code, 2);
+}
+
+#[test]
+fn demo_account() {
+    let ran = iam(&["admins", "--demo", "--quiet", "--format", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let answer: Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(
+        answer["admins"].as_array().unwrap().len() + answer["depends"].as_array().unwrap().len()
+            > 0,
+        "{answer}"
+    );
+    for command in [
+        &["external"][..],
+        &["escalation"],
+        &["unused"],
+        &["lint", "--account"],
+    ] {
+        let ran = iam(&[command, &["--demo", "--quiet"]].concat());
+        assert_eq!(
+            (ran.code, ran.out.is_empty()),
+            (0, false),
+            "{command:?}: {}",
+            ran.err
+        );
+    }
+}
