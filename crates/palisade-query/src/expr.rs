@@ -187,7 +187,7 @@ impl Compiled {
 
     /// Makes the executable form.
     pub(crate) fn prepare(&self, planner: &Planner, frame: &Frame) {
-        drop(self.physical(planner, frame).as_ref());
+        let _ = self.physical(planner, frame);
     }
 
     fn physical(&self, planner: &Planner, frame: &Frame) -> &Result<Arc<dyn PhysicalExpr>, String> {

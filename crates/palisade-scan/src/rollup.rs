@@ -241,6 +241,7 @@ fn attest(
             requirements: Arc::clone(&requirements),
             fix: FixAvailability::Guided,
             missing_permissions: Vec::new(),
+            muted: None,
         });
     }
     assessment.checks.push(summary);

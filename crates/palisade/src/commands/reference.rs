@@ -2,7 +2,7 @@
 use crate::Outcome;
 use crate::cli::Reference;
 use crate::error::Failure;
-use crate::output::{Terminal, to_file, to_stdout};
+use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::Catalog;
 use palisade_scan::Scanner;
 use std::collections::BTreeSet;
@@ -50,7 +50,7 @@ pub fn run(
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
             }
-            to_file(&path, |out| out.write_all(text.as_bytes()))?;
+            FileOutput::write(&path, |out| out.write_all(text.as_bytes()))?.persist()?;
         }
         changed.insert(path);
     }
