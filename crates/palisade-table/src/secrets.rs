@@ -158,7 +158,8 @@ pub fn in_entry(name: &str, value: &str) -> Vec<Secret> {
     let mut found: Vec<Secret> = kinds.into_iter().map(named).collect();
     // A whole script or file in one variable.
     if value.contains('\n') {
-        found.extend(in_text(value));
+        let inside = in_text(value).into_iter();
+        found.extend(inside.filter(|s| s.kind != SecretKind::Unreadable));
     }
     found
 }
