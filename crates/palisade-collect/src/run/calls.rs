@@ -450,7 +450,7 @@ impl<'r> Account<'r> {
             .table_of(group)
             .and_then(|(_, t)| t.slots.get(slot))
             .is_some_and(|s| match &s.kind {
-                SlotKind::Call(call) => call.absent.contains(&error.code),
+                SlotKind::Call(call) => means_absent(&call.absent, error),
                 SlotKind::Tagging => false,
             });
         if absent {
@@ -488,7 +488,7 @@ impl<'r> Account<'r> {
             .tables
             .get(instance.table)
             .and_then(|t| t.rows.as_ref());
-        rows.is_some_and(|r| r.absent.contains(&error.code))
+        rows.is_some_and(|r| means_absent(&r.absent, error))
     }
 
     /// True when "unavailable" only means that there is nothing here: lists, and rows that stand for a region.
@@ -557,9 +557,18 @@ impl<'r> Account<'r> {
     }
 }
 
+/// Whether an error is one of those that mean "there is none": `Code`, or `Code: text` where the code alone says too
+/// little (Macie answers `AccessDeniedException` both to the denied and where it is off).
+fn means_absent(absent: &[String], error: &CallError) -> bool {
+    absent.iter().any(|known| match known.split_once(": ") {
+        None => *known == error.code,
+        Some((code, text)) => code == error.code && error.message.contains(text),
+    })
+}
+
 fn slot_absent(kind: &SlotKind, error: &CallError) -> bool {
     match kind {
-        SlotKind::Call(call) => call.absent.contains(&error.code),
+        SlotKind::Call(call) => means_absent(&call.absent, error),
         SlotKind::Tagging => false,
     }
 }

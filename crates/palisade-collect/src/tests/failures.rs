@@ -432,3 +432,34 @@ fn a_thousand_failures_of_one_kind_are_one_line() {
     assert_eq!(ran.failures("sqs_queue", "queue_url").len(), 1000);
     assert_eq!(ran.counts("sqs:GetQueueAttributes"), (1000, 0, 1000));
 }
+
+#[test]
+fn a_code_that_says_too_little_means_absent_with_its_message_only() {
+    let fake = Fake::new()
+        .answers("ecr:DescribeRepositories", page_of(&["a", "b"]))
+        .on("ecr:GetRepositoryPolicy", |seen| {
+            match seen.text("repositoryName").as_str() {
+                "a" => refuse(CallErrorKind::Denied, "Refused"),
+                _ => refuse(CallErrorKind::Denied, "Other"),
+            }
+        });
+    let catalogue = ACCOUNT.replace(
+        r#"absent = ["RepositoryPolicyNotFoundException"]"#,
+        r#"absent = ["Refused: Refused happened", "Other: another thing happened"]"#,
+    );
+    let fake = Arc::new(fake);
+    let ran = collect(
+        &catalog("ecr", &catalogue),
+        &some("ecr_repository", &["repository_name", "policy"]),
+        &targets(&fake, &["us-east-1"]),
+    );
+    assert_eq!(ran.column("ecr_repository", "repository_name"), ["a", "b"]);
+    let failures: Vec<(usize, &str)> = ran.collected.dataset.tables["ecr_repository"]
+        .batches
+        .iter()
+        .flat_map(|b| &b.failures)
+        .map(|f| (f.row, f.error.code.as_str()))
+        .collect();
+    assert_eq!(failures, [(1, "Other")]);
+    assert_eq!(ran.counts("ecr:GetRepositoryPolicy"), (2, 1, 1));
+}
