@@ -40,6 +40,8 @@ pub enum Transform {
     Tags,
     /// → list of `{name, kind}` of what looks like a credential.
     Secrets,
+    /// The same, of text that came as base64.
+    SecretsOfBase64,
     /// base64 → text.
     Base64,
     /// → JSON text.

@@ -48,9 +48,14 @@ impl ColumnBuilder {
             (Transform::None, _) => Node::new(ty, model, shape, of.sensitive)?,
             (Transform::Tags | Transform::Base64, _) => Node::new(ty, None, None, of.sensitive)?,
             // What these say about a sensitive value does not hold the value.
-            (Transform::Secrets | Transform::Json | Transform::Keys | Transform::Count, _) => {
-                Node::new(ty, None, None, false)?
-            }
+            (
+                Transform::Secrets
+                | Transform::SecretsOfBase64
+                | Transform::Json
+                | Transform::Keys
+                | Transform::Count,
+                _,
+            ) => Node::new(ty, None, None, false)?,
         };
         Ok(Self {
             node,
@@ -126,6 +131,13 @@ pub fn transformed<'v>(
         Transform::None => Cow::Borrowed(value),
         Transform::Tags => Cow::Owned(tags(value, model)?),
         Transform::Secrets => Cow::Owned(found_secrets(value, model)),
+        Transform::SecretsOfBase64 => Cow::Owned(match value {
+            Value::String(coded) => match decode_base64(coded) {
+                Some(bytes) => found_secrets(&Value::Blob(bytes.into()), model),
+                None => found_secrets(value, model),
+            },
+            other => found_secrets(other, model),
+        }),
         Transform::Base64 => Cow::Owned(match value {
             Value::Blob(bytes) => text(&String::from_utf8_lossy(bytes)),
             Value::String(coded) => {

@@ -281,6 +281,27 @@ fn transforms() {
         ("kind".to_owned(), ColumnType::Text),
     ];
     let ty = ColumnType::List(Box::new(ColumnType::Struct(entry)));
+    let mut coded = ColumnBuilder::new(&ty, of(STRING), Transform::SecretsOfBase64).unwrap();
+    // compressed; a script with a password; nothing; not base64
+    let found = pushed(
+        &mut coded,
+        &[
+            text("H4vArw=="),
+            text("IyEvYmluL3NoCmV4cG9ydCBEQl9QQVNTV09SRD1UcjB1YjRkb3IK"),
+            text("IyEvYmluL3NoCmxzCg=="),
+            text("#!/bin/sh\nls\n"),
+        ],
+    );
+    let kinds: Vec<String> = found
+        .as_list::<i32>()
+        .iter()
+        .map(|list| {
+            let list = list.unwrap();
+            let kinds = list.as_struct().column(1).as_string::<i32>();
+            kinds.iter().flatten().collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    assert_eq!(kinds, ["unreadable", "password", "", ""]);
     let mut secrets = ColumnBuilder::new(&ty, of(TAGS), Transform::Secrets).unwrap();
     let found = pushed(
         &mut secrets,

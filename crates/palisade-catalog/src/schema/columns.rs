@@ -217,7 +217,7 @@ impl Builder<'_> {
                 };
                 (ty, origin)
             }
-            // What looks like a credential is looked for in base64 as well, so the decoded text need not be a column.
+            // What looks like a credential is looked for in the decoded text, which need not be a column.
             (
                 Origin::Answer {
                     source,
@@ -231,7 +231,7 @@ impl Builder<'_> {
                     source: *source,
                     path: path.clone(),
                     shape: *shape,
-                    transform,
+                    transform: Transform::SecretsOfBase64,
                 };
                 (raw.ty.clone(), origin)
             }
@@ -379,7 +379,7 @@ fn transformed(transform: Transform, ty: ColumnType, from: &str) -> Result<Colum
             ColumnType::List(_) => Ok(ColumnType::Integer),
             _ => wrong("a list, whose elements `as = \"count\"` counts"),
         },
-        Transform::Secrets => match ty {
+        Transform::Secrets | Transform::SecretsOfBase64 => match ty {
             ColumnType::Text | ColumnType::List(_) | ColumnType::Map(_) | ColumnType::Struct(_) => {
                 let field = |name: &str| (name.to_owned(), ColumnType::Text);
                 let found = ColumnType::Struct(vec![field("name"), field("kind")]);

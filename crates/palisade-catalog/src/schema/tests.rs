@@ -282,7 +282,7 @@ user_data = { hide = true }
     assert!(matches!(
         found.origin,
         Origin::Answer {
-            transform: Transform::Secrets,
+            transform: Transform::SecretsOfBase64,
             ..
         }
     ));
