@@ -273,6 +273,31 @@ fn the_file_selects_and_a_flag_selects_something_else() {
     );
 }
 
+#[test]
+fn the_file_says_where_reports_go() {
+    let folder = folder(
+        "[select]\nchecks = [\"s3-bucket-versioning\"]\n[report]\noutput = [\"json=report.json\", \"csv=report.csv\"]\n",
+    );
+    let output = palisade(folder.path())
+        .args(["--quiet", "scan", "--demo"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    assert_eq!(out(&output), "", "the report went to files");
+    let json = std::fs::read(folder.path().join("report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&json).unwrap();
+    let findings = report["findings"].as_array().unwrap().len();
+    let csv = std::fs::read_to_string(folder.path().join("report.csv")).unwrap();
+    assert!(findings > 0 && csv.lines().count() > findings);
+    // a flag takes the place of the whole list
+    let output = palisade(folder.path())
+        .args(["--quiet", "scan", "--demo", "--output", "other.txt"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    assert!(folder.path().join("other.txt").is_file());
+}
+
 /// A catalogue with two frameworks that want different things of one check.
 fn frameworks(folder: &Path, second_days: &str) {
     std::fs::create_dir_all(folder.join("cat/frameworks")).unwrap();
