@@ -26,7 +26,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "palisade",
             "--",
         ])
-        .args(["--catalog", "catalog", "reference", "docs/reference"]);
+        .args([
+            "--quiet",
+            "--catalog",
+            "catalog",
+            "reference",
+            "docs/reference",
+        ]);
     if arguments.check {
         command.arg("--check");
     }

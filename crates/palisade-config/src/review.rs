@@ -187,7 +187,7 @@ pub fn review(
         }
     }
     all.extend(attested.into_values());
-    all.sort_by(|a, b| (a.standing, a.due).cmp(&(b.standing, b.due)));
+    all.sort_by_key(|d| (d.standing, d.due));
     all
 }
 

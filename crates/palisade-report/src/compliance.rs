@@ -2,7 +2,11 @@
 use crate::shared::printable;
 use crate::text::{Options, Painter, wrap};
 use palisade_core::{FrameworkSummary, RequirementStatus};
+use std::collections::BTreeMap;
 use std::io::Write;
+
+/// Requirements that nothing could be said about are listed up to this many of a kind; standards have hundreds.
+const LISTED: usize = 12;
 
 /// How the text report calls a status.
 fn label(status: RequirementStatus) -> &'static str {
@@ -46,16 +50,35 @@ pub(crate) fn write(
             .map(|r| r.id.chars().count())
             .max();
         let width = widest.unwrap_or(0).min(16);
+        let mut left: BTreeMap<RequirementStatus, usize> = BTreeMap::new();
+        let mut shown: BTreeMap<RequirementStatus, usize> = BTreeMap::new();
         for requirement in &framework.requirements {
             let status = requirement.status;
-            let quiet = matches!(status, RequirementStatus::Passed | RequirementStatus::Aws);
-            if quiet && !options.all {
+            let limit = match status {
+                _ if options.all => usize::MAX,
+                RequirementStatus::Failed | RequirementStatus::Unknown => usize::MAX,
+                RequirementStatus::Passed | RequirementStatus::Aws => 0,
+                _ => LISTED,
+            };
+            let so_far = shown.entry(status).or_default();
+            if *so_far >= limit {
+                if limit > 0 {
+                    *left.entry(status).or_default() += 1;
+                }
                 continue;
             }
+            *so_far += 1;
             let first = format!("  {:<16} {:<width$} ", label(status), requirement.id);
             let line = format!("{}: {}", requirement.title, requirement.reason);
             let rest = " ".repeat(first.chars().count());
             wrap(&printable(&line), options.width, &first, &rest, out)?;
+        }
+        for (status, n) in left {
+            writeln!(
+                out,
+                "  {:<16} and {n} more; --all lists them",
+                label(status)
+            )?;
         }
         writeln!(out)?;
     }

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+/// How the first page begins: it tells that a folder is a reference.
+pub const HEADING: &str = "# Reference\n\nGenerated from the catalogue by `cargo xtask reference`.";
+
 /// Every page by its path in the reference's folder: `checks/<id>.md`, `tables/<name>.md`, `frameworks/<id>.md`, and the
 /// indexes.
 ///
@@ -404,10 +407,7 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
     }
     pages.insert("frameworks/README.md".to_owned(), out);
     let mut out = String::new();
-    put!(
-        out,
-        "# Reference\n\nGenerated from the catalogue by `cargo xtask reference`.\n"
-    );
+    put!(out, "{HEADING}\n");
     put!(
         out,
         "- [Checks](checks/README.md)\n- [Tables](tables/README.md)\n- [Frameworks](frameworks/README.md)"

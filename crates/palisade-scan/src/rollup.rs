@@ -142,7 +142,7 @@ fn verdict(
         let reason = "a person has to attest it".to_owned();
         (RequirementStatus::Manual, reason)
     } else if summary.passed == 0 {
-        let reason = "nothing to judge: there is no such resource".to_owned();
+        let reason = "there is no resource that its checks judge".to_owned();
         (RequirementStatus::NotApplicable, reason)
     } else {
         let reason = format!("{} passed", findings(summary.passed));

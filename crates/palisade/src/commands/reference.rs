@@ -4,7 +4,7 @@ use crate::cli::Reference;
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::Catalog;
-use palisade_scan::Scanner;
+use palisade_scan::{Scanner, reference};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub fn run(
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
     let scanner = Scanner::new(Arc::clone(&catalog));
-    let mut pages = palisade_scan::reference::pages(&scanner, &catalog)?;
+    let mut pages = reference::pages(&scanner, &catalog)?;
     let mut schema =
         serde_json::to_string_pretty(&palisade_config::schema(&catalog)).unwrap_or_default();
     schema.push('\n');
@@ -26,15 +26,27 @@ pub fn run(
         what: format!("`{}`", path.display()),
         source,
     };
+    let ours = std::fs::read_to_string(args.folder.join("README.md"))
+        .is_ok_and(|text| text.starts_with(reference::HEADING));
+    let mut entries = std::fs::read_dir(&args.folder).into_iter().flatten();
+    if !ours && entries.next().is_some() {
+        return Err(Failure::Usage {
+            message: format!(
+                "`{}` is not empty and holds no reference",
+                args.folder.display()
+            ),
+            hint: Some("name a new folder, or one that this command has written".to_owned()),
+        });
+    }
     let mut stale: BTreeSet<PathBuf> = BTreeSet::new();
-    for folder in ["", "checks", "tables", "frameworks"] {
+    for folder in ["checks", "tables", "frameworks"] {
         let folder = args.folder.join(folder);
         let Ok(entries) = std::fs::read_dir(&folder) else {
             continue;
         };
         for entry in entries {
             let path = entry.map_err(|e| failed(&folder, e))?.path();
-            if path.extension().is_some_and(|e| e == "md" || e == "json") {
+            if path.extension().is_some_and(|e| e == "md") {
                 stale.insert(path);
             }
         }
