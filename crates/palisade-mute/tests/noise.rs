@@ -38,6 +38,7 @@ fn assessment(findings: Vec<Finding>) -> Assessment {
         checks: vec![],
         findings,
         coverage: Coverage::default(),
+        frameworks: vec![],
         expired_mutes: vec![],
     }
 }

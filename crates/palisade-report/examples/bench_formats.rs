@@ -113,6 +113,7 @@ fn assessment(count: usize) -> Assessment {
             })
             .collect(),
         coverage: Coverage::default(),
+        frameworks: vec![],
         expired_mutes: vec![],
     }
 }
