@@ -1,5 +1,5 @@
 //! One number for how the accounts stand, and what moves it.
-use palisade_core::{Assessment, Severity, Status};
+use palisade_core::{Assessment, MutedBy, Severity, Status};
 use std::collections::BTreeMap;
 
 /// How much a check of a severity weighs. What is open to anyone outweighs dozens of matters of hygiene; what is
@@ -32,8 +32,9 @@ pub struct CheckScore<'a> {
 }
 
 /// How the accounts stand, from 0 to 100: every check that decided anything counts with its weight, times the share
-/// of its resources that pass. A check on a thousand buckets weighs as much as one on the root user; muted findings do
-/// not count, and what could not be read is no pass: it widens [`Score::least`] and [`Score::most`].
+/// of its resources that pass. A check on a thousand buckets weighs as much as one on the root user; findings that
+/// a mute accepts do not count (those of a baseline do: they are old, not accepted), and what could not be read is no
+/// pass: it widens [`Score::least`] and [`Score::most`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score<'a> {
     /// The score over what was read; none when no check that weighs anything decided anything.
@@ -51,7 +52,8 @@ impl<'a> Score<'a> {
     pub fn of(assessment: &'a Assessment) -> Self {
         let mut counts: BTreeMap<&str, (u32, usize, usize, usize)> = BTreeMap::new();
         for finding in &assessment.findings {
-            if finding.muted.is_some() {
+            let accepted = finding.muted.as_deref().map(|m| m.by);
+            if accepted == Some(MutedBy::Mute) {
                 continue;
             }
             let entry = counts.entry(&finding.check).or_default();

@@ -10,7 +10,7 @@ mod sample;
 
 use palisade_core::{Assessment, Finding, Severity, Status};
 use palisade_report::{
-    asff, compliance_csv, csv, json, jsonl, junit, markdown, ocsf, prometheus, sarif, text,
+    asff, compliance_csv, csv, html, json, jsonl, junit, markdown, ocsf, prometheus, sarif, text,
 };
 use proptest::prelude::*;
 use sample::{NASTY, any_assessment, assessment, finding, nasty, sample};
@@ -45,6 +45,7 @@ const FORMATS: &[(&str, Writer)] = &[
     ("asff", asff::write),
     ("compliance_csv", compliance_csv::write),
     ("csv", csv::write),
+    ("html", html::write),
     ("json", json::write),
     ("jsonl", jsonl::write),
     ("junit", junit::write),
@@ -61,10 +62,76 @@ fn written(write: Writer, assessment: &Assessment) -> String {
     String::from_utf8(out).unwrap()
 }
 
+/// The data of an HTML page.
+fn data(page: &str) -> serde_json::Value {
+    use base64::Engine;
+    let (_, rest) = page
+        .split_once(r#"<script type="application/octet-stream" id="data">"#)
+        .unwrap();
+    let packed = base64::engine::general_purpose::STANDARD
+        .decode(rest.split_once("</script>").unwrap().0)
+        .unwrap();
+    serde_json::from_reader(flate2::read::GzDecoder::new(packed.as_slice())).unwrap()
+}
+
+/// The policy names this script and this style, and there is no other way to run or load anything.
+#[test]
+fn the_page_is_closed() {
+    use base64::Engine;
+    use sha2::Digest;
+    let page = written(html::write, &nasty());
+    let hash = |open: &str, close: &str| {
+        let text = page
+            .rsplit_once(open)
+            .unwrap()
+            .1
+            .split_once(close)
+            .unwrap()
+            .0;
+        let digest = sha2::Sha256::digest(text.as_bytes());
+        format!(
+            "'sha256-{}'",
+            base64::engine::general_purpose::STANDARD.encode(digest)
+        )
+    };
+    let script = hash("<script>", "</script>");
+    let style = hash("<style>", "</style>");
+    assert!(page.contains(&format!(
+        "default-src 'none'; script-src {script}; style-src {style};"
+    )));
+    assert_eq!(page.matches("<script").count(), 2);
+    for bad in [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+        "src=",
+        "@import",
+        "url(",
+        "fetch(",
+    ] {
+        assert!(!page.contains(bad), "{bad}");
+    }
+    assert!(
+        !page.contains("http://")
+            || page.matches("http://").count()
+                == page.matches("http://www.w3.org/2000/svg").count()
+    );
+    assert!(!page.contains("https://"));
+}
+
 #[test]
 fn golden() {
     for (name, write) in FORMATS {
-        insta::assert_snapshot!(*name, written(*write, &sample()));
+        // of the page, what it knows: the rest is the same for all
+        let text = if *name == "html" {
+            format!("{:#}", data(&written(*write, &sample())))
+        } else {
+            written(*write, &sample())
+        };
+        insta::assert_snapshot!(*name, text);
     }
 }
 
@@ -266,6 +333,15 @@ proptest! {
         prop_assert_eq!(
             strings(&ocsf, "/unmapped/palisade_status"),
             findings.iter().map(|f| f.status.to_string()).collect::<Vec<_>>()
+        );
+
+        let page = data(&written(html::write, &assessment));
+        prop_assert_eq!(&strings(&page["findings"], "/10"), &resources);
+        prop_assert_eq!(&strings(&page["findings"], "/12"), &messages);
+        let status = |f: &serde_json::Value| (f[1].as_u64().unwrap(), f[8].as_i64().unwrap() >= 0);
+        prop_assert_eq!(
+            page["findings"].as_array().unwrap().iter().map(status).collect::<Vec<_>>(),
+            findings.iter().map(|f| (f.status as u64, f.muted.is_some())).collect::<Vec<_>>()
         );
 
         let asff = json(asff::write);

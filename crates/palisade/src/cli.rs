@@ -64,6 +64,11 @@ pub enum When {
 pub enum Command {
     /// Assess accounts: collect what the selected checks need, evaluate, report
     Scan(Box<Scan>),
+    /// Accept what fails today, so that only new findings count: writes a file for `scan --baseline`
+    Baseline(Box<BaselineArgs>),
+    /// Mutes: findings that somebody accepted, with a reason and a last day
+    #[command(subcommand)]
+    Mutes(MutesCommand),
     /// The checks: list, show, test
     #[command(subcommand)]
     Checks(Checks),
@@ -272,6 +277,8 @@ pub struct Scan {
         hide_env = true
     )]
     pub attestations: Option<PathBuf>,
+    #[command(flatten)]
+    pub noise: NoiseArgs,
     /// Exit with 3 when there is a failed finding of this severity or worse
     #[arg(
         long,
@@ -292,6 +299,57 @@ pub struct Scan {
     /// Also read every column of every table (with --record: a recording that answers every query)
     #[arg(long, hide = true)]
     pub all_tables: bool,
+}
+
+/// What does not count.
+#[derive(Debug, Args, Default)]
+pub struct NoiseArgs {
+    /// Mutes file (TOML): findings that somebody accepted stay in the report, marked, and do not count
+    #[arg(long, value_name = "FILE", help_heading = "What does not count")]
+    pub mutes: Option<PathBuf>,
+    /// Baseline of `palisade baseline`: what failed then does not count
+    #[arg(long, value_name = "FILE", help_heading = "What does not count")]
+    pub baseline: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub target: Target,
+    /// Mutes file: what is muted is not in the baseline
+    #[arg(long, value_name = "FILE")]
+    pub mutes: Option<PathBuf>,
+    /// A parameter of a check, over what the configuration file says; may repeat
+    #[arg(long, value_name = "CHECK.NAME=VALUE")]
+    pub param: Vec<String>,
+    /// Take it of a report of `scan --format json` instead of scanning
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Where the baseline goes
+    #[arg(
+        long,
+        short,
+        value_name = "PATH",
+        default_value = "palisade-baseline.json"
+    )]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MutesCommand {
+    /// Print a mutes file made of Prowler's mutelist (YAML); ends with 1 when something had to be left out
+    Import {
+        /// The mutelist
+        file: PathBuf,
+        /// Who answers for the entries: the mutelist does not say
+        #[arg(long, value_name = "NAME")]
+        owner: String,
+        /// Their last day, such as 2026-12-31: the mutelist has none
+        #[arg(long, value_name = "DAY")]
+        expires: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -31,6 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("palisade-report", &["core"]),
+    ("palisade-mute", &["core"]),
 ];
 
 /// Dependency → the only crate that may have it.

@@ -6,6 +6,7 @@ mod connect;
 mod frameworks;
 mod iam;
 mod inventory;
+mod noise;
 mod permissions;
 mod query;
 mod reference;
@@ -34,6 +35,10 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Scan(args) => {
             scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
+        Command::Baseline(args) => {
+            noise::baseline(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Mutes(args) => noise::mutes(&args, catalog(&global, terminal)?.as_ref(), terminal),
         Command::Checks(Checks::List { selection, format }) => checks::list(
             &selection,
             format,

@@ -1,5 +1,6 @@
 //! `palisade scan`
 use super::connect::{Connection, limits};
+use super::noise::Noise;
 use super::report::Outputs;
 use super::{selection, settings};
 use crate::Outcome;
@@ -12,23 +13,72 @@ use palisade_core::{Assessment, Status};
 use palisade_scan::Scanner;
 use std::sync::Arc;
 
+/// A scan of which every setting is known: flags, environment and configuration file.
+pub struct Ready {
+    args: Scan,
+    attestations: palisade_config::Attestations,
+    selection: palisade_scan::Selection,
+}
+
+impl Ready {
+    /// Puts the settings together.
+    ///
+    /// # Errors
+    /// When the configuration file, a parameter or an attestation is wrong.
+    pub fn new(
+        mut args: Scan,
+        given: &Given,
+        global: &Global,
+        catalog: &Catalog,
+    ) -> Result<Self, Failure> {
+        let config = settings::config(global, catalog)?;
+        let effective = settings::effective(&args, given, config.as_ref(), catalog)?;
+        settings::apply(&effective, &mut args);
+        let attestations = settings::attestations(&effective, catalog)?;
+        let mut selection = selection(&args.selection);
+        selection.params = settings::params(&effective);
+        selection.severities = settings::severities(&effective);
+        Ok(Self {
+            args,
+            attestations,
+            selection,
+        })
+    }
+}
+
 /// Assesses an account and reports.
 pub fn run(
-    mut args: Scan,
+    args: Scan,
     given: &Given,
     global: &Global,
     catalog: Arc<Catalog>,
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
-    let config = settings::config(global, &catalog)?;
-    let effective = settings::effective(&args, given, config.as_ref(), &catalog)?;
-    settings::apply(&effective, &mut args);
-    let args = &args;
-    let attestations = settings::attestations(&effective, &catalog)?;
-    let mut selection = selection(&args.selection);
-    selection.params = settings::params(&effective);
-    selection.severities = settings::severities(&effective);
-    let checks = selection.resolve(&catalog)?;
+    let ready = Ready::new(args, given, global, &catalog)?;
+    let args = &ready.args;
+    let noise = Noise::read(&args.noise, &catalog, terminal)?;
+    let outputs = Outputs::new(args.format, &args.output, args.all)?;
+    let assessment = assess(&ready, &noise, &catalog, terminal)?;
+    outputs.write(&assessment, terminal)?;
+    Ok(outcome(args, &assessment))
+}
+
+/// Assesses an account.
+///
+/// # Errors
+/// When the selection leaves nothing, there is no connection, or a check is wrong.
+pub fn assess(
+    ready: &Ready,
+    noise: &Noise,
+    catalog: &Arc<Catalog>,
+    terminal: &Terminal,
+) -> Result<Assessment, Failure> {
+    let Ready {
+        args,
+        attestations,
+        selection,
+    } = ready;
+    let checks = selection.resolve(catalog)?;
     if checks.is_empty() {
         return Err(Failure::Usage {
             message: "the selection leaves no check".to_owned(),
@@ -38,8 +88,7 @@ pub fn run(
             ),
         });
     }
-    let outputs = Outputs::new(args.format, &args.output, args.all)?;
-    let mut scanner = Scanner::new(Arc::clone(&catalog));
+    let mut scanner = Scanner::new(Arc::clone(catalog));
     let connection = Connection::open(&args.target, scanner.models(), terminal)?;
     scanner.set_now(connection.now);
     // what is wrong with the SQL is told before anything is asked of AWS
@@ -51,11 +100,13 @@ pub fn run(
             .keys()
             .for_each(|table| request.add_all(table));
     }
+    noise.add_tags(&mut request, &scanner);
     let ahead = Arc::clone(&planned);
     // not waited for: evaluation waits for what it needs
     std::thread::spawn(move || ahead.prepare());
     let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
     connection.save_recording(args.target.record.as_deref())?;
+    let tags = noise.tags(&request, &scanner, &collected.dataset)?;
     let mut assessment = scanner.assess(
         &planned,
         collected,
@@ -68,14 +119,14 @@ pub fn run(
             ..palisade_query::Options::default()
         },
     )?;
+    noise.apply(&mut assessment, &tags, terminal);
     palisade_scan::roll_up(
         &mut assessment,
-        &catalog,
+        catalog,
         &selection.frameworks,
         &attestations.attestations,
     );
-    outputs.write(&assessment, terminal)?;
-    Ok(outcome(args, &assessment))
+    Ok(assessment)
 }
 
 fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
