@@ -329,7 +329,7 @@ impl Model {
                     },
                     id if inside.contains(id) => continue,
                     // A sister account is within the organisation.
-                    id if self.organizations.get(id).is_some()
+                    id if self.organizations.contains_key(id)
                         && self.organizations.get(id) == self.organizations.get(owner) =>
                     {
                         ExternalKind::Organization
