@@ -56,6 +56,11 @@ impl Context {
         }
     }
 
+    /// Takes a setting back; the key is given in lower case.
+    pub fn unset(&mut self, key: &str) {
+        self.values.retain(|(name, _)| **name != *key);
+    }
+
     /// Sets a key to one value unless it is set already.
     pub fn set_default(&mut self, key: &str, value: &str) {
         if !matches!(self.lookup(&key.to_ascii_lowercase()), Lookup::Values(_)) {

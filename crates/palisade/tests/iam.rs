@@ -532,3 +532,127 @@ fn demo_account() {
         );
     }
 }
+
+fn palisade(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.args(arguments).output().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn computed_tables_answer_sql() {
+    let ran = palisade(&[
+        "query",
+        "--demo",
+        "--quiet",
+        "--format",
+        "jsonl",
+        "SELECT kind, count(*) AS n FROM iam_external_access GROUP BY kind ORDER BY kind",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let kinds: Vec<String> = ran
+        .out
+        .lines()
+        .map(|l| {
+            serde_json::from_str::<Value>(l).unwrap()["kind"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        ["cross_account", "federation", "organization", "public"]
+    );
+    // The table is made from calls of which one was refused, and that is said.
+    assert!(ran.err.contains("s3:GetBucketPolicy"), "{}", ran.err);
+    let listed = palisade(&["tables", "iam_escalation_path"]);
+    assert!(listed.out.contains("made from: ") && listed.out.contains("iam_role"));
+    let wrong = palisade(&["query", "--demo", "SELECT * FROM iam_escalation_paths"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("`iam_escalation_path`"), "{}", wrong.err);
+}
+
+/// A check over a computed table is unknown where that table could not be made from everything.
+#[test]
+fn checks_over_computed_tables_know_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let checks = folder.path().join("checks/iam");
+    std::fs::create_dir_all(&checks).unwrap();
+    let page = |id: &str, table: &str, column: &str| {
+        let text = format!(
+            r#"+++
+title = "Role is not named"
+severity = "low"
+resource = "iam_role"
+category = "identity"
+since = "0.1.0"
++++
+A page for a test of what computed tables tell to those who read them.
+
+## Fix
+Nothing.
+
+## Check
+```sql
+SELECT r.account_id, r.region, r.arn, r.role_name AS id, d.{column} IS NULL AS pass
+FROM iam_role r LEFT JOIN (SELECT DISTINCT arn AS named, 'x' AS {column} FROM {table}) d ON d.named = r.arn
+```
+pass: `not named`
+fail: `named`
+
+## Fixtures
+```rows
+unknown {{ "role_name": "a", "path": "/", "arn": "arn:aws:iam::123456789012:role/a", "assume_role_policy_document": !AccessDenied }}
+```
+"#
+        );
+        std::fs::write(checks.join(format!("{id}.md")), text).unwrap();
+    };
+    page("iam-test-external", "iam_external_access", "mark");
+    page("iam-test-escalation", "iam_escalation_path", "mark");
+    let scan = |check: &str| {
+        let catalog = folder.path().to_str().unwrap();
+        let ran = palisade(&[
+            "--catalog",
+            catalog,
+            "scan",
+            "--demo",
+            "--quiet",
+            "--check",
+            check,
+            "--format",
+            "jsonl",
+        ]);
+        let statuses: Vec<String> = ran
+            .out
+            .lines()
+            .map(|l| {
+                serde_json::from_str::<Value>(l).unwrap()["status"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        assert!(!statuses.is_empty(), "{}", ran.err);
+        statuses
+    };
+    // One bucket policy of the demo account is refused: who is let in by it is not known.
+    assert!(scan("iam-test-external").iter().all(|s| s == "unknown"));
+    // Everything that ways to more permissions are made from was read.
+    let ways = scan("iam-test-escalation");
+    assert!(
+        ways.iter().any(|s| s == "pass") && ways.iter().any(|s| s == "fail"),
+        "{ways:?}"
+    );
+    assert!(!ways.iter().any(|s| s == "unknown"), "{ways:?}");
+}

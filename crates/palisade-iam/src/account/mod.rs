@@ -247,27 +247,51 @@ impl Model {
 
     /// The policies that decide over a request of an entity on a resource.
     pub fn sets<'a>(&'a self, entity: &'a Entity, resource: &str, owner: &str) -> PolicySets<'a> {
-        let target = self
-            .entity(resource)
-            .and_then(|role| role.trust.as_ref())
-            .or_else(|| self.resource_policy(resource));
-        PolicySets {
+        let mut sets = PolicySets {
             identity: entity.policies.iter().map(NamedPolicy::source).collect(),
             boundary: entity.boundary.as_ref().map(|b| vec![b.source()]),
-            resource: target.map(NamedPolicy::source),
             scp: levels(&self.scp, &entity.account),
             rcp: levels(&self.rcp, owner),
-            unread: entity
-                .unread_own()
-                .with(self.unread(entity, resource, owner)),
             ..PolicySets::default()
+        };
+        self.retarget(&mut sets, entity, resource, owner);
+        sets
+    }
+
+    /// Puts another resource into the policies of an entity.
+    pub(crate) fn retarget<'a>(
+        &'a self,
+        sets: &mut PolicySets<'a>,
+        entity: &Entity,
+        resource: &str,
+        owner: &str,
+    ) {
+        // Only roles have a policy among the entities; other ARNs are not looked for there.
+        let target = resource
+            .contains(":role/")
+            .then(|| self.entity(resource))
+            .flatten();
+        sets.resource = target
+            .and_then(|role| role.trust.as_ref())
+            .or_else(|| self.resource_policy(resource))
+            .map(NamedPolicy::source);
+        if !self.rcp.is_empty() {
+            sets.rcp = levels(&self.rcp, owner);
         }
+        sets.unread = entity
+            .unread_own()
+            .with(self.unread(entity, target, resource, owner));
     }
 
     /// The layers of a request that are not known, besides the entity's own.
-    fn unread(&self, entity: &Entity, resource: &str, owner: &str) -> Layers {
+    fn unread(
+        &self,
+        entity: &Entity,
+        target: Option<&Entity>,
+        resource: &str,
+        owner: &str,
+    ) -> Layers {
         let mut out = Layers::default();
-        let target = self.entity(resource);
         if target.is_some_and(|t| t.unread.contains(Layer::Resource)) {
             out.insert(Layer::Resource);
         }

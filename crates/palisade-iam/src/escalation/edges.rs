@@ -1,5 +1,6 @@
 //! The steps that an entity can take.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use crate::account::{Entity, ManagedPolicy, Model, NamedPolicy};
 use crate::arn_pattern::ArnText;
 use crate::capability::{grants_iam_change, is_admin};
 use crate::context::Context;
-use crate::evaluate::{Decision, decide};
+use crate::evaluate::{Decision, PolicySets, decide};
 use crate::glob::Pattern;
 use crate::policy::{Closeness, Effect, Policy, PrincipalEntry};
-use crate::request::{Principal, PrincipalKind};
+use crate::request::{Principal, PrincipalKind, Request};
 use crate::truth::Truth;
 
 /// What an action is done on, for finding examples.
@@ -55,6 +56,64 @@ type Possible = Option<bool>;
 
 fn both(a: Possible, b: Possible) -> Possible {
     Some(a? || b?)
+}
+
+/// An entity with what every one of its requests has in common, made once.
+struct Subject<'m> {
+    entity: &'m Entity,
+    /// The request that is asked again and again with another action and resource.
+    request: RefCell<Request>,
+    sets: RefCell<PolicySets<'m>>,
+}
+
+impl std::ops::Deref for Subject<'_> {
+    type Target = Entity;
+    fn deref(&self) -> &Entity {
+        self.entity
+    }
+}
+
+impl<'m> Subject<'m> {
+    fn new(model: &'m Model, entity: &'m Entity, context: &Context) -> Self {
+        let request = RefCell::new(model.request(entity, "", "", context));
+        Self {
+            entity,
+            request,
+            sets: RefCell::new(model.sets(entity, "", &entity.account)),
+        }
+    }
+
+    fn decide(
+        &self,
+        model: &'m Model,
+        action: &str,
+        resource: &str,
+        service: Option<&str>,
+    ) -> Possible {
+        let mut request = self.request.borrow_mut();
+        request.action.clear();
+        request.action.push_str(action);
+        request.resource.clear();
+        request.resource.push_str(resource);
+        let owner = model.owner_of(resource).unwrap_or(&self.entity.account);
+        if request.resource_account.as_deref() != Some(owner) {
+            request.resource_account = Some(owner.to_owned());
+        }
+        if let Some(service) = service {
+            request.context.set("iam:PassedToService", [service]);
+        }
+        let mut sets = self.sets.borrow_mut();
+        model.retarget(&mut sets, self.entity, resource, owner);
+        let decision = decide(&request, &sets);
+        if service.is_some() {
+            request.context.unset("iam:passedtoservice");
+        }
+        match decision {
+            Decision::Allow => Some(false),
+            Decision::DependsOn => Some(true),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> Finder<'a> {
@@ -120,26 +179,27 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether the entity may do an action on a resource.
-    fn may(&self, entity: &Entity, action: &str, resource: &str) -> Possible {
-        self.may_in(entity, action, resource, &self.context)
+    fn may(&self, entity: &Subject<'a>, action: &str, resource: &str) -> Possible {
+        self.may_pass(entity, action, resource, None)
     }
 
-    fn may_in(&self, entity: &Entity, action: &str, resource: &str, context: &Context) -> Possible {
-        // Most pairs fail here, before anything is copied: only roles are reached without a statement of one's own.
+    /// The same, for a role that is passed to a service.
+    fn may_pass(
+        &self,
+        entity: &Subject<'a>,
+        action: &str,
+        resource: &str,
+        service: Option<&str>,
+    ) -> Possible {
+        // Most pairs fail here: only roles are reached without a statement of one's own.
         if action != "sts:AssumeRole" && !self.speaks_of(entity, action, resource) {
             return None;
         }
-        let request = self.model.request(entity, action, resource, context);
-        let owner = request.resource_account.as_deref().unwrap_or_default();
-        match decide(&request, &self.model.sets(entity, resource, owner)) {
-            Decision::Allow => Some(false),
-            Decision::DependsOn => Some(true),
-            _ => None,
-        }
+        entity.decide(self.model, action, resource, service)
     }
 
     /// Whether some statement of the entity may allow the action on the resource, without regard to conditions.
-    fn speaks_of(&self, entity: &Entity, action: &str, resource: &str) -> bool {
+    fn speaks_of(&self, entity: &Subject<'a>, action: &str, resource: &str) -> bool {
         let (lower, arn) = (action.to_ascii_lowercase(), ArnText::new(resource));
         let mut allows = entity
             .policies
@@ -149,7 +209,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether the entity may do an action on something; with an example.
-    fn may_some(&self, entity: &Entity, action: &str) -> Option<(String, bool)> {
+    fn may_some(&self, entity: &Subject<'a>, action: &str) -> Option<(String, bool)> {
         let (resource, decision) = self.model.some_resource(
             entity,
             action,
@@ -160,7 +220,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Cheap test before the exact ones: some statement of the entity allows the action.
-    fn mentions(entity: &Entity, action: &str) -> bool {
+    fn mentions(entity: &Subject<'a>, action: &str) -> bool {
         let lower = action.to_ascii_lowercase();
         entity
             .policies
@@ -169,7 +229,8 @@ impl<'a> Finder<'a> {
             .any(|s| s.action.matches(&lower))
     }
 
-    pub fn edges(&self, from: usize, entity: &Entity) -> Vec<Edge> {
+    pub fn edges(&self, from: usize, entity: &'a Entity) -> Vec<Edge> {
+        let entity = &Subject::new(self.model, entity, &self.context);
         let mut out = Vec::new();
         for (index, rule) in self.rules.rules.iter().enumerate() {
             // A role that names the caller in its trust policy may be assumed without any policy of the caller.
@@ -190,7 +251,7 @@ impl<'a> Finder<'a> {
     fn rule_edges(
         &self,
         from: usize,
-        entity: &Entity,
+        entity: &Subject<'a>,
         index: usize,
         rule: &Rule,
         out: &mut Vec<Edge>,
@@ -299,14 +360,14 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether all actions of a rule may be done on one resource.
-    fn may_all(&self, entity: &Entity, rule: &Rule, resource: &str) -> Possible {
+    fn may_all(&self, entity: &Subject<'a>, rule: &Rule, resource: &str) -> Possible {
         rule.actions.iter().try_fold(false, |conditional, action| {
             Some(conditional || self.may(entity, action, resource)?)
         })
     }
 
     /// Whether each action may be done on something; the first gives the example.
-    fn may_every(&self, entity: &Entity, actions: &[String]) -> Option<(String, bool)> {
+    fn may_every(&self, entity: &Subject<'a>, actions: &[String]) -> Option<(String, bool)> {
         let mut example = None;
         let mut conditional = false;
         for action in actions {
@@ -318,7 +379,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Policies of AWS cannot be changed.
-    fn may_change(&self, entity: &Entity, action: &str, policy: &str) -> Possible {
+    fn may_change(&self, entity: &Subject<'a>, action: &str, policy: &str) -> Possible {
         let own = ArnText::new(policy).account() == Some(entity.account.as_str());
         if own {
             self.may(entity, action, policy)
@@ -330,7 +391,7 @@ impl<'a> Finder<'a> {
     /// A managed policy that the entity holds, else one that somebody holds.
     fn policy_edge(
         &self,
-        entity: &Entity,
+        entity: &Subject<'a>,
         rule: &Rule,
         edge: &dyn Fn(Target, &str, bool) -> Edge,
     ) -> Option<Edge> {
@@ -395,7 +456,7 @@ impl<'a> Finder<'a> {
     fn change_edge(
         &self,
         from: usize,
-        entity: &Entity,
+        entity: &Subject<'a>,
         rule: &Rule,
         edge: &dyn Fn(Target, &str, bool) -> Edge,
     ) -> Option<Edge> {
@@ -429,7 +490,7 @@ impl<'a> Finder<'a> {
     /// A group of the entity, else one that some user is in or can be put into.
     fn group_edge(
         &self,
-        entity: &Entity,
+        entity: &Subject<'a>,
         rule: &Rule,
         edge: &dyn Fn(Target, &str, bool) -> Edge,
     ) -> Option<Edge> {
@@ -464,7 +525,7 @@ impl<'a> Finder<'a> {
     /// A boundary whose loss makes an administrator.
     fn boundary_edge(
         &self,
-        entity: &Entity,
+        entity: &Subject<'a>,
         rule: &Rule,
         edge: &dyn Fn(Target, &str, bool) -> Edge,
     ) -> Option<Edge> {
@@ -503,7 +564,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Roles whose trust policies may mean the caller.
-    fn trusting_caller(&self, entity: &Entity) -> BTreeSet<usize> {
+    fn trusting_caller(&self, entity: &Subject<'a>) -> BTreeSet<usize> {
         let mut keys = vec!["*", entity.arn.as_str()];
         // A role that trusts the account asks for a permission of the caller besides.
         if Self::mentions(entity, "sts:AssumeRole") {
@@ -525,7 +586,7 @@ impl<'a> Finder<'a> {
     fn pass_edges(
         &self,
         from: usize,
-        entity: &Entity,
+        entity: &Subject<'a>,
         index: usize,
         rule: &Rule,
         out: &mut Vec<Edge>,
@@ -536,8 +597,6 @@ impl<'a> Finder<'a> {
         };
         let mut done = BTreeSet::new();
         for service in &rule.services {
-            let mut context = self.context.clone();
-            context.set("iam:PassedToService", [service]);
             for at in self.trusting.get(service.as_str()).into_iter().flatten() {
                 let Some(role) = self.model.entities.get(*at) else {
                     continue;
@@ -546,7 +605,8 @@ impl<'a> Finder<'a> {
                 if role.account != entity.account || done.contains(at) {
                     continue;
                 }
-                if let Some(conditional) = self.may_in(entity, "iam:PassRole", &role.arn, &context)
+                if let Some(conditional) =
+                    self.may_pass(entity, "iam:PassRole", &role.arn, Some(service))
                 {
                     done.insert(*at);
                     out.push(Edge {
@@ -566,7 +626,7 @@ impl<'a> Finder<'a> {
     fn holder_edges(
         &self,
         from: usize,
-        entity: &Entity,
+        entity: &Subject<'a>,
         index: usize,
         rule: &Rule,
         out: &mut Vec<Edge>,

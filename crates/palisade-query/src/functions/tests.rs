@@ -217,6 +217,53 @@ fn statements() {
 }
 
 #[test]
+fn policies_compared_and_limited() {
+    let policy =
+        |statement: &str| format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
+    let narrow = policy(r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}"#);
+    let wide = policy(r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#);
+    assert_eq!(
+        value(&format!("policy_grants_beyond('{wide}', '{narrow}')")),
+        "true"
+    );
+    assert_eq!(
+        value(&format!("policy_grants_beyond('{narrow}', '{wide}')")),
+        "false"
+    );
+    let limited = policy(
+        r#"{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}"#,
+    );
+    // One says that there is a context in which it is allowed, the other that it is in all.
+    for (function, of_wide, of_limited) in [
+        ("policy_allows", "true", "false"),
+        ("policy_allows_action", "true", "true"),
+    ] {
+        for (text, want) in [(&wide, of_wide), (&limited, of_limited)] {
+            let call = format!("{function}('{text}', 's3:GetObject', 'arn:aws:s3:::b/k')");
+            assert_eq!(value(&call), want, "{call}");
+        }
+    }
+    let open = policy(
+        r#"{"Effect":"Allow","Principal":"*","Action":["sqs:SendMessage","sqs:ReceiveMessage"],"Resource":"*"}"#,
+    );
+    assert_eq!(
+        value(&format!("policy_public_actions('{open}')")),
+        r#"["sqs:ReceiveMessage","sqs:SendMessage"]"#
+    );
+    assert_eq!(value(&format!("policy_public_actions('{narrow}')")), "[]");
+    assert_eq!(
+        value(&format!("policy_assumes_any_role('{narrow}')")),
+        "false"
+    );
+    assert_eq!(
+        value("policy_requires_tls_for(NULL, 'sns:Publish')"),
+        "NULL"
+    );
+    assert_eq!(value(&format!("trust_policy_open_issuers('{open}')")), "[]");
+    assert!(rows("SELECT policy_grants_beyond('{', '{}')").is_err());
+}
+
+#[test]
 fn wildcards() {
     assert_eq!(value("wildcard_matches('kms:*', 'kms:Decrypt')"), "true");
     assert_eq!(

@@ -5,6 +5,7 @@ use crate::error::Failure;
 use crate::output::to_stdout;
 use palisade_catalog::{Catalog, ColumnType, Scope, TableSchema, TableSpec, ViewSpec};
 use palisade_model::Models;
+use palisade_query::{DERIVED_TABLES, DerivedSpec, DerivedType};
 use std::io::Write;
 
 /// Lists tables, or shows the columns of some.
@@ -23,12 +24,15 @@ pub fn run(args: &Tables, catalog: &Catalog) -> Result<Outcome, Failure> {
             shown.push(Shown::Table(table, schema));
         } else if let Some(view) = catalog.views.get(name) {
             shown.push(Shown::View(view));
+        } else if let Some(table) = DERIVED_TABLES.iter().find(|d| d.name == name) {
+            shown.push(Shown::Computed(table));
         } else {
             let known = catalog
                 .tables
                 .keys()
                 .chain(catalog.views.keys())
-                .map(String::as_str);
+                .map(String::as_str)
+                .chain(DERIVED_TABLES.iter().map(|d| d.name));
             let similar = palisade_catalog::similar(name, known);
             let hint = match similar.as_slice() {
                 [] => "`palisade tables` lists all tables".to_owned(),
@@ -50,6 +54,7 @@ pub fn run(args: &Tables, catalog: &Catalog) -> Result<Outcome, Failure> {
             }
             match item {
                 Shown::Table(table, schema) => columns(table, schema, catalog, out)?,
+                Shown::Computed(table) => computed(table, out)?,
                 Shown::View(view) => writeln!(
                     out,
                     "{} (view)\n{}\n\n{}",
@@ -67,16 +72,25 @@ pub fn run(args: &Tables, catalog: &Catalog) -> Result<Outcome, Failure> {
 enum Shown<'a> {
     Table(&'a TableSpec, std::sync::Arc<TableSchema>),
     View(&'a ViewSpec),
+    Computed(&'static DerivedSpec),
 }
 
 fn list(catalog: &Catalog, out: &mut dyn Write) -> std::io::Result<()> {
     let names = catalog.tables.keys().chain(catalog.views.keys());
-    let width = names.map(String::len).max().unwrap_or(0);
+    let computed = DERIVED_TABLES;
+    let width = names
+        .map(String::len)
+        .chain(computed.iter().map(|d| d.name.len()))
+        .max()
+        .unwrap_or(0);
     for table in catalog.tables.values() {
         writeln!(out, "{:<width$}  {}", table.name, table.about)?;
     }
     for view in catalog.views.values() {
         writeln!(out, "{:<width$}  {} (view)", view.name, view.about)?;
+    }
+    for table in computed {
+        writeln!(out, "{:<width$}  {} (computed)", table.name, table.about)?;
     }
     Ok(())
 }
@@ -179,4 +193,21 @@ fn kind(ty: &ColumnType) -> String {
             format!("{{{}}}", fields.join(", "))
         }
     }
+}
+
+fn computed(table: &DerivedSpec, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{} (computed)\n{}\n", table.name, table.about)?;
+    let width = table.columns.iter().map(|(n, _)| n.len()).max();
+    let width = width.unwrap_or(0);
+    for (name, ty) in table.columns {
+        let ty = match ty {
+            DerivedType::Text => "text",
+            DerivedType::Boolean => "boolean",
+            DerivedType::Integer => "integer",
+            DerivedType::Texts => "[text]",
+        };
+        writeln!(out, "  {name:<width$}  {ty}")?;
+    }
+    let sources: Vec<String> = table.needs().into_keys().collect();
+    writeln!(out, "\nmade from: {}", sources.join(", "))
 }
