@@ -104,7 +104,7 @@ function todo(check) {
       el("span", { class: "muted small" }, count(check.tally.fail, "resource"),
         accounts.size > 1 ? " in " + count(accounts.size, "account") : "",
         regions.size > 1 ? " in " + count(regions.size, "region") : "",
-        automatic ? el("span", { class: "tag" }, "Palisade can fix it") : "")),
+        automatic ? el("span", { class: "tag" }, "Fix is an API call") : "")),
     check.gain >= 0.05 ? el("span", { class: "gain", title: "points that the score gains" }, "+" + check.gain.toFixed(1)) : null));
 }
 

@@ -1,6 +1,6 @@
 //! OCSF 1.8.0, class Compliance Finding (2003) with the profile `cloud`: one array, one event a line.
 //!
-//! What OCSF has no place for (the verdict's exact word, missing permissions, whether Palisade can repair it, the
+//! What OCSF has no place for (the verdict's exact word, missing permissions, whether the repair is declared as API calls, the
 //! muting) is under `unmapped`, by our names.
 use crate::shared::{Checks, fix_word, partition, uid};
 use palisade_core::{Assessment, Finding, Muting, Severity, Status};
