@@ -188,6 +188,25 @@ fn an_endpoint_that_does_not_answer_is_one_clear_message() {
     assert!(!message.contains("very-secret-example"), "{message}");
 }
 
+/// Once a panic: a setting that is there and empty.
+#[test]
+fn an_endpoint_that_is_no_url_is_one_clear_message() {
+    for endpoint in ["", "nowhere", "http://"] {
+        let output = palisade()
+            .args(["query", "SELECT user_name FROM iam_user"])
+            .env("AWS_ENDPOINT_URL", endpoint)
+            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "example")
+            .env("AWS_REGION", "eu-central-1")
+            .output()
+            .unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{endpoint}: {said}");
+        assert!(said.contains("is not an endpoint URL"), "{endpoint}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
+
 #[test]
 fn a_closed_pipe_is_no_error() {
     let mut child = palisade()
