@@ -3,6 +3,7 @@ use crate::{CheckDetails, ScanError, Scanner};
 use palisade_catalog::{
     Catalog, Check, ColumnType, Diagnostic, Framework, Scope, TableSchema, TableSpec, ViewSpec,
 };
+use palisade_query::{DERIVED_TABLES, DerivedSpec, DerivedType};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -46,6 +47,9 @@ pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, St
     }
     for (name, view) in &catalog.views {
         pages.insert(format!("tables/{name}.md"), view_page(view));
+    }
+    for table in DERIVED_TABLES {
+        pages.insert(format!("tables/{}.md", table.name), derived_page(table));
     }
     for (id, framework) in &catalog.frameworks {
         let page = framework_page(framework, catalog);
@@ -300,6 +304,22 @@ fn view_page(view: &ViewSpec) -> String {
     out
 }
 
+fn derived_page(table: &DerivedSpec) -> String {
+    let mut out = String::new();
+    put!(out, "# {} (computed)\n\n{}\n", table.name, table.about);
+    put!(out, "| column | type |\n|---|---|");
+    for (name, ty) in table.columns {
+        let ty = match ty {
+            DerivedType::Text => "text",
+            DerivedType::Boolean => "boolean",
+            DerivedType::Integer => "integer",
+            DerivedType::Texts => "[text]",
+        };
+        put!(out, "| `{name}` | {ty} |");
+    }
+    out
+}
+
 fn framework_page(framework: &Framework, catalog: &Catalog) -> String {
     let mut out = String::new();
     put!(out, "# {}\n", framework.title);
@@ -379,15 +399,20 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
     let (tables, views) = (&catalog.tables, &catalog.views);
     put!(
         out,
-        "# Tables\n\n{} tables, {} views.\n",
+        "# Tables\n\n{} tables, {} views, {} computed tables.\n",
         tables.len(),
-        views.len()
+        views.len(),
+        DERIVED_TABLES.len()
     );
     for (name, table) in tables {
         put!(out, "- [{name}]({name}.md): {}", table.about);
     }
     for (name, view) in views {
         put!(out, "- [{name}]({name}.md) (view): {}", view.about);
+    }
+    for table in DERIVED_TABLES {
+        let name = table.name;
+        put!(out, "- [{name}]({name}.md) (computed): {}", table.about);
     }
     pages.insert("tables/README.md".to_owned(), out);
     let mut out = String::new();

@@ -68,6 +68,10 @@ fn every_check_table_and_framework_has_a_page_and_every_link_leads_to_one() {
             }
         }
     }
+    assert!(
+        folder.join("tables/iam_escalation_path.md").is_file(),
+        "computed tables too"
+    );
     // a page that was changed is stale, one that nothing makes any more goes
     let page = folder.join("checks/s3-bucket-versioning.md");
     std::fs::write(&page, "changed").unwrap();
