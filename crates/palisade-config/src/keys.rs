@@ -280,6 +280,22 @@ pub const KEYS: &[Key] = &[
     )
     .or("false"),
     key(
+        "mute",
+        "file",
+        "mutes",
+        "mutes",
+        Kind::Text,
+        "File with mutes; relative to the file that names it.",
+    ),
+    key(
+        "mute",
+        "baseline",
+        "baseline",
+        "baseline",
+        Kind::Text,
+        "Baseline: what failed then does not count; relative to the file that names it.",
+    ),
+    key(
         "attest",
         "file",
         "attestations",

@@ -298,6 +298,31 @@ fn the_file_says_where_reports_go() {
     assert!(folder.path().join("other.txt").is_file());
 }
 
+#[test]
+fn mutes_and_baseline_lie_beside_the_file_that_names_them() {
+    for key in ["file", "baseline"] {
+        let folder = folder("");
+        let beside = folder.path().join("conf");
+        std::fs::create_dir(&beside).unwrap();
+        let text = format!("[mute]\n{key} = \"absent.file\"\n");
+        std::fs::write(beside.join("p.toml"), text).unwrap();
+        let output = palisade(folder.path())
+            .args(["--config", "conf/p.toml", "scan", "--demo"])
+            .args(["--check", "s3-bucket-versioning"])
+            .output()
+            .unwrap();
+        assert!(
+            !output.status.success(),
+            "{key}: a missing file is an error"
+        );
+        assert!(
+            err(&output).contains("conf/absent.file"),
+            "{}",
+            err(&output)
+        );
+    }
+}
+
 /// A catalogue with two frameworks that want different things of one check.
 fn frameworks(folder: &Path, second_days: &str) {
     std::fs::create_dir_all(folder.join("cat/frameworks")).unwrap();

@@ -72,6 +72,8 @@ pub fn apply(settings: &Settings, args: &mut Scan) {
     args.output = settings.texts("report.output");
     args.all = settings.boolean("report.all");
     args.evidence = settings.boolean("report.evidence");
+    args.noise.mutes = path(settings, "mute.file");
+    args.noise.baseline = path(settings, "mute.baseline");
     args.fail_on = severity("exit.fail_on");
     args.strict = settings.boolean("exit.strict");
 }
@@ -129,21 +131,28 @@ pub fn severities(settings: &Settings) -> BTreeMap<String, Severity> {
     values.map(|(check, (s, _))| (check.clone(), *s)).collect()
 }
 
+/// A file that is named: a configuration file names others from where it lies.
+fn path(settings: &Settings, key: &str) -> Option<PathBuf> {
+    let named = settings.text(key)?;
+    Some(match settings.origin(key) {
+        Origin::File { file, .. } => {
+            let folder = Path::new(&file).parent().unwrap_or(Path::new(""));
+            folder.join(named)
+        }
+        _ => PathBuf::from(named),
+    })
+}
+
 /// The attestations: of the file that was named, else of `attestations.toml` in the working directory when there is one.
 ///
 /// # Errors
 /// When a named file cannot be read, or with everything that is wrong with it.
 pub fn attestations(settings: &Settings, catalog: &Catalog) -> Result<Attestations, Failure> {
     let default = Path::new("attestations.toml");
-    let path = match (settings.text("attest.file"), settings.origin("attest.file")) {
-        // a file names another one from where it lies
-        (Some(path), Origin::File { file, .. }) => {
-            let folder = Path::new(&file).parent().unwrap_or(Path::new(""));
-            folder.join(path)
-        }
-        (Some(path), _) => PathBuf::from(path),
-        (None, _) if default.is_file() => default.to_owned(),
-        (None, _) => return Ok(Attestations::default()),
+    let path = match path(settings, "attest.file") {
+        Some(path) => path,
+        None if default.is_file() => default.to_owned(),
+        None => return Ok(Attestations::default()),
     };
     Ok(palisade_config::read_attestations(&path, catalog)?)
 }
