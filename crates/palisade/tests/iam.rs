@@ -612,7 +612,9 @@ fail: `named`
 
 ## Fixtures
 ```rows
-unknown {{ "role_name": "a", "path": "/", "arn": "arn:aws:iam::123456789012:role/a", "assume_role_policy_document": !AccessDenied }}
+pass    {{ "iam_role": [{{ "role_name": "a", "path": "/", "assume_role_policy_document": "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"123456789012\"}},\"Action\":\"sts:AssumeRole\"}}]}}" }}] }}
+fail    {{ "iam_role": [{{ "role_name": "b", "path": "/", "assume_role_policy_document": "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"222222222222\"}},\"Action\":\"sts:AssumeRole\"}}]}}", "role_policy_list": [{{ "policy_name": "p", "policy_document": "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Action\":\"iam:PutRolePolicy\",\"Resource\":\"*\"}}]}}" }}] }}] }}
+unknown {{ "iam_role": !AccessDenied }}
 ```
 "#
         );
@@ -646,6 +648,17 @@ unknown {{ "role_name": "a", "path": "/", "arn": "arn:aws:iam::123456789012:role
         assert!(!statuses.is_empty(), "{}", ran.err);
         statuses
     };
+    let catalog = folder.path().to_str().unwrap();
+    let own = palisade(&[
+        "--catalog",
+        catalog,
+        "--quiet",
+        "checks",
+        "test",
+        "--check",
+        "iam-test-*",
+    ]);
+    assert_eq!(own.code, 0, "{}{}", own.out, own.err);
     // One bucket policy of the demo account is refused: who is let in by it is not known.
     assert!(scan("iam-test-external").iter().all(|s| s == "unknown"));
     // Everything that ways to more permissions are made from was read.
