@@ -3,7 +3,10 @@
 //! A cloud resource is a logical location. Code hosts show only results with a file, so each has a physical
 //! location too: a relative URI made of account, region, type and name.
 use crate::shared::{Checks, resource_name, uid};
-use palisade_core::{Assessment, CallError, CheckSummary, Finding, Severity, Status};
+use palisade_core::{
+    Assessment, CallError, CheckSummary, Finding, FixAvailability, MutedBy, Severity, Status,
+};
+use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
 
@@ -81,7 +84,89 @@ fn notification(error: &CallError, times: usize) -> serde_json::Value {
     })
 }
 
-fn result(finding: &Finding, checks: &Checks<'_>) -> serde_json::Value {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SarifResult<'a> {
+    rule_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule_index: Option<usize>,
+    kind: &'static str,
+    level: &'static str,
+    message: Message,
+    locations: [Location<'a>; 1],
+    partial_fingerprints: Fingerprints,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressions: Option<[Suppression<'a>; 1]>,
+    properties: Properties<'a>,
+}
+#[derive(Serialize)]
+struct Message {
+    text: String,
+}
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Location<'a> {
+    physical_location: PhysicalLocation,
+    logical_locations: [LogicalLocation<'a>; 1],
+}
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PhysicalLocation {
+    artifact_location: ArtifactLocation,
+    region: Region,
+}
+#[derive(Serialize)]
+struct ArtifactLocation {
+    uri: String,
+}
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Region {
+    start_line: u32,
+}
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogicalLocation<'a> {
+    name: &'a str,
+    fully_qualified_name: &'a str,
+    kind: &'static str,
+}
+#[derive(Serialize)]
+struct Fingerprints {
+    #[serde(rename = "palisadeFinding/v1")]
+    finding: String,
+}
+#[derive(Serialize)]
+struct Suppression<'a> {
+    kind: &'static str,
+    status: &'static str,
+    justification: &'a str,
+    properties: Muted<'a>,
+}
+#[derive(Serialize)]
+struct Muted<'a> {
+    by: MutedBy,
+    owner: &'a str,
+    expires: &'a str,
+}
+#[derive(Serialize)]
+struct Properties<'a> {
+    status: Status,
+    severity: Severity,
+    account_id: &'a str,
+    region: &'a str,
+    resource_id: &'a str,
+    resource_type: &'a str,
+    fix: FixAvailability,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    requirements: &'a [String],
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    evidence: &'a serde_json::Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    missing_permissions: &'a [String],
+}
+
+fn result<'a>(finding: &'a Finding, checks: &Checks<'_>) -> SarifResult<'a> {
     let kind = match finding.status {
         Status::Pass => "pass",
         Status::Fail => "fail",
@@ -95,61 +180,59 @@ fn result(finding: &Finding, checks: &Checks<'_>) -> serde_json::Value {
     } else {
         &finding.message
     };
-    let mut result = json!({
-        "ruleId": finding.check,
-        "kind": kind,
-        "level": if finding.status == Status::Fail { level(finding.severity) } else { "none" },
-        "message": { "text": plain(&format!("{name}: {text}")) },
-        "locations": [{
-            "physicalLocation": {
-                "artifactLocation": { "uri": uri(finding, name) },
-                "region": { "startLine": 1 },
+    SarifResult {
+        rule_id: &finding.check,
+        rule_index: checks.position(&finding.check),
+        kind,
+        level: if finding.status == Status::Fail {
+            level(finding.severity)
+        } else {
+            "none"
+        },
+        message: Message {
+            text: plain(&format!("{name}: {text}")),
+        },
+        locations: [Location {
+            physical_location: PhysicalLocation {
+                artifact_location: ArtifactLocation {
+                    uri: uri(finding, name),
+                },
+                region: Region { start_line: 1 },
             },
-            "logicalLocations": [{
-                "name": name,
-                "fullyQualifiedName": finding.resource,
-                "kind": "resource",
+            logical_locations: [LogicalLocation {
+                name,
+                fully_qualified_name: &finding.resource,
+                kind: "resource",
             }],
         }],
-        "partialFingerprints": { "palisadeFinding/v1": uid(finding) },
-        "properties": {
-            "status": finding.status,
-            "severity": finding.severity,
-            "account_id": finding.account_id,
-            "region": finding.region,
-            "resource_id": finding.resource_id,
-            "resource_type": finding.resource_type,
-            "fix": finding.fix,
+        partial_fingerprints: Fingerprints {
+            finding: uid(finding),
         },
-    });
-    let Some(object) = result.as_object_mut() else {
-        return result;
-    };
-    if let Some(position) = checks.position(&finding.check) {
-        object.insert("ruleIndex".into(), position.into());
+        suppressions: finding.muted.as_deref().map(|muting| {
+            [Suppression {
+                kind: "external",
+                status: "accepted",
+                justification: &muting.reason,
+                properties: Muted {
+                    by: muting.by,
+                    owner: &muting.owner,
+                    expires: &muting.expires,
+                },
+            }]
+        }),
+        properties: Properties {
+            status: finding.status,
+            severity: finding.severity,
+            account_id: &finding.account_id,
+            region: &finding.region,
+            resource_id: &finding.resource_id,
+            resource_type: &finding.resource_type,
+            fix: finding.fix,
+            requirements: &finding.requirements,
+            evidence: &finding.evidence,
+            missing_permissions: &finding.missing_permissions,
+        },
     }
-    if let Some(muting) = finding.muted.as_deref() {
-        object.insert(
-            "suppressions".into(),
-            json!([{ "kind": "external", "status": "accepted", "justification": muting.reason,
-                     "properties": { "by": muting.by, "owner": muting.owner, "expires": muting.expires } }]),
-        );
-    }
-    if let Some(properties) = object.get_mut("properties").and_then(|p| p.as_object_mut()) {
-        if !finding.requirements.is_empty() {
-            properties.insert("requirements".into(), json!(finding.requirements));
-        }
-        if !finding.evidence.is_empty() {
-            properties.insert("evidence".into(), finding.evidence.clone().into());
-        }
-        if !finding.missing_permissions.is_empty() {
-            properties.insert(
-                "missing_permissions".into(),
-                json!(finding.missing_permissions),
-            );
-        }
-    }
-    result
 }
 
 /// A message's text: brackets would be a link and braces a placeholder (SARIF 2.1.0, 3.11.5 and 3.11.6).
