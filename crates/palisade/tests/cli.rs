@@ -202,7 +202,10 @@ fn an_endpoint_that_is_no_url_is_one_clear_message() {
             .unwrap();
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{endpoint}: {said}");
-        assert!(said.contains("is not an endpoint URL"), "{endpoint}: {said}");
+        assert!(
+            said.contains("is not an endpoint URL"),
+            "{endpoint}: {said}"
+        );
         assert!(!said.contains("panicked"), "{said}");
     }
 }
