@@ -205,7 +205,8 @@ def patch_baseline(request):
 def service_setting(request):
     setting = request.params["SettingId"]
     value = {"/ssm/documents/console/public-sharing-permission": "Disable" if request.region == HOME else "Enable",
-             "/ssm/managed-instance/default-ec2-instance-management-role": "AWSSystemsManagerDefaultEC2InstanceManagementRole" if request.region == HOME else "$None"}
+             "/ssm/managed-instance/default-ec2-instance-management-role": "AWSSystemsManagerDefaultEC2InstanceManagementRole" if request.region == HOME else "$None",
+             "/ssm/automation/customer-script-log-destination": "CloudWatch" if request.region == HOME else ""}
     return {"ServiceSetting": {"SettingId": setting, "SettingValue": value.get(setting, "$None"), "Status": "Customized" if request.region == HOME else "Default",
                                "LastModifiedUser": "System", "ARN": f"arn:aws:ssm:{request.region}:{ACCOUNT}:servicesetting{setting}"}}
 
@@ -383,7 +384,7 @@ def rules():
         Rule("backup", "ListProtectedResources", in_home({"Results": [{"ResourceArn": f"arn:aws:dynamodb:{HOME}:{ACCOUNT}:table/orders", "ResourceType": "DynamoDB", "LastBackupTime": 1768446000}, {"ResourceArn": f"arn:aws:rds:{HOME}:{ACCOUNT}:db:catalogue", "ResourceType": "RDS", "LastBackupTime": 1768446000}, {"ResourceArn": f"arn:aws:rds:{HOME}:{ACCOUNT}:db:old-shop", "ResourceType": "RDS", "LastBackupTime": 1768446000}]}, {"Results": []})),
         Rule("backup", "GetBackupVaultAccessPolicy", not_found("Cannot find resource access policy of the backup vault")),
         Rule("backup", "GetBackupVaultNotifications", not_found("Failed reading notifications from database for Backup vault")),
-        *empty("backup", "ListReportPlans"),
+        *empty("backup", "ListReportPlans", "ListRestoreTestingPlans", "ListRestoreJobs"),
 
         # Parts of services that nobody at Tidewater uses.
         Rule("auditmanager", "GetAccountStatus", {"status": "INACTIVE"}),
@@ -392,7 +393,7 @@ def rules():
         *empty("emr", "ListSecurityConfigurations"),
         *empty("glue", "GetMLTransforms", "GetSecurityConfigurations"),
         *empty("lightsail", "GetInstances", "GetRelationalDatabases", "GetStaticIps"),
-        *empty("network-firewall", "ListFirewallPolicies"),
+        *empty("network-firewall", "ListFirewallPolicies", "ListRuleGroups"),
         *empty("transfer", "ListServers"),
         *empty("bedrock", "ListGuardrails"),
         *empty("bedrock-agent", "ListPrompts"),
@@ -423,6 +424,7 @@ def rules():
         *empty("elasticache", "DescribeServerlessCaches"),
 
         # Identity.
+        Rule("organizations", "DescribeResourcePolicy", fail("ResourcePolicyNotFoundException", "You specified a resource policy that does not exist.")),
         Rule("iam", "ListOrganizationsFeatures", lambda _: {"OrganizationId": get_backend("organizations")[ACCOUNT]["aws"].org.id, "EnabledFeatures": []}),
         Rule("iam", "ListServiceSpecificCredentials", {"ServiceSpecificCredentials": [{"UserName": "developer-search", "Status": "Active", "ServiceUserName": f"developer-search-at-{ACCOUNT}", "CreateDate": "2022-06-14T08:30:00Z", "ServiceSpecificCredentialId": "ACCAEXAMPLE1234567890", "ServiceName": "codecommit.amazonaws.com"}]}),
         Rule("cognito-idp", "DescribeRiskConfiguration", lambda request: {"RiskConfiguration": {"UserPoolId": request.params["UserPoolId"]}}),
