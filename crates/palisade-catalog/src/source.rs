@@ -60,6 +60,13 @@ impl Source {
         }
     }
 
+    /// The same files without the frameworks, for what needs none: they are half of the work of loading.
+    #[must_use]
+    pub fn without_frameworks(mut self) -> Self {
+        self.files.retain(|f| !f.path.starts_with("frameworks/"));
+        self
+    }
+
     /// The files of a folder with `services/`, `checks/` and `frameworks/`, any of which may be absent. Hidden files
     /// are ignored. A file that cannot be read becomes a diagnostic of [`crate::load`].
     ///

@@ -17,7 +17,7 @@ mod settings;
 mod tables;
 
 use crate::Outcome;
-use crate::cli::{Checks, Cli, Command, Config, Frameworks, Global, Selection};
+use crate::cli::{Checks, Cli, Command, Config, Frameworks, Global, ListFormat, Selection};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::{Catalog, DiagnosticLevel, Source};
@@ -39,12 +39,14 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             noise::baseline(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
         Command::Mutes(args) => noise::mutes(&args, catalog(&global, terminal)?.as_ref(), terminal),
-        Command::Checks(Checks::List { selection, format }) => checks::list(
-            &selection,
-            format,
-            catalog(&global, terminal)?.as_ref(),
-            terminal,
-        ),
+        Command::Checks(Checks::List { selection, format }) => {
+            let catalog = if format == ListFormat::Text && selection.framework.is_empty() {
+                catalog_of(Source::embedded().without_frameworks(), &global, terminal)?
+            } else {
+                catalog(&global, terminal)?
+            };
+            checks::list(&selection, format, &catalog, terminal)
+        }
         Command::Checks(Checks::Show(ids)) | Command::Explain(ids) => {
             checks::show(&ids.ids, &global, catalog(&global, terminal)?)
         }
@@ -97,7 +99,15 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
 /// The shipped catalogue with the user's folders over it. A broken file is an error: a check that silently
 /// disappears is worse than a scan that does not start.
 fn catalog(global: &Global, terminal: &Terminal) -> Result<Arc<Catalog>, Failure> {
-    let mut sources = vec![Source::embedded()];
+    catalog_of(Source::embedded(), global, terminal)
+}
+
+fn catalog_of(
+    shipped: Source,
+    global: &Global,
+    terminal: &Terminal,
+) -> Result<Arc<Catalog>, Failure> {
+    let mut sources = vec![shipped];
     for folder in &global.catalog {
         sources.push(Source::directory(folder).map_err(|e| {
             Failure::Usage {
