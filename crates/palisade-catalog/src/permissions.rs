@@ -1,5 +1,6 @@
 //! IAM actions of API operations.
-use crate::Catalog;
+use crate::{Catalog, TableSpec};
+use std::collections::BTreeSet;
 
 /// IAM prefixes of the models whose prefix is not the model's name (Service Authorization Reference). All but the
 /// last two groups' are also the model's signing name, which a test holds against the models.
@@ -52,6 +53,25 @@ impl Catalog {
             None => prefix(service),
         };
         vec![format!("{prefix}:{operation}")]
+    }
+
+    /// The IAM actions that all columns of a table need, sorted.
+    pub fn table_permissions(&self, table: &TableSpec) -> Vec<String> {
+        let operations = (0..=table.calls.len()).filter_map(|source| table.call_of(source));
+        let actions: BTreeSet<String> = operations
+            .flat_map(|operation| self.permissions(&table.service, operation))
+            .collect();
+        actions.into_iter().collect()
+    }
+}
+
+impl TableSpec {
+    /// The operation behind a column's source: 0 is the list call, the others are the table's further calls, from 1.
+    pub fn call_of(&self, source: usize) -> Option<&str> {
+        match source.checked_sub(1) {
+            None => self.list.as_ref().map(|l| l.call.as_str()),
+            Some(index) => self.calls.get(index).map(|c| c.call.as_str()),
+        }
     }
 }
 

@@ -260,7 +260,7 @@ fn table_page(
         let calls: Vec<&str> = column
             .sources
             .iter()
-            .filter_map(|s| call(table, *s))
+            .filter_map(|s| table.call_of(*s))
             .collect();
         put!(
             out,
@@ -270,17 +270,7 @@ fn table_page(
             calls.join(", ")
         );
     }
-    let mut operations: Vec<&str> = (0..=table.calls.len())
-        .filter_map(|s| call(table, s))
-        .collect();
-    operations.sort_unstable();
-    operations.dedup();
-    let mut permissions: Vec<String> = operations
-        .iter()
-        .flat_map(|o| catalog.permissions(&table.service, o))
-        .collect();
-    permissions.sort();
-    permissions.dedup();
+    let permissions = catalog.table_permissions(table);
     put!(out, "\nPermissions: {}", list(&permissions));
     let links: Vec<String> = readers
         .iter()
@@ -438,13 +428,6 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
         "- [Checks](checks/README.md)\n- [Tables](tables/README.md)\n- [Frameworks](frameworks/README.md)"
     );
     pages.insert("README.md".to_owned(), out);
-}
-
-fn call(table: &TableSpec, source: usize) -> Option<&str> {
-    match source.checked_sub(1) {
-        None => table.list.as_ref().map(|l| l.call.as_str()),
-        Some(index) => table.calls.get(index).map(|c| c.call.as_str()),
-    }
 }
 
 /// A type as people write it; structures deeper than `depth` are only called so.

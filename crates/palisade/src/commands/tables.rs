@@ -128,7 +128,7 @@ fn columns(
         let calls: Vec<&str> = column
             .sources
             .iter()
-            .filter_map(|source| call(table, *source))
+            .filter_map(|source| table.call_of(*source))
             .collect();
         writeln!(
             out,
@@ -138,17 +138,7 @@ fn columns(
             from(&calls)
         )?;
     }
-    let mut operations: Vec<&str> = (0..=table.calls.len())
-        .filter_map(|source| call(table, source))
-        .collect();
-    operations.sort_unstable();
-    operations.dedup();
-    let mut permissions: Vec<String> = operations
-        .iter()
-        .flat_map(|o| catalog.permissions(&table.service, o))
-        .collect();
-    permissions.sort();
-    permissions.dedup();
+    let permissions = catalog.table_permissions(table);
     writeln!(
         out,
         "\npermissions: {}",
@@ -158,13 +148,6 @@ fn columns(
             permissions.join(", ")
         }
     )
-}
-
-fn call(table: &TableSpec, source: usize) -> Option<&str> {
-    match source.checked_sub(1) {
-        None => table.list.as_ref().map(|l| l.call.as_str()),
-        Some(index) => table.calls.get(index).map(|c| c.call.as_str()),
-    }
 }
 
 fn from(calls: &[&str]) -> String {
