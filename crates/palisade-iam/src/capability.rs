@@ -173,6 +173,30 @@ pub fn policy_service_wildcards(policy_json: &str) -> Result<Vec<String>, Policy
     Ok(out.into_iter().collect())
 }
 
+/// Whether an `Allow` and whether a `Deny` matches, where nothing is known of the request but action and resource.
+fn allowed_and_denied(
+    policy_json: &str,
+    action: &str,
+    resource: &str,
+) -> Result<(Truth, Truth), PolicyError> {
+    let policy = Policy::parse(policy_json)?;
+    let (action, arn, context) = (
+        action.to_ascii_lowercase(),
+        ArnText::new(resource),
+        Context::open(),
+    );
+    let truth = |effect| {
+        policy
+            .with_effect(effect)
+            .map(|s| {
+                s.matches_target(&action, &arn, &context)
+                    .and(s.conditions_hold(&context))
+            })
+            .fold(Truth::False, Truth::or)
+    };
+    Ok((truth(Effect::Allow), truth(Effect::Deny)))
+}
+
 /// Whether the policy may allow an action on a resource: some `Allow` matches, under some request context, and no
 /// `Deny` matches without condition. Principals are not looked at.
 ///
@@ -183,22 +207,8 @@ pub fn policy_allows_action(
     action: &str,
     resource: &str,
 ) -> Result<bool, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
-    let (action, arn, context) = (
-        action.to_ascii_lowercase(),
-        ArnText::new(resource),
-        Context::open(),
-    );
-    let truth = |effect| {
-        policy
-            .with_effect(effect)
-            .map(|s| {
-                s.matches_target(&action, &arn, &context)
-                    .and(s.conditions_hold(&context))
-            })
-            .fold(Truth::False, Truth::or)
-    };
-    Ok(!truth(Effect::Allow).is_false() && !truth(Effect::Deny).is_true())
+    let (allowed, denied) = allowed_and_denied(policy_json, action, resource)?;
+    Ok(!allowed.is_false() && !denied.is_true())
 }
 
 /// Whether the policy by itself surely allows an action on a resource, in every request context: an `Allow` without
@@ -207,22 +217,8 @@ pub fn policy_allows_action(
 /// # Errors
 /// The document cannot be read.
 pub fn policy_allows(policy_json: &str, action: &str, resource: &str) -> Result<bool, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
-    let (action, arn, context) = (
-        action.to_ascii_lowercase(),
-        ArnText::new(resource),
-        Context::open(),
-    );
-    let truth = |effect| {
-        policy
-            .with_effect(effect)
-            .map(|s| {
-                s.matches_target(&action, &arn, &context)
-                    .and(s.conditions_hold(&context))
-            })
-            .fold(Truth::False, Truth::or)
-    };
-    Ok(truth(Effect::Allow).is_true() && truth(Effect::Deny).is_false())
+    let (allowed, denied) = allowed_and_denied(policy_json, action, resource)?;
+    Ok(allowed.is_true() && denied.is_false())
 }
 
 /// The action texts of `Allow` statements that have an action in common with `action_pattern`, sorted. A statement
