@@ -16,6 +16,7 @@ mod fixture;
 mod framework;
 mod link;
 mod load;
+mod membership;
 mod message;
 mod names;
 mod page;
@@ -45,6 +46,7 @@ pub use diagnostic::{Diagnostic, DiagnosticLevel};
 pub use fixture::{ERROR_KEY, error_code};
 pub use framework::{Framework, Requirement, RequirementKind};
 pub use load::{Loaded, load};
+pub use membership::Membership;
 pub use message::{MessageError, MessagePart, parse_message};
 pub use names::snake_case;
 pub use path::{PathError, parse_path, write_path};
@@ -90,46 +92,4 @@ pub struct Catalog {
     pub places: Places,
     /// What [`Catalog::table_schema`] has computed.
     pub schemas: SchemaCache,
-}
-
-impl Catalog {
-    /// The requirements that a check serves when its parameters have these values: those that demand other values are
-    /// left out. A variant (`id@name=value`) serves only requirements that demand something.
-    pub fn requirements_met(
-        &self,
-        check_id: &str,
-        values: &BTreeMap<String, ParameterValue>,
-    ) -> Vec<String> {
-        let (id, variant) = match check_id.split_once('@') {
-            Some((id, _)) => (id, true),
-            None => (check_id, false),
-        };
-        let mut all = Vec::new();
-        for framework in self.frameworks.values() {
-            for requirement in &framework.requirements {
-                let demanded = requirement.params.get(id);
-                let met = match demanded {
-                    None => !variant,
-                    Some(demanded) => demanded.iter().all(|(n, v)| values.get(n) == Some(v)),
-                };
-                if met && requirement.checks.iter().any(|c| c == id) {
-                    all.push(format!("{}/{}", framework.id, requirement.id));
-                }
-            }
-        }
-        all
-    }
-
-    /// The requirements that a check serves, as `framework/requirement`, by framework and then in the framework's order.
-    pub fn requirements_of(&self, check_id: &str) -> Vec<String> {
-        let mut all = Vec::new();
-        for framework in self.frameworks.values() {
-            for requirement in &framework.requirements {
-                if requirement.checks.iter().any(|c| c == check_id) {
-                    all.push(format!("{}/{}", framework.id, requirement.id));
-                }
-            }
-        }
-        all
-    }
 }

@@ -10,7 +10,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::LogicalPlan;
 use palisade_catalog::{
-    Catalog, Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema, TableSpec,
+    Catalog, Check, Diagnostic, DiagnosticLevel, Membership, ParameterValue, TableSchema, TableSpec,
 };
 use palisade_core::Timestamp;
 use palisade_model::Models;
@@ -138,7 +138,8 @@ impl Engine {
         let parts: Vec<Vec<&Arc<Check>>> = (0..count)
             .map(|part| checks.iter().skip(part).step_by(count).collect())
             .collect();
-        let planned = evaluate::on_deep_stacks(parts, |part| self.plan_part(&part));
+        let membership = self.catalog.membership();
+        let planned = evaluate::on_deep_stacks(parts, |part| self.plan_part(&part, &membership));
         let mut plan = Plan::default();
         let mut diagnostics = Vec::new();
         match planned {
@@ -166,13 +167,16 @@ impl Engine {
         (plan, diagnostics)
     }
 
-    fn plan_part(&self, checks: &[&Arc<Check>]) -> (Vec<Arc<PlannedCheck>>, Vec<Diagnostic>) {
+    fn plan_part(
+        &self,
+        checks: &[&Arc<Check>],
+        membership: &Membership<'_>,
+    ) -> (Vec<Arc<PlannedCheck>>, Vec<Diagnostic>) {
         let mut planned = Vec::with_capacity(checks.len());
         let mut diagnostics = Vec::new();
         for check in checks {
             let params = self.params_of(check);
-            let requirements: Arc<[String]> =
-                self.catalog.requirements_met(&check.id, &params).into();
+            let requirements: Arc<[String]> = membership.met(&check.id, &params).into();
             let check = plan_check(
                 &self.planner,
                 check,
@@ -221,7 +225,8 @@ impl Engine {
         dataset: &Dataset,
         mut receive: impl FnMut(&Block<'_>),
     ) -> Vec<CheckError> {
-        evaluate::evaluate(&self.planner, &plan.checks, dataset, &mut receive)
+        let rows = Arc::new(Rows::of(dataset));
+        evaluate::evaluate(&self.planner, &plan.checks, dataset, &rows, &mut receive)
     }
 
     /// Runs a user's query over the dataset.

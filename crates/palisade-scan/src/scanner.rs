@@ -202,6 +202,7 @@ impl Scanner {
         if !evaluation.errors.is_empty() {
             return Err(ScanError::Evaluation(evaluation.errors));
         }
+        let membership = self.catalog.membership();
         let mut checks = Vec::with_capacity(planned.checks.len());
         for check in &planned.checks {
             let counts = evaluation.counts.remove(&check.id).unwrap_or_default();
@@ -213,7 +214,7 @@ impl Scanner {
                 category: check.category,
                 why: check.why.clone(),
                 fix: check.fix.clone(),
-                requirements: self.catalog.requirements_met(&check.id, &check.values()),
+                requirements: membership.met(&check.id, &check.values()),
                 passed: counts.pass,
                 failed: counts.fail,
                 unknown: counts.unknown,

@@ -50,6 +50,7 @@ pub(crate) fn evaluate(
     planner: &Planner,
     checks: &[Arc<PlannedCheck>],
     dataset: &Dataset,
+    rows: &Arc<Rows>,
     sink: &mut dyn FnMut(&Block<'_>),
 ) -> Vec<CheckError> {
     let mut errors = Vec::new();
@@ -82,7 +83,7 @@ pub(crate) fn evaluate(
             planner,
             &queries,
             dataset,
-            Arc::new(Rows::of(dataset)),
+            Arc::clone(rows),
             sink,
             &mut errors,
         );
@@ -98,8 +99,10 @@ pub(crate) fn findings(
     dataset: &Dataset,
     options: Options,
 ) -> Evaluation {
+    // one view for all parts: computed tables are computed once
+    let rows = Arc::new(Rows::of(dataset));
     let evaluated = on_deep_stacks(parts(plan), |part| {
-        part_findings(planner, &part, dataset, options)
+        part_findings(planner, &part, dataset, &rows, options)
     });
     let mut all = Evaluation::default();
     match evaluated {
@@ -120,8 +123,12 @@ pub(crate) fn findings(
             all.errors.extend(plan.checks.iter().map(of));
         }
     }
-    // Findings of one check come sorted, from one part.
-    all.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    // Checks that answer together for another tool's id share it, and may judge the same account: the order must not
+    // depend on how they were dealt out.
+    all.findings.sort_by(|a, b| {
+        let key = |f| (Finding::sort_key(f), &f.resource_type, &f.message);
+        key(a).cmp(&key(b))
+    });
     all.errors.sort();
     all
 }
@@ -155,25 +162,20 @@ fn part_findings(
     planner: &Planner,
     checks: &[Arc<PlannedCheck>],
     dataset: &Dataset,
+    rows: &Arc<Rows>,
     options: Options,
 ) -> Evaluation {
     let mut counts: BTreeMap<String, Counts> = checks
         .iter()
         .map(|c| (c.check.id.clone(), Counts::default()))
         .collect();
-    let mut by_check: BTreeMap<Arc<str>, Vec<Finding>> = BTreeMap::new();
-    let errors = evaluate(planner, checks, dataset, &mut |block| {
+    let mut findings = Vec::new();
+    let errors = evaluate(planner, checks, dataset, rows, &mut |block| {
         if let Some(count) = counts.get_mut(&block.check().id) {
             count.add(block.counts());
         }
-        block.findings_into(options, by_check.entry(block.id()).or_default());
+        block.findings_into(options, &mut findings);
     });
-    let mut findings = Vec::with_capacity(by_check.values().map(Vec::len).sum());
-    for (_, mut of_check) in by_check {
-        // Batches come in the order of account and region: nearly sorted.
-        of_check.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-        findings.append(&mut of_check);
-    }
     Evaluation {
         findings,
         counts,

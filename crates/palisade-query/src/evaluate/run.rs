@@ -4,6 +4,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use std::thread::{Scope, ScopedJoinHandle};
 
 /// All rows of an optimised plan, over the rows that the session holds.
 pub(crate) async fn collect(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
@@ -26,16 +27,7 @@ pub(crate) fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> Resul
 /// Runs a function on a thread whose stack is deep enough for the longest SQL: planners are recursive. Memory is only
 /// used as far as the stack is.
 pub(crate) fn on_deep_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Result<T, QueryError> {
-    const STACK: usize = 256 << 20;
-    std::thread::scope(|scope| {
-        let worker = std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, run);
-        let worker = worker.map_err(|e| QueryError::Start(e.to_string()))?;
-        worker
-            .join()
-            .map_err(|_| QueryError::Start("a query stopped without an answer".to_owned()))
-    })
+    std::thread::scope(|scope| finished(deep(scope, run)?))
 }
 
 /// Runs a function for each part of the work, each on a thread of its own as [`on_deep_stack`]; the results are in the
@@ -46,16 +38,25 @@ pub(crate) fn on_deep_stacks<P: Send, T: Send>(
 ) -> Result<Vec<T>, QueryError> {
     let run = &run;
     std::thread::scope(|scope| {
-        let workers: Vec<_> = parts
-            .into_iter()
-            .map(|part| scope.spawn(move || on_deep_stack(|| run(part))))
-            .collect();
-        let stopped = || QueryError::Start("a query stopped without an answer".to_owned());
-        workers
-            .into_iter()
-            .map(|worker| worker.join().map_err(|_| stopped())?)
-            .collect()
+        let parts = parts.into_iter();
+        let workers: Vec<_> = parts.map(|part| deep(scope, move || run(part))).collect();
+        workers.into_iter().map(|w| finished(w?)).collect()
     })
+}
+
+fn deep<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    run: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, QueryError> {
+    const STACK: usize = 256 << 20;
+    let builder = std::thread::Builder::new().stack_size(STACK);
+    let worker = builder.spawn_scoped(scope, run);
+    worker.map_err(|e| QueryError::Start(e.to_string()))
+}
+
+fn finished<T>(worker: ScopedJoinHandle<'_, T>) -> Result<T, QueryError> {
+    let stopped = |_| QueryError::Start("a query stopped without an answer".to_owned());
+    worker.join().map_err(stopped)
 }
 
 /// How many parts work on this machine is worth being cut into.

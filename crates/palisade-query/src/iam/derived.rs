@@ -1,6 +1,7 @@
 //! Tables that are computed: permissions, escalation, access from outside, findings of the policy linter.
 use super::sources::{IamQuestion, iam_needs};
 use super::{IamScope, iam_accounts};
+use crate::error::QueryError;
 use crate::plan::Needs;
 use crate::provider::Rows;
 use async_trait::async_trait;
@@ -240,11 +241,13 @@ impl TableProvider for DerivedTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let rows = state.config().get_extension::<Rows>();
-        let batch = match rows {
-            Some(rows) => rows.derived(self.spec.name, |dataset| self.batch(dataset))?,
-            None => RecordBatch::new_empty(Arc::clone(&self.schema)),
-        };
+        // without rows there is no answer, not an empty one
+        let rows = state.config().get_extension::<Rows>().ok_or_else(|| {
+            DataFusionError::External(Box::new(QueryError::TableMissing(
+                self.spec.name.to_owned(),
+            )))
+        })?;
+        let batch = rows.derived(self.spec.name, |dataset| self.batch(dataset))?;
         let batch = match projection {
             Some(indices) => batch.project(indices)?,
             None => batch,

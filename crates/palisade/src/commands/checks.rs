@@ -4,7 +4,7 @@ use crate::Outcome;
 use crate::cli::{Global, ListFormat, Selection};
 use crate::error::Failure;
 use crate::output::{Terminal, to_stdout};
-use palisade_catalog::{Catalog, Check};
+use palisade_catalog::{Catalog, Check, Membership};
 use palisade_config::{Given, Settings};
 use palisade_scan::{Scanner, reference};
 use serde_json::json;
@@ -31,7 +31,11 @@ pub fn list(
             Ok(())
         }
         ListFormat::Json => {
-            let list: Vec<_> = checks.iter().map(|check| summary(check, catalog)).collect();
+            let membership = catalog.membership();
+            let list: Vec<_> = checks
+                .iter()
+                .map(|check| summary(check, &membership))
+                .collect();
             serde_json::to_writer_pretty(&mut *out, &list)?;
             writeln!(out)
         }
@@ -42,7 +46,7 @@ pub fn list(
     Ok(Outcome::Done)
 }
 
-fn summary(check: &Check, catalog: &Catalog) -> serde_json::Value {
+fn summary(check: &Check, membership: &Membership<'_>) -> serde_json::Value {
     json!({
         "id": check.id,
         "title": check.title,
@@ -56,7 +60,7 @@ fn summary(check: &Check, catalog: &Catalog) -> serde_json::Value {
             "security_hub": check.same_as.security_hub,
             "config": check.same_as.config,
         },
-        "requirements": catalog.requirements_of(&check.id),
+        "requirements": membership.of(&check.id),
         "fix": if check.fix_calls.is_empty() { "guided" } else { "automatic" },
     })
 }
