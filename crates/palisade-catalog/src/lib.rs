@@ -23,6 +23,7 @@ mod page;
 mod path;
 mod permissions;
 mod places;
+mod reads;
 mod resolve;
 mod schema;
 mod section;
@@ -51,6 +52,7 @@ pub use message::{MessageError, MessagePart, parse_message};
 pub use names::snake_case;
 pub use path::{PathError, parse_path, write_path};
 pub use places::Places;
+pub use reads::Reads;
 pub use resolve::UnknownCheck;
 pub use schema::{SchemaCache, column_type, is_recursive, is_sensitive};
 pub use service::{
@@ -92,4 +94,6 @@ pub struct Catalog {
     pub places: Places,
     /// What [`Catalog::table_schema`] has computed.
     pub schemas: SchemaCache,
+    /// All of it came with the binary.
+    pub is_shipped: bool,
 }

@@ -109,7 +109,10 @@ pub fn load(sources: &[Source]) -> Loaded {
     for source in sources {
         chosen.add(source);
     }
-    let mut catalog = Catalog::default();
+    let mut catalog = Catalog {
+        is_shipped: sources.iter().all(Source::is_shipped),
+        ..Catalog::default()
+    };
     let mut unusable = Unusable::default();
     let mut diagnostics = std::mem::take(&mut chosen.diagnostics);
     let mut services = BTreeMap::new();

@@ -19,6 +19,7 @@ pub(crate) struct SourceFile {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Source {
     pub(crate) files: Vec<SourceFile>,
+    is_shipped: bool,
 }
 
 /// Why a catalogue folder could not be used.
@@ -57,7 +58,13 @@ impl Source {
         });
         Self {
             files: files.collect(),
+            is_shipped: true,
         }
+    }
+
+    /// Whether the files are those of the binary.
+    pub(crate) fn is_shipped(&self) -> bool {
+        self.is_shipped
     }
 
     /// The same files without the frameworks, for what needs none: they are half of the work of loading.
@@ -112,6 +119,7 @@ impl Source {
         });
         Self {
             files: files.collect(),
+            is_shipped: false,
         }
     }
 

@@ -30,6 +30,19 @@ impl Request {
             known.extend(columns.into_iter().map(str::to_owned));
         }
     }
+    /// Whether all that the other wants is wanted.
+    pub fn covers(&self, other: &Self) -> bool {
+        other
+            .tables
+            .iter()
+            .all(|(table, columns)| match (self.tables.get(table), columns) {
+                (Some(ColumnSelection::All), _) => true,
+                (Some(ColumnSelection::Some(ours)), ColumnSelection::Some(theirs)) => {
+                    theirs.is_subset(ours)
+                }
+                _ => false,
+            })
+    }
     /// Wants all columns of a table.
     pub fn add_all(&mut self, table: &str) {
         self.tables.insert(table.to_owned(), ColumnSelection::All);

@@ -27,7 +27,7 @@ pub fn add_needs(needs: &mut Needs, more: &Needs) {
 }
 
 /// Checks that can be evaluated, in the order of their ids.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The checks.
     pub checks: Vec<Arc<PlannedCheck>>,

@@ -16,6 +16,14 @@ pub enum ScanError {
     /// The calls cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// Planning ended without an answer.
+    #[error("planning the checks stopped without an answer")]
+    PlanningStopped,
+    /// `docs/reference/reads.json` is older than the checks.
+    #[error(
+        "what the shipped checks read was not collected: `docs/reference/reads.json` is stale, run `cargo xtask reference` and build again"
+    )]
+    StaleReads,
     /// The query is wrong or failed.
     #[error(transparent)]
     Query(#[from] QueryError),

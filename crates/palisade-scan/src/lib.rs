@@ -1,6 +1,7 @@
 //! The pipeline: selection, plan, collection, evaluation, assessment. Prints nothing and connects to nobody: whoever
 //! calls it brings an [`Api`](palisade_model::Api) for each account, and the time.
 
+mod ahead;
 mod error;
 pub mod inventory;
 pub mod policy;
@@ -9,6 +10,7 @@ mod rollup;
 mod scanner;
 mod selection;
 
+pub use ahead::PlanAhead;
 pub use error::ScanError;
 pub use palisade_query::{IamAccounts, IamQuestion, IamScope, Params, QueryResult};
 pub use rollup::roll_up;

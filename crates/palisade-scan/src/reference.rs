@@ -56,7 +56,23 @@ pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, St
         pages.insert(format!("frameworks/{id}.md"), page);
     }
     indexes(catalog, &mut pages);
+    pages.insert("reads.json".to_owned(), reads(&details));
     Ok(pages)
+}
+
+/// What each check reads, a line a check.
+fn reads(details: &BTreeMap<String, CheckDetails>) -> String {
+    let lines: Vec<String> = details
+        .iter()
+        .map(|(id, of_check)| {
+            format!(
+                "{}: {}",
+                serde_json::json!(id),
+                serde_json::json!(of_check.columns)
+            )
+        })
+        .collect();
+    format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
 /// Whether names of other pages are links.

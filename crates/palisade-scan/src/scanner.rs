@@ -22,9 +22,9 @@ pub struct Scanner {
 }
 
 /// Checks that are ready to be evaluated, and the engine that planned them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Planned {
-    engine: Engine,
+    engine: Arc<Engine>,
     plan: Plan,
     checks: Vec<Arc<Check>>,
 }
@@ -99,7 +99,7 @@ impl Scanner {
         let (plan, diagnostics) = engine.plan(checks);
         if diagnostics.is_empty() {
             Ok(Planned {
-                engine,
+                engine: Arc::new(engine),
                 plan,
                 checks: checks.to_vec(),
             })
@@ -108,12 +108,36 @@ impl Scanner {
         }
     }
 
+    /// What the checks need collected. Of shipped checks that is known; the others are planned.
+    ///
+    /// # Errors
+    /// As [`Scanner::plan`], for checks that are not shipped or were given other parameters.
+    pub fn request(&self, checks: &[Arc<Check>]) -> Result<Request, ScanError> {
+        let mut others = Vec::new();
+        let mut wanted = Request::default();
+        for check in checks {
+            match self.catalog.reads_of(check) {
+                Some(reads) => {
+                    for (table, columns) in reads {
+                        wanted.add(table, columns.iter().map(String::as_str));
+                    }
+                }
+                None => others.push(Arc::clone(check)),
+            }
+        }
+        if !others.is_empty() {
+            let planned = self.plan(&others)?;
+            add_needs(&mut wanted, &planned.plan.needs());
+        }
+        Ok(wanted)
+    }
+
     /// The IAM actions that the checks need, sorted: no more, no less.
     ///
     /// # Errors
-    /// As [`Scanner::plan`], and when a table's calls cannot be planned.
+    /// As [`Scanner::request`], and when a table's calls cannot be planned.
     pub fn permissions(&self, checks: &[Arc<Check>]) -> Result<Vec<String>, ScanError> {
-        let request = self.plan(checks)?.request();
+        let request = self.request(checks)?;
         let mut actions: BTreeSet<String> =
             self.calls(&request)?.permissions().into_iter().collect();
         // who the credentials belong to is asked before every scan
@@ -282,8 +306,12 @@ impl Scanner {
 
 fn request(needs: &Needs) -> Request {
     let mut request = Request::default();
+    add_needs(&mut request, needs);
+    request
+}
+
+fn add_needs(request: &mut Request, needs: &Needs) {
     for (table, columns) in needs {
         request.add(table, columns.iter().map(String::as_str));
     }
-    request
 }

@@ -10,7 +10,7 @@ use crate::output::Terminal;
 use palisade_catalog::Catalog;
 use palisade_config::Given;
 use palisade_core::{Assessment, Status};
-use palisade_scan::Scanner;
+use palisade_scan::{PlanAhead, Scanner};
 use std::sync::Arc;
 
 /// A scan of which every setting is known: flags, environment and configuration file.
@@ -92,8 +92,7 @@ pub fn assess(
     let connection = Connection::open(&args.target, scanner.models(), terminal)?;
     scanner.set_now(connection.now);
     // what is wrong with the SQL is told before anything is asked of AWS
-    let planned = Arc::new(scanner.plan(&checks)?);
-    let mut request = planned.request();
+    let mut request = scanner.request(&checks)?;
     if args.all_tables {
         catalog
             .tables
@@ -101,10 +100,10 @@ pub fn assess(
             .for_each(|table| request.add_all(table));
     }
     noise.add_tags(&mut request, &scanner);
-    let ahead = Arc::clone(&planned);
-    // not waited for: evaluation waits for what it needs
-    std::thread::spawn(move || ahead.prepare());
+    let scanner = Arc::new(scanner);
+    let planning = PlanAhead::start(Arc::clone(&scanner), checks);
     let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
+    let planned = planning.wait(&request)?;
     connection.save_recording(args.target.record.as_deref())?;
     let tags = noise.tags(&request, &scanner, &collected.dataset)?;
     let mut assessment = scanner.assess(
