@@ -19,6 +19,8 @@ from moto.core.utils import get_service_model
 
 ACCOUNT = "123456789012"
 HOME, EUROPE, SYDNEY = "us-east-1", "eu-west-1", "ap-southeast-2"
+# The board's papers: its policy lets nobody else in, auditors included.
+CLOSED_BUCKET = "tidewater-board"
 # For errors that an API does not declare.
 STATUS = {"AccessDenied": 403, "AccessDeniedException": 403, "InvalidAccessException": 401}
 
@@ -95,15 +97,18 @@ class Rule:
 
 
 class Corrections:
-    def __init__(self):
-        self.rules = rules()
+    """The rules that count, first match first; `closed` is a bucket that may not be read."""
+
+    def __init__(self, found=None, closed=CLOSED_BUCKET):
+        self.rules = rules() if found is None else found
         self.absent = {}
-        self.closed_bucket_used = False
+        self.closed = closed
+        self.closed_bucket_used = closed is None
 
     def find(self, environ, body):
         """The corrected answer to a request, or nothing."""
         request = Request(environ, body)
-        if request.signing_name == "s3" and request.path.split("/")[1] == CLOSED_BUCKET:
+        if request.signing_name == "s3" and request.path.split("/")[1] == self.closed:
             self.closed_bucket_used = True
             text = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
             return 403, {"Content-Type": "application/xml"}, b"" if request.method == "HEAD" else text.encode()
@@ -132,10 +137,6 @@ class Corrections:
         """Rules that answered nothing: no table makes these calls any more."""
         found = [f"{rule.service}:{rule.operation} {','.join(rule.regions or [])}".strip() for rule in self.rules if not rule.used]
         return found + ([] if self.closed_bucket_used else [f"s3 {CLOSED_BUCKET}"])
-
-
-# The board's papers: its policy lets nobody else in, auditors included.
-CLOSED_BUCKET = "tidewater-board"
 
 
 def fail(code, message):

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
+import clean_corrections  # noqa: E402
 import corrections  # noqa: E402
 import patches  # noqa: E402
 from freezegun import freeze_time  # noqa: E402
@@ -69,7 +70,8 @@ def main(port, start):
                 start_response("204 No Content", [])
                 return [b""]
             if environ["PATH_INFO"] == "/palisade/corrections":
-                corrected = corrections.Corrections()
+                company = parse_qs(environ["QUERY_STRING"])["company"][0]
+                corrected = corrections.Corrections() if company == "tidewater" else clean_corrections.corrections()
                 start_response("204 No Content", [])
                 return [b""]
             if environ["PATH_INFO"] == "/palisade/report":

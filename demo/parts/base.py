@@ -56,9 +56,9 @@ class Account:
         """Tells the server when credentials were last used; see `demo/patches.py`."""
         self._post("/palisade/activity", json.dumps(facts).encode())
 
-    def correct(self):
-        """From now on the server answers with `demo/corrections.py` where that has an answer."""
-        self._post("/palisade/corrections")
+    def correct(self, company="tidewater"):
+        """From now on the server answers with the corrections of that company where they have an answer."""
+        self._post(f"/palisade/corrections?company={company}")
 
     def _post(self, path, body=None):
         with urllib.request.urlopen(urllib.request.Request(self.endpoint + path, data=body, headers={"Content-Type": "application/json"}, method="POST")):

@@ -232,12 +232,22 @@ pub struct Target {
     /// The demo account: a recorded, fictional account behind a loopback endpoint inside this process; no credentials needed
     #[arg(long, help_heading = "Account and regions", conflicts_with_all = ["profile", "role_arn", "endpoint_url"])]
     pub demo: bool,
+    /// A recording made with --record, replayed as --demo is: at its time, offline, without credentials
+    #[arg(long, value_name = "FILE", help_heading = "Account and regions", conflicts_with_all = ["profile", "role_arn", "endpoint_url", "demo"])]
+    pub replay: Option<PathBuf>,
     /// Calls in flight at once, over all services and regions
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Account and regions", env = "PALISADE_MAX_IN_FLIGHT", hide_env = true)]
     pub max_in_flight: u16,
     /// Write every request and answer to a recording that can be replayed (credentials are left out)
     #[arg(long, value_name = "FILE", help_heading = "Account and regions")]
     pub record: Option<PathBuf>,
+}
+
+impl Target {
+    /// What is asked is a recording: nothing of the machine's AWS configuration counts.
+    pub fn is_recorded(&self) -> bool {
+        self.demo || self.replay.is_some()
+    }
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The recorded account that `--demo` scans.
 const DEMO: &[u8] = include_bytes!("../../../../catalog/demo/account.recording");
 
+/// The recording that the target names, and what it is called; nothing when AWS itself is asked.
+fn recording(target: &Target) -> Result<Option<(String, Recording)>, Failure> {
+    if let Some(path) = &target.replay {
+        let recording = Recording::load(path).map_err(|e| Failure::Usage {
+            message: format!("cannot replay `{}`: {e}", path.display()),
+            hint: Some("`palisade scan --record FILE` makes a recording".to_owned()),
+        })?;
+        return Ok(Some(("replay".to_owned(), recording)));
+    }
+    let demo = || Ok(("demo".to_owned(), Recording::from_bytes(DEMO)?));
+    target.demo.then(demo).transpose()
+}
+
 /// An open connection to one account.
 pub struct Connection {
     runtime: tokio::runtime::Runtime,
@@ -30,7 +43,7 @@ pub struct Connection {
     recorded: Option<Arc<Mutex<Recording>>>,
     /// Answers until the connection is dropped.
     #[expect(dead_code, reason = "held for its end")]
-    demo: Option<Server>,
+    replayed: Option<Server>,
 }
 
 impl Connection {
@@ -66,9 +79,8 @@ impl Connection {
         };
         let mut now = system_time();
         let mut asked = target.region.clone();
-        let mut demo = None;
-        if target.demo {
-            let recording = Recording::from_bytes(DEMO)?;
+        let mut replayed = None;
+        if let Some((name, recording)) = recording(target)? {
             let header = recording.header().clone();
             now = header.recorded_at.parse().unwrap_or(now);
             if asked.is_empty() || asked.iter().any(|r| r == "all") {
@@ -83,12 +95,12 @@ impl Connection {
                 session_token: None,
             });
             terminal.note(&format!(
-                "demo: {} (recorded {}), replayed from {} inside this process",
+                "{name}: {} (recorded {}), replayed from {} inside this process",
                 header.description,
                 header.recorded_at,
                 server.url()
             ));
-            demo = Some(server);
+            replayed = Some(server);
         }
         let recorded = target
             .record
@@ -138,7 +150,7 @@ impl Connection {
             regions: names,
             now,
             recorded,
-            demo,
+            replayed,
         })
     }
 

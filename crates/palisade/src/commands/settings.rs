@@ -39,7 +39,7 @@ pub fn effective(
     config: Option<&Config>,
     catalog: &Catalog,
 ) -> Result<Settings, Failure> {
-    let mut settings = Settings::merge(given, config, args.target.demo, &variables());
+    let mut settings = Settings::merge(given, config, args.target.is_recorded(), &variables());
     for text in &args.param {
         let (check, name, value) = palisade_config::parse_param(catalog, text)
             .map_err(|ParamError { message, hint }| Failure::Usage { message, hint })?;
@@ -102,7 +102,7 @@ pub fn connect(
     catalog: &Catalog,
 ) -> Result<(), Failure> {
     let config = config(global, catalog)?;
-    let settings = Settings::merge(given, config.as_ref(), args.demo, &variables());
+    let settings = Settings::merge(given, config.as_ref(), args.is_recorded(), &variables());
     target(&settings, args);
     Ok(())
 }
