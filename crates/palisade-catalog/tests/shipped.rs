@@ -150,6 +150,59 @@ fn reasons_and_fixes_are_sentences() {
 }
 
 #[test]
+fn reasons_have_two_to_five_sentences() {
+    let wrong = broken(|c| {
+        let words: Vec<&str> = c.why.split_whitespace().collect();
+        // a sentence ends where the next word begins like one
+        let ends = words.windows(2).filter(|pair| {
+            let ends = pair[0].trim_end_matches(['"', '`', ')', '’']);
+            ends.ends_with(['.', '!', '?'])
+                && pair[1].starts_with(|l: char| {
+                    l.is_uppercase() || l.is_ascii_digit() || matches!(l, '`' | '"' | '(')
+                })
+        });
+        let count = ends.count() + 1;
+        (!(2..=5).contains(&count)).then(|| format!("{count} sentences: {}", c.why.trim()))
+    });
+    assert_eq!(wrong, [""; 0]);
+}
+
+#[test]
+fn reasons_are_told_apart() {
+    let catalog = catalog();
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut twice = Vec::new();
+    for check in catalog.checks.values() {
+        let words: Vec<&str> = check.why.split_whitespace().collect();
+        if let Some(first) = seen.insert(words.join(" "), &check.id) {
+            twice.push(format!("{first} and {}", check.id));
+        }
+    }
+    assert_eq!(twice, [""; 0]);
+}
+
+#[test]
+fn fixes_delete_nothing() {
+    let verbs = [
+        "Delete",
+        "Release",
+        "Terminate",
+        "Schedule",
+        "Remove",
+        "Detach",
+        "Deregister",
+    ];
+    let wrong = broken(|c| {
+        let call = c
+            .fix_calls
+            .iter()
+            .find(|call| verbs.iter().any(|verb| call.operation.starts_with(verb)));
+        call.map(|call| format!("{}:{}", call.service, call.operation))
+    });
+    assert_eq!(wrong, [""; 0]);
+}
+
+#[test]
 fn parameters_are_explained() {
     let wrong = broken(|c| {
         let bad = |about: &str| !about.ends_with('.') || !about.starts_with(char::is_uppercase);
