@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::identity::{SharedIdentityCache, SharedIdentityResolver};
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_types::service_config::ServiceConfigKey;
+use bytes::Bytes;
 use futures::Stream;
 use palisade_core::{AccountId, Arn, CallErrorKind, Partition, Region};
 use palisade_model::{
@@ -238,8 +239,32 @@ impl Client {
     ) -> Result<Value, CallFailure> {
         let service = self.service(service)?;
         let operation = operation_of(&service.model, operation)?;
-        self.output(&service, operation, region.as_str(), params)
+        self.output(&service, operation, region.as_str(), params, None)
             .await
+    }
+
+    /// Puts an object into a bucket, whichever its region. The body is shared by all attempts, not copied.
+    ///
+    /// # Errors
+    /// When the call failed after all attempts.
+    pub async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<(), CallFailure> {
+        let service = self.service("s3")?;
+        let operation = operation_of(&service.model, "PutObject")?;
+        let params = Map::from_iter([
+            ("Bucket".to_owned(), json!(bucket)),
+            ("Key".to_owned(), json!(key)),
+            ("ContentType".to_owned(), json!(content_type)),
+        ]);
+        let region = self.region().as_str();
+        self.output(&service, operation, region, &params, Some(&body))
+            .await
+            .map(drop)
     }
 
     /// All pages of a call. An operation without pages gives one.
@@ -274,7 +299,7 @@ impl Client {
         let service = self.service(request.service)?;
         let operation = operation_of(&service.model, request.operation)?;
         let value = self
-            .output(&service, operation, request.region, request.params)
+            .output(&service, operation, request.region, request.params, None)
             .await?;
         let next =
             paginate::next(&service.model, operation, request.params, &value).map_err(|_| {
@@ -290,15 +315,16 @@ impl Client {
         operation: &Operation,
         region: &str,
         params: &Map<String, Json>,
+        body: Option<&Bytes>,
     ) -> Result<Value, CallFailure> {
-        match self.attempt(service, operation, region, params).await {
+        match self.attempt(service, operation, region, params, body).await {
             // Amazon S3 names the bucket's region when another one was asked.
             Err(CallFailure {
                 region: Some(other),
                 status: Some(301 | 307 | 400),
                 ..
             }) if service.is_s3() && other != region => {
-                self.attempt(service, operation, &other, params).await
+                self.attempt(service, operation, &other, params, body).await
             }
             result => result,
         }
@@ -310,6 +336,7 @@ impl Client {
         operation: &Operation,
         region: &str,
         params: &Map<String, Json>,
+        body: Option<&Bytes>,
     ) -> Result<Value, CallFailure> {
         let shared = &self.0.shared;
         let params = &*bare_ids(service, params);
@@ -321,7 +348,13 @@ impl Client {
             &shared.partitions,
         )?;
         let lane = self.lane(&service.model.name, &target.signing_region);
-        let outgoing = Outgoing::new(service, operation, params, &target)?;
+        let mut outgoing = Outgoing::new(service, operation, params, &target)?;
+        let mut upload = Duration::ZERO;
+        if let Some(body) = body {
+            outgoing = outgoing.with_body(body.clone());
+            // at no less than 256 KiB a second
+            upload = Duration::from_secs(u64::try_from(body.len() >> 18).unwrap_or(0));
+        }
         // Answers of sts carry credentials.
         let secret = service.model.name == "sts" && operation.name != "GetCallerIdentity";
         let attempts = Arc::new(Attempts {
@@ -332,6 +365,7 @@ impl Client {
             counters: self.0.statistics.of(&service.model.name, &operation.name),
             recorder: shared.config.recorder.clone().filter(|_| !secret),
             timeout: shared.config.attempt_timeout,
+            upload,
             unconnected: Default::default(),
             failed: Default::default(),
             trouble: Mutex::default(),

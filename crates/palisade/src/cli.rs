@@ -64,6 +64,8 @@ pub enum When {
 pub enum Command {
     /// Assess accounts: collect what the selected checks need, evaluate, report
     Scan(Box<Scan>),
+    /// Send the findings of an earlier report to Security Hub, SNS, EventBridge, Slack, a webhook or Jira
+    Send(Box<Send>),
     /// Accept what fails today, so that only new findings count: writes a file for `scan --baseline`
     Baseline(Box<BaselineArgs>),
     /// Mutes: findings that somebody accepted, with a reason and a last day
@@ -255,10 +257,21 @@ pub struct Scan {
         help_heading = "Report"
     )]
     pub format: Format,
-    /// Where the report goes, instead of stdout: PATH in the format of --format, or FORMAT=PATH; `-` is stdout. May
-    /// repeat, for several reports at once; each file is written whole or not at all
+    /// Where the report goes, instead of stdout: PATH in the format of --format, or FORMAT=PATH; `-` is stdout,
+    /// `s3://BUCKET/KEY` an object. May repeat, for several reports at once; each file is written whole or not at all
     #[arg(long, short, value_name = "[FORMAT=]PATH", help_heading = "Report")]
     pub output: Vec<String>,
+    /// Send the findings to a destination after the scan: the NAME of `[send.NAME]` in the configuration file, or
+    /// `securityhub`; may repeat
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Report",
+        env = "PALISADE_SEND",
+        hide_env = true
+    )]
+    pub send: Vec<String>,
     /// List every failed resource in the text report
     #[arg(long, help_heading = "Report")]
     pub all: bool,
@@ -299,6 +312,20 @@ pub struct Scan {
     /// Also read every column of every table (with --record: a recording that answers every query)
     #[arg(long, hide = true)]
     pub all_tables: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Send {
+    /// Report of `scan --format json`
+    pub file: PathBuf,
+    /// Where to: the NAME of `[send.NAME]` in the configuration file, or `securityhub`; may repeat
+    #[arg(long, value_name = "NAME", value_delimiter = ',', required = true)]
+    pub to: Vec<String>,
+    /// Change nothing; print the requests that would be made, one JSON object a line
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// What does not count.

@@ -32,6 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("palisade-report", &["core"]),
     ("palisade-mute", &["core"]),
+    ("palisade-send", &["core", "model", "report"]),
 ];
 
 /// Dependency → the only crate that may have it.

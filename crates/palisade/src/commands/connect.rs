@@ -20,6 +20,8 @@ const DEMO: &[u8] = include_bytes!("../../../../catalog/demo/account.recording")
 /// An open connection to one account.
 pub struct Connection {
     runtime: tokio::runtime::Runtime,
+    client: Client,
+    models: Arc<Models>,
     targets: Targets,
     /// The account's twelve digits.
     pub account_id: String,
@@ -43,14 +45,7 @@ impl Connection {
         models: &Arc<Models>,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|source| Failure::Output {
-                what: "a thread".to_owned(),
-                source,
-            })?;
+        let runtime = runtime()?;
         let mut config = ClientConfig {
             profile: target.profile.clone(),
             endpoint_url: target.endpoint_url.clone(),
@@ -121,6 +116,7 @@ impl Connection {
         let partition = identity.partition;
         let account_id = identity.account_id.to_string();
         let names = regions.iter().map(ToString::to_string).collect();
+        let made = client.clone();
         let account = AccountTarget {
             account_id: account_id.clone(),
             partition: partition.as_str().to_owned(),
@@ -130,6 +126,8 @@ impl Connection {
         };
         Ok(Self {
             runtime,
+            client: made,
+            models: Arc::clone(models),
             targets: Targets {
                 accounts: vec![account],
                 regions: facts,
@@ -140,6 +138,16 @@ impl Connection {
             recorded,
             demo,
         })
+    }
+
+    /// The client and what its answers look like.
+    pub fn client(&self) -> (&Client, &Models) {
+        (&self.client, &self.models)
+    }
+
+    /// Waits for something that makes calls.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
     }
 
     /// Collects with a progress display; Ctrl-C ends it with what was read until then.
@@ -195,6 +203,21 @@ impl Connection {
         recording.save(path)?;
         Ok(())
     }
+}
+
+/// Threads for what waits for answers.
+///
+/// # Errors
+/// When the system gives none.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::Output {
+            what: "a thread".to_owned(),
+            source,
+        })
 }
 
 /// Collects for a command that only needs the tables.

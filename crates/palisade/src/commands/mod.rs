@@ -13,6 +13,7 @@ mod reference;
 mod report;
 mod review;
 mod scan;
+mod send;
 mod settings;
 mod tables;
 
@@ -35,6 +36,13 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Scan(args) => {
             scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
+        Command::Send(args) => send::run(
+            *args,
+            given,
+            &global,
+            &catalog(&global, terminal)?,
+            terminal,
+        ),
         Command::Baseline(args) => {
             noise::baseline(*args, given, &global, catalog(&global, terminal)?, terminal)
         }

@@ -70,6 +70,7 @@ pub fn apply(settings: &Settings, args: &mut Scan) {
         args.format = format;
     }
     args.output = settings.texts("report.output");
+    args.send = settings.texts("report.send");
     args.all = settings.boolean("report.all");
     args.evidence = settings.boolean("report.evidence");
     args.noise.mutes = path(settings, "mute.file");
@@ -100,11 +101,11 @@ pub fn connect(
     given: &Given,
     global: &Global,
     catalog: &Catalog,
-) -> Result<(), Failure> {
+) -> Result<Settings, Failure> {
     let config = config(global, catalog)?;
     let settings = Settings::merge(given, config.as_ref(), args.demo, &variables());
     target(&settings, args);
-    Ok(())
+    Ok(settings)
 }
 
 /// AWS's own variables that count for more than the file.
@@ -134,13 +135,18 @@ pub fn severities(settings: &Settings) -> BTreeMap<String, Severity> {
 /// A file that is named: a configuration file names others from where it lies.
 fn path(settings: &Settings, key: &str) -> Option<PathBuf> {
     let named = settings.text(key)?;
-    Some(match settings.origin(key) {
+    Some(beside(&settings.origin(key), &named))
+}
+
+/// A path that is written somewhere: in a file, it begins where the file lies.
+pub fn beside(origin: &Origin, named: &str) -> PathBuf {
+    match origin {
         Origin::File { file, .. } => {
-            let folder = Path::new(&file).parent().unwrap_or(Path::new(""));
+            let folder = Path::new(file).parent().unwrap_or(Path::new(""));
             folder.join(named)
         }
         _ => PathBuf::from(named),
-    })
+    }
 }
 
 /// The attestations: of the file that was named, else of `attestations.toml` in the working directory when there is one.
