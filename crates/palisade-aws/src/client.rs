@@ -5,6 +5,7 @@ use crate::endpoint::Partitions;
 use crate::failure::CallFailure;
 use crate::limits::RateLimit;
 use crate::paginate;
+use crate::reach::CredentialFacts;
 use crate::send::{self, Outgoing};
 use crate::service::{EndpointSettings, Service};
 use crate::statistics::Statistics;
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) http: SharedHttpClient,
     pub(crate) max_attempts: u32,
     region: Region,
+    credentials: CredentialFacts,
     models: Arc<Models>,
     partitions: Partitions,
     endpoints: EndpointSettings,
@@ -105,6 +107,7 @@ impl Client {
             http: found.http,
             sdk: found.sdk,
             region: found.region,
+            credentials: found.facts,
             models,
             partitions,
             config,
@@ -148,6 +151,39 @@ impl Client {
             Arc::clone(&self.0.shared),
             SharedCredentialsProvider::new(provider),
         )
+    }
+
+    pub(crate) fn found_credentials(&self) -> &CredentialFacts {
+        &self.0.shared.credentials
+    }
+
+    pub(crate) fn http(&self) -> SharedHttpClient {
+        self.0.shared.http.clone()
+    }
+
+    /// The URL that requests of a service go to in the default region.
+    pub(crate) fn target_of(
+        &self,
+        service: &str,
+        params: &Map<String, Json>,
+    ) -> Result<String, CallFailure> {
+        let shared = &self.0.shared;
+        let service = self.service(service)?;
+        let mut operations = service.model.operations.iter();
+        let operation = operations.find(|o| o.host_prefix.is_none());
+        let operation = operation.ok_or_else(|| {
+            let message = "every operation has a host of its own";
+            CallFailure::local(CallErrorKind::Other, "NoCommonEndpoint", message)
+        })?;
+        let region = self.region().as_str();
+        let target = service.target(
+            operation,
+            region,
+            params,
+            &shared.endpoints,
+            &shared.partitions,
+        )?;
+        Ok(target.url.clone())
     }
 
     /// The default region.

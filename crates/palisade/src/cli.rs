@@ -66,6 +66,8 @@ pub enum Command {
     Scan(Box<Scan>),
     /// Send the findings of an earlier report to Security Hub, SNS, EventBridge, Slack, a webhook or Jira
     Send(Box<Send>),
+    /// Say what keeps a scan from working: credentials, region, clock, endpoints, permissions, configuration
+    Doctor(Box<Doctor>),
     /// Accept what fails today, so that only new findings count: writes a file for `scan --baseline`
     Baseline(Box<BaselineArgs>),
     /// Mutes: findings that somebody accepted, with a reason and a last day
@@ -97,6 +99,12 @@ pub enum Command {
     Review(Review),
     /// Write the reference: a page in Markdown for every check, table and framework, and the schema of palisade.toml
     Reference(Reference),
+    /// Write man pages, one for each command
+    Man {
+        /// The folder
+        #[arg(long, short, value_name = "DIR")]
+        output: PathBuf,
+    },
     /// Print shell completions
     Completions {
         /// The shell
@@ -315,6 +323,20 @@ pub struct Scan {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing is broken (warnings may be); 1 something is; 2 usage."
+)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub target: Target,
+    /// `text` or `json`
+    #[arg(long, short, default_value = "text")]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
 pub struct Send {
     /// Report of `scan --format json`
     pub file: PathBuf,
@@ -483,15 +505,22 @@ pub enum QueryFormat {
 pub struct Permissions {
     #[command(flatten)]
     pub selection: Selection,
-    /// As an IAM policy, or as a CloudFormation template with a role that has it
+    /// As an IAM policy, as policies that fit into managed ones, as a CloudFormation template with a role that has
+    /// them, or as one with a stack set of such roles for an organisation
     #[arg(long, short, default_value = "json")]
     pub format: PolicyFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PolicyFormat {
+    /// One policy
     Json,
+    /// A list of policies, each small enough for a managed policy
+    Policies,
+    /// A template with a role
     Cloudformation,
+    /// A template with a stack set, for the management account
+    Stackset,
 }
 
 #[derive(Debug, Args)]

@@ -46,19 +46,7 @@ impl Connection {
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let mut config = ClientConfig {
-            profile: target.profile.clone(),
-            endpoint_url: target.endpoint_url.clone(),
-            role: target.role_arn.clone().map(|arn| Role {
-                arn,
-                external_id: target.external_id.clone(),
-                session_name: target.session_name.clone(),
-                duration: None,
-            }),
-            region: target.region.iter().find(|r| *r != "all").cloned(),
-            max_in_flight: usize::from(target.max_in_flight),
-            ..ClientConfig::default()
-        };
+        let mut config = client_config(target);
         let mut now = system_time();
         let mut asked = target.region.clone();
         let mut demo = None;
@@ -202,6 +190,23 @@ impl Connection {
         });
         recording.save(path)?;
         Ok(())
+    }
+}
+
+/// How to reach AWS, as the user said.
+pub fn client_config(target: &Target) -> ClientConfig {
+    ClientConfig {
+        profile: target.profile.clone(),
+        endpoint_url: target.endpoint_url.clone(),
+        role: target.role_arn.clone().map(|arn| Role {
+            arn,
+            external_id: target.external_id.clone(),
+            session_name: target.session_name.clone(),
+            duration: None,
+        }),
+        region: target.region.iter().find(|r| *r != "all").cloned(),
+        max_in_flight: usize::from(target.max_in_flight),
+        ..ClientConfig::default()
     }
 }
 

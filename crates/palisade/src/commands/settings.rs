@@ -50,19 +50,7 @@ pub fn effective(
 
 /// Puts what is in effect where a scan looks for it.
 pub fn apply(settings: &Settings, args: &mut Scan) {
-    let severity = |path: &str| settings.text(path).and_then(|t| t.parse::<Severity>().ok());
-    args.selection = cli::Selection {
-        check: settings.texts("select.checks"),
-        service: settings.texts("select.services"),
-        framework: settings.texts("select.frameworks"),
-        category: settings
-            .texts("select.categories")
-            .iter()
-            .filter_map(|c| c.parse().ok())
-            .collect(),
-        severity: severity("select.severity"),
-        exclude: settings.texts("select.exclude"),
-    };
+    args.selection = selection(settings);
     target(settings, &mut args.target);
     if let Some(format) = settings.text("report.format")
         && let Ok(format) = Format::from_str(&format, false)
@@ -75,8 +63,35 @@ pub fn apply(settings: &Settings, args: &mut Scan) {
     args.evidence = settings.boolean("report.evidence");
     args.noise.mutes = path(settings, "mute.file");
     args.noise.baseline = path(settings, "mute.baseline");
-    args.fail_on = severity("exit.fail_on");
+    args.fail_on = severity(settings, "exit.fail_on");
     args.strict = settings.boolean("exit.strict");
+}
+
+fn severity(settings: &Settings, path: &str) -> Option<Severity> {
+    settings.text(path).and_then(|t| t.parse().ok())
+}
+
+/// Which checks are in effect.
+pub fn selection(settings: &Settings) -> cli::Selection {
+    cli::Selection {
+        check: settings.texts("select.checks"),
+        service: settings.texts("select.services"),
+        framework: settings.texts("select.frameworks"),
+        category: settings
+            .texts("select.categories")
+            .iter()
+            .filter_map(|c| c.parse().ok())
+            .collect(),
+        severity: severity(settings, "select.severity"),
+        exclude: settings.texts("select.exclude"),
+    }
+}
+
+/// Which account and regions are in effect, whether or not the file could be read.
+pub fn merged(args: &mut Target, given: &Given, config: Option<&Config>) -> Settings {
+    let settings = Settings::merge(given, config, args.demo, &variables());
+    target(&settings, args);
+    settings
 }
 
 fn target(settings: &Settings, target: &mut Target) {
@@ -103,9 +118,7 @@ pub fn connect(
     catalog: &Catalog,
 ) -> Result<Settings, Failure> {
     let config = config(global, catalog)?;
-    let settings = Settings::merge(given, config.as_ref(), args.demo, &variables());
-    target(&settings, args);
-    Ok(settings)
+    Ok(merged(args, given, config.as_ref()))
 }
 
 /// AWS's own variables that count for more than the file.

@@ -132,13 +132,20 @@ pub struct Server {
 
 impl Server {
     pub fn start(answer: impl Fn(usize) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::with_headers("", answer)
+    }
+    /// The same with headers in every answer.
+    pub fn with_headers(
+        headers: &'static str,
+        answer: impl Fn(usize) -> (u16, String) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let log = Arc::clone(&asked);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                serve(stream.unwrap(), &log, &answer);
+                serve(stream.unwrap(), &log, headers, &answer);
             }
         });
         Self { url, asked }
@@ -149,7 +156,12 @@ impl Server {
 }
 
 /// One request a connection.
-fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(usize) -> (u16, String)) {
+fn serve(
+    mut stream: TcpStream,
+    log: &Mutex<Vec<Asked>>,
+    headers: &str,
+    answer: &dyn Fn(usize) -> (u16, String),
+) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut first = String::new();
     if reader.read_line(&mut first).unwrap_or(0) == 0 {
@@ -177,7 +189,7 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(usize) 
     let (status, body) = answer(number);
     let _ = write!(
         stream,
-        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}",
         body.len()
     );
 }
