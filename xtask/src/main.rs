@@ -8,6 +8,7 @@
 use clap::Parser;
 
 mod bench;
+mod book;
 mod conformance;
 mod iam_actions;
 mod lint;
@@ -34,7 +35,9 @@ enum Command {
     NewCheck(new_check::Arguments),
     /// Record the demo account from a seeded moto server into `catalog/demo/`
     RecordDemo(record_demo::Arguments),
-    /// Generate `docs/reference/` from the catalogue, or check that it is not stale
+    /// Write `docs/SUMMARY.md`, the contents of the documentation site
+    Book,
+    /// Generate `docs/reference/` and the roles of `packaging/` from the catalogue, or check that they are not stale
     Reference(reference::Arguments),
 }
 
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Command::Models(arguments) => models::run(&arguments),
         Command::NewCheck(arguments) => new_check::run(&arguments),
         Command::RecordDemo(arguments) => record_demo::run(&arguments),
+        Command::Book => book::run(),
         Command::Reference(arguments) => reference::run(&arguments),
     }
 }

@@ -5,6 +5,7 @@ use crate::endpoint::Partitions;
 use crate::failure::CallFailure;
 use crate::limits::RateLimit;
 use crate::paginate;
+use crate::reach::CredentialFacts;
 use crate::send::{self, Outgoing};
 use crate::service::{EndpointSettings, Service};
 use crate::statistics::Statistics;
@@ -18,6 +19,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::identity::{SharedIdentityCache, SharedIdentityResolver};
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_types::service_config::ServiceConfigKey;
+use bytes::Bytes;
 use futures::Stream;
 use palisade_core::{AccountId, Arn, CallErrorKind, Partition, Region};
 use palisade_model::{
@@ -61,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) http: SharedHttpClient,
     pub(crate) max_attempts: u32,
     region: Region,
+    credentials: CredentialFacts,
     models: Arc<Models>,
     partitions: Partitions,
     endpoints: EndpointSettings,
@@ -104,6 +107,7 @@ impl Client {
             http: found.http,
             sdk: found.sdk,
             region: found.region,
+            credentials: found.facts,
             models,
             partitions,
             config,
@@ -147,6 +151,39 @@ impl Client {
             Arc::clone(&self.0.shared),
             SharedCredentialsProvider::new(provider),
         )
+    }
+
+    pub(crate) fn found_credentials(&self) -> &CredentialFacts {
+        &self.0.shared.credentials
+    }
+
+    pub(crate) fn http(&self) -> SharedHttpClient {
+        self.0.shared.http.clone()
+    }
+
+    /// The URL that requests of a service go to in the default region.
+    pub(crate) fn target_of(
+        &self,
+        service: &str,
+        params: &Map<String, Json>,
+    ) -> Result<String, CallFailure> {
+        let shared = &self.0.shared;
+        let service = self.service(service)?;
+        let mut operations = service.model.operations.iter();
+        let operation = operations.find(|o| o.host_prefix.is_none());
+        let operation = operation.ok_or_else(|| {
+            let message = "every operation has a host of its own";
+            CallFailure::local(CallErrorKind::Other, "NoCommonEndpoint", message)
+        })?;
+        let region = self.region().as_str();
+        let target = service.target(
+            operation,
+            region,
+            params,
+            &shared.endpoints,
+            &shared.partitions,
+        )?;
+        Ok(target.url.clone())
     }
 
     /// The default region.
@@ -238,8 +275,32 @@ impl Client {
     ) -> Result<Value, CallFailure> {
         let service = self.service(service)?;
         let operation = operation_of(&service.model, operation)?;
-        self.output(&service, operation, region.as_str(), params)
+        self.output(&service, operation, region.as_str(), params, None)
             .await
+    }
+
+    /// Puts an object into a bucket, whichever its region. The body is shared by all attempts, not copied.
+    ///
+    /// # Errors
+    /// When the call failed after all attempts.
+    pub async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<(), CallFailure> {
+        let service = self.service("s3")?;
+        let operation = operation_of(&service.model, "PutObject")?;
+        let params = Map::from_iter([
+            ("Bucket".to_owned(), json!(bucket)),
+            ("Key".to_owned(), json!(key)),
+            ("ContentType".to_owned(), json!(content_type)),
+        ]);
+        let region = self.region().as_str();
+        self.output(&service, operation, region, &params, Some(&body))
+            .await
+            .map(drop)
     }
 
     /// All pages of a call. An operation without pages gives one.
@@ -274,7 +335,7 @@ impl Client {
         let service = self.service(request.service)?;
         let operation = operation_of(&service.model, request.operation)?;
         let value = self
-            .output(&service, operation, request.region, request.params)
+            .output(&service, operation, request.region, request.params, None)
             .await?;
         let next =
             paginate::next(&service.model, operation, request.params, &value).map_err(|_| {
@@ -290,15 +351,16 @@ impl Client {
         operation: &Operation,
         region: &str,
         params: &Map<String, Json>,
+        body: Option<&Bytes>,
     ) -> Result<Value, CallFailure> {
-        match self.attempt(service, operation, region, params).await {
+        match self.attempt(service, operation, region, params, body).await {
             // Amazon S3 names the bucket's region when another one was asked.
             Err(CallFailure {
                 region: Some(other),
                 status: Some(301 | 307 | 400),
                 ..
             }) if service.is_s3() && other != region => {
-                self.attempt(service, operation, &other, params).await
+                self.attempt(service, operation, &other, params, body).await
             }
             result => result,
         }
@@ -310,6 +372,7 @@ impl Client {
         operation: &Operation,
         region: &str,
         params: &Map<String, Json>,
+        body: Option<&Bytes>,
     ) -> Result<Value, CallFailure> {
         let shared = &self.0.shared;
         let params = &*bare_ids(service, params);
@@ -321,7 +384,13 @@ impl Client {
             &shared.partitions,
         )?;
         let lane = self.lane(&service.model.name, &target.signing_region);
-        let outgoing = Outgoing::new(service, operation, params, &target)?;
+        let mut outgoing = Outgoing::new(service, operation, params, &target)?;
+        let mut upload = Duration::ZERO;
+        if let Some(body) = body {
+            outgoing = outgoing.with_body(body.clone());
+            // at no less than 256 KiB a second
+            upload = Duration::from_secs(u64::try_from(body.len() >> 18).unwrap_or(0));
+        }
         // Answers of sts carry credentials.
         let secret = service.model.name == "sts" && operation.name != "GetCallerIdentity";
         let attempts = Arc::new(Attempts {
@@ -332,6 +401,7 @@ impl Client {
             counters: self.0.statistics.of(&service.model.name, &operation.name),
             recorder: shared.config.recorder.clone().filter(|_| !secret),
             timeout: shared.config.attempt_timeout,
+            upload,
             unconnected: Default::default(),
             failed: Default::default(),
             trouble: Mutex::default(),

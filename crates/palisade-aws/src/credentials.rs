@@ -2,11 +2,11 @@
 use crate::client::Client;
 use crate::config::{ClientConfig, ConnectError, Role};
 use crate::failure::CallFailure;
+use crate::reach::CredentialFacts;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
 use palisade_core::{CallErrorKind, Region};
@@ -19,6 +19,7 @@ pub(crate) struct Found {
     pub(crate) sdk: SdkConfig,
     pub(crate) http: SharedHttpClient,
     pub(crate) credentials: SharedCredentialsProvider,
+    pub(crate) facts: CredentialFacts,
     pub(crate) region: Region,
     pub(crate) max_attempts: u32,
 }
@@ -29,7 +30,10 @@ pub(crate) async fn find(config: &ClientConfig) -> Result<Found, ConnectError> {
     if let Some(url) = config.endpoint_url.as_ref().or(configured.as_ref()) {
         check_url(url)?;
     }
-    let http = config.http_client.clone().unwrap_or_else(http_client);
+    let http = config
+        .http_client
+        .clone()
+        .unwrap_or_else(crate::reach::http_client);
     let mut loader =
         aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http.clone());
     if let Some(profile) = profile {
@@ -69,9 +73,10 @@ pub(crate) async fn find(config: &ClientConfig) -> Result<Found, ConnectError> {
     let credentials = sdk
         .credentials_provider()
         .ok_or(ConnectError::NoCredentials)?;
-    credentials
+    let facts = credentials
         .provide_credentials()
         .await
+        .map(|found| CredentialFacts::of(&found))
         .map_err(|e| explain(&e))?;
     // AWS's default of three attempts suits interactive programs; only an explicit setting counts.
     let configured = std::env::var_os("AWS_MAX_ATTEMPTS")
@@ -81,17 +86,11 @@ pub(crate) async fn find(config: &ClientConfig) -> Result<Found, ConnectError> {
     Ok(Found {
         http,
         credentials,
+        facts,
         region,
         max_attempts,
         sdk,
     })
-}
-
-/// One pool of connections for everything.
-fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .build_https()
 }
 
 /// The profile to use, when one is named; it must exist.

@@ -28,6 +28,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SigningName;
 use aws_types::region::{Region, SigningRegion};
+use bytes::Bytes;
 use palisade_core::CallErrorKind;
 use palisade_model::{Operation, Value};
 use serde_json::{Map, Value as Json};
@@ -39,7 +40,8 @@ pub(crate) struct Outgoing {
     method: String,
     uri: String,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    /// Shared by all attempts.
+    body: Bytes,
 }
 
 impl Outgoing {
@@ -64,7 +66,7 @@ impl Outgoing {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         headers.extend(target.headers.iter().cloned());
-        let body = request.body().bytes().unwrap_or_default().to_vec();
+        let body = Bytes::copy_from_slice(request.body().bytes().unwrap_or_default());
         let summed = |(name, _): &(String, String)| {
             name.starts_with("x-amz-checksum-") || name == "content-md5"
         };
@@ -77,6 +79,16 @@ impl Outgoing {
             headers,
             body,
         })
+    }
+
+    /// The same with a body that no parameter holds.
+    pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+        self.headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+        self.headers
+            .push(("content-length".to_owned(), body.len().to_string()));
+        self.body = body;
+        self
     }
 
     fn request(&self) -> Result<Request, Box<dyn std::error::Error + Send + Sync>> {
@@ -126,7 +138,7 @@ pub(crate) async fn send(
     // The limit on a whole attempt is kept by the transport, where waiting for a place does not count.
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(config.connect_timeout)
-        .read_timeout(config.read_timeout)
+        .read_timeout(config.read_timeout + attempts.upload)
         .build();
     let (plugin, unsigned) = plugin(session, lane, &attempts, operation, target);
     let service = Arc::clone(&attempts.service);

@@ -35,6 +35,8 @@ pub(crate) struct Attempts {
     pub(crate) counters: Arc<Counters>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) timeout: Duration,
+    /// What a long request may take on top.
+    pub(crate) upload: Duration,
     pub(crate) unconnected: AtomicU32,
     /// Attempts that the service failed, as opposed to throttled.
     pub(crate) failed: AtomicU32,
@@ -102,16 +104,17 @@ impl Attempts {
             }
             Ok((response, body))
         };
-        let (mut response, body) = match tokio::time::timeout(self.timeout, exchange).await {
-            Ok(done) => done?,
-            Err(elapsed) => {
-                self.note(
-                    CallErrorKind::Timeout,
-                    &format!("no answer within {:?}", self.timeout),
-                );
-                return Err(ConnectorError::timeout(elapsed.into()));
-            }
-        };
+        let (mut response, body) =
+            match tokio::time::timeout(self.timeout + self.upload, exchange).await {
+                Ok(done) => done?,
+                Err(elapsed) => {
+                    self.note(
+                        CallErrorKind::Timeout,
+                        &format!("no answer within {:?}", self.timeout + self.upload),
+                    );
+                    return Err(ConnectorError::timeout(elapsed.into()));
+                }
+            };
         self.account(&response, &body);
         if let Some((recorder, request)) = self.recorder.as_ref().zip(sent) {
             recorder(Exchange {

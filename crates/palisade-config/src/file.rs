@@ -1,6 +1,7 @@
 //! `palisade.toml`. See `docs/specs/config.md`.
 use crate::keys::{KEYS, Key, Kind, Names};
 use crate::review::{Cadence, REVIEWS};
+use crate::send::{self, SendSettings};
 use crate::settings::Origin;
 use crate::{ConfigError, review};
 use palisade_catalog::reading::{self, Located, Reporter, Section, hint, json_of, kind_of};
@@ -24,6 +25,8 @@ pub struct Config {
     by_pattern: BTreeMap<String, BTreeMap<String, (ParameterValue, Origin)>>,
     /// Review → how often, and where that is written.
     pub reviews: BTreeMap<&'static str, (Cadence, Origin)>,
+    /// Destinations by name.
+    pub(crate) sends: BTreeMap<String, SendSettings>,
 }
 
 /// A configuration file that is to be used.
@@ -98,6 +101,7 @@ fn contents(reporter: &Reporter<'_>, text: &str, catalog: &Catalog, formats: &[S
         file: reporter.file.to_owned(),
         line: reporter.line(at),
     };
+    let mut sends_at = 0;
     let tables: BTreeSet<&'static str> = KEYS.iter().map(|k| k.table).collect();
     for table in tables {
         let Some(section) = top.section(table) else {
@@ -107,6 +111,9 @@ fn contents(reporter: &Reporter<'_>, text: &str, catalog: &Catalog, formats: &[S
             let Some((value, at)) = section.value(key.name) else {
                 continue;
             };
+            if key.path() == "report.send" {
+                sends_at = at;
+            }
             if check_value(reporter, key, value, at, catalog, formats) {
                 config
                     .values
@@ -167,12 +174,29 @@ fn contents(reporter: &Reporter<'_>, text: &str, catalog: &Catalog, formats: &[S
         }
         section.finish();
     }
+    for (name, section) in top.entries("send") {
+        if let Some(settings) = send::destination(reporter, &name, &section, catalog) {
+            config.sends.insert(name.value, settings);
+        }
+    }
+    let named = config.values.get("report.send").map(|(value, _)| value);
+    let named = named.and_then(Json::as_array).into_iter().flatten();
+    for name in named.filter_map(Json::as_str) {
+        if !config.sends.contains_key(name) && name != "securityhub" {
+            let known = config.sends.keys().map(String::as_str);
+            reporter.error_hint(
+                sends_at,
+                format!("`report.send` names `{name}`, and there is no `[send.{name}]`"),
+                hint(name, known),
+            );
+        }
+    }
     top.finish();
     config
 }
 
 /// Whether a value is what its key takes; says so when it is not.
-fn check_value(
+pub(crate) fn check_value(
     reporter: &Reporter<'_>,
     key: &Key,
     value: &DeValue<'_>,
@@ -242,6 +266,11 @@ fn check_value(
     }
 }
 
+/// Whether a text has the form of a region's name.
+pub(crate) fn is_region(text: &str) -> bool {
+    text.parse::<palisade_core::Region>().is_ok()
+}
+
 /// Whether the catalogue knows a name.
 fn is_name(
     reporter: &Reporter<'_>,
@@ -279,7 +308,7 @@ fn is_name(
             &catalog.frameworks.keys().map(String::as_str).collect(),
         ),
         Names::Regions => {
-            let good = text == "all" || text.parse::<palisade_core::Region>().is_ok();
+            let good = text == "all" || is_region(text);
             if !good {
                 let hint =
                     "regions are named as `eu-central-1`; `all` takes every region that is enabled";

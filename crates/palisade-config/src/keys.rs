@@ -56,7 +56,7 @@ impl Key {
     }
 }
 
-const SEVERITIES: &[&str] = &["informational", "low", "medium", "high", "critical"];
+pub(crate) const SEVERITIES: &[&str] = &["informational", "low", "medium", "high", "critical"];
 const CATEGORIES: &[&str] = &[
     "identity",
     "network",
@@ -72,7 +72,7 @@ const CATEGORIES: &[&str] = &[
     "governance",
 ];
 
-const fn key(
+pub(crate) const fn key(
     table: &'static str,
     name: &'static str,
     flag: &'static str,
@@ -94,11 +94,11 @@ const fn key(
 }
 
 impl Key {
-    const fn naming(mut self, names: Names) -> Self {
+    pub(crate) const fn naming(mut self, names: Names) -> Self {
         self.names = names;
         self
     }
-    const fn or(mut self, default: &'static str) -> Self {
+    pub(crate) const fn or(mut self, default: &'static str) -> Self {
         self.default = default;
         self
     }
@@ -242,7 +242,7 @@ pub const KEYS: &[Key] = &[
         "output",
         "output",
         Kind::Texts,
-        "Where the report is written to, instead of stdout: `FORMAT=PATH` or `PATH`, as often as wanted.",
+        "Where the report is written to, instead of stdout: `FORMAT=PATH` or `PATH`, also `s3://BUCKET/KEY`, as often as wanted.",
     ),
     key(
         "report",
@@ -262,6 +262,15 @@ pub const KEYS: &[Key] = &[
         "Attach the deciding values to all findings, not only to failed ones.",
     )
     .or("false"),
+    key(
+        "report",
+        "send",
+        "send",
+        "send",
+        Kind::Texts,
+        "Where the findings are sent after a scan: names of `[send.NAME]`, or `securityhub`.",
+    )
+    .or("[]"),
     key(
         "exit",
         "fail_on",

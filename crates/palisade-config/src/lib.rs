@@ -12,6 +12,7 @@ mod keys;
 mod param;
 mod review;
 mod schema;
+mod send;
 mod settings;
 
 pub use attest::{Attestations, ReviewDone, parse_attestations, read_attestations};
@@ -22,4 +23,5 @@ pub use keys::{KEYS, Key, Kind};
 pub use param::{ParamError, parse_param};
 pub use review::{Cadence, Due, REVIEWS, Standing, review};
 pub use schema::schema;
+pub use send::{SEND_TYPES, SendSettings};
 pub use settings::{Given, Origin, Setting, Settings};

@@ -1,6 +1,7 @@
 //! The JSON schema of `palisade.toml`, from the table of settings and the catalogue.
 use crate::keys::{KEYS, Key, Kind};
 use crate::review::REVIEWS;
+use crate::send::{SEND_TYPES, keys_of};
 use palisade_catalog::{Catalog, ParameterValue};
 use palisade_core::Severity;
 use serde_json::{Map, Value as Json, json};
@@ -41,6 +42,11 @@ pub fn schema(catalog: &Catalog) -> Json {
         "severities".to_owned(),
         json!({ "type": "object", "description": "Other severities, by check id or another tool's id.", "additionalProperties": { "enum": severities } }),
     );
+    let destinations: Vec<Json> = SEND_TYPES.iter().map(|kind| destination(kind)).collect();
+    properties.insert(
+        "send".to_owned(),
+        json!({ "type": "object", "description": "Where findings are sent, by name.", "propertyNames": { "pattern": "^[A-Za-z0-9_-]{1,64}$" }, "additionalProperties": { "oneOf": destinations } }),
+    );
     let cadence = json!({ "type": "string", "pattern": "^[1-9][0-9]{0,3}[dwmy]$" });
     let reviews: Map<String, Json> = REVIEWS
         .iter()
@@ -57,6 +63,27 @@ pub fn schema(catalog: &Catalog) -> Json {
         "additionalProperties": false,
         "properties": properties,
     })
+}
+
+/// `[send.NAME]` of one type.
+fn destination(kind: &str) -> Json {
+    let mut properties = Map::new();
+    properties.insert("type".to_owned(), json!({ "const": kind }));
+    let mut required = vec!["type"];
+    for of_kind in keys_of(kind) {
+        properties.insert(of_kind.key.name.to_owned(), value(&of_kind.key));
+        if of_kind.required {
+            required.push(of_kind.key.name);
+        }
+    }
+    if kind == "webhook" {
+        let variable = json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" });
+        properties.insert(
+            "headers".to_owned(),
+            json!({ "type": "object", "description": "Header and the environment variable with its value.", "additionalProperties": variable }),
+        );
+    }
+    json!({ "type": "object", "additionalProperties": false, "required": required, "properties": properties })
 }
 
 fn value(key: &Key) -> Json {

@@ -1,6 +1,7 @@
 //! Effective values: flags over environment over file over defaults, each with its origin.
 use crate::file::Config;
 use crate::keys::{KEYS, Key, Kind};
+use crate::send::SendSettings;
 use palisade_catalog::{Catalog, ParameterValue};
 use palisade_core::Severity;
 use serde_json::Value as Json;
@@ -83,6 +84,8 @@ pub struct Settings {
     pub params: BTreeMap<String, BTreeMap<String, (ParameterValue, Origin)>>,
     /// Check id or `tool:id` → severity and origin.
     pub severities: BTreeMap<String, (Severity, Origin)>,
+    /// Destinations by name.
+    pub sends: BTreeMap<String, SendSettings>,
 }
 
 impl Settings {
@@ -119,6 +122,7 @@ impl Settings {
         if let Some(config) = config {
             settings.params.clone_from(&config.params);
             settings.severities.clone_from(&config.severities);
+            settings.sends.clone_from(&config.sends);
         }
         settings
     }
@@ -207,6 +211,26 @@ impl Settings {
                     secret: false,
                 }),
         );
+        for (name, send) in &self.sends {
+            let table = named("send", name);
+            let setting = |key: String, value: Json, origin: &Origin| Setting {
+                key: format!("{table}.{key}"),
+                value,
+                origin: origin.clone(),
+                secret: false,
+            };
+            list.push(setting("type".to_owned(), send.kind.into(), &send.origin));
+            let values = send.values.iter();
+            list.extend(values.map(|(key, (v, from))| setting((*key).to_owned(), v.clone(), from)));
+            let headers = send.headers.iter();
+            list.extend(headers.map(|(header, variable)| {
+                setting(
+                    format!("headers.{header}"),
+                    variable.as_str().into(),
+                    &send.origin,
+                )
+            }));
+        }
         list
     }
 }

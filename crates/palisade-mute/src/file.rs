@@ -120,7 +120,7 @@ impl Mute {
                 .as_ref()
                 .is_none_or(|words| words.list().iter().any(fits))
         };
-        self.check.list().iter().any(|c| matches(c, &finding.check))
+        self.check.list().iter().any(|c| names(c, &finding.check))
             && any(&self.account, &[&finding.account_id])
             && any(&self.region, &[&finding.region])
             && any(&self.resource, &[&finding.resource, &finding.resource_id])
@@ -129,6 +129,13 @@ impl Mute {
                 tags.is_some_and(|tags| wanted.list().iter().all(|w| has(tags, w)))
             })
     }
+}
+
+/// Whether a check is meant. A check that ran with other parameters for a framework (`id@name=value`) is still that
+/// check; who names a variant means only it.
+fn names(pattern: &str, check: &str) -> bool {
+    let base = check.split_once('@').map_or(check, |(base, _)| base);
+    matches(pattern, check) || matches(pattern, base)
 }
 
 fn has(tags: &BTreeMap<String, String>, wanted: &str) -> bool {
@@ -194,7 +201,10 @@ impl Mutes {
         let named = self.entries.iter().flat_map(|e| e.check.list());
         named
             .map(String::as_str)
-            .filter(|c| !ids.iter().any(|id| matches(c, id)))
+            .filter(|c| {
+                let base = c.split_once('@').map_or(*c, |(base, _)| base);
+                !ids.iter().any(|id| matches(c, id) || matches(base, id))
+            })
             .collect()
     }
 

@@ -99,6 +99,32 @@ fn every_part_that_is_named_must_hold() {
     }
 }
 
+/// A framework that demands other parameters makes variants of a check: who mutes the check means these, too.
+#[test]
+fn a_check_is_muted_with_its_variants() {
+    let marked = |check: &str| {
+        let mut all = assessment(vec![
+            finding("iam-key-rotated", Status::Fail, "a"),
+            finding("iam-key-rotated@days=45", Status::Fail, "b"),
+            finding("iam-key-rotated@days=90", Status::Fail, "c"),
+            finding("iam-key-rotated-often", Status::Fail, "d"),
+        ]);
+        mute(&format!("check = \"{check}\"")).apply(&mut all, |_| None);
+        let muted = all.findings.iter().filter(|f| f.muted.is_some());
+        muted.map(|f| f.resource_id.clone()).collect::<String>()
+    };
+    assert_eq!(marked("iam-key-rotated"), "abc");
+    assert_eq!(marked("iam-key-rotate?"), "abc");
+    assert_eq!(marked("iam-key-rotated@days=45"), "b");
+    assert_eq!(marked("iam-key-rotated@*"), "bc");
+    // a name of a variant is a name of a check
+    let mutes = mute("check = [\"iam-key-rotated@days=45\", \"nothing@days=1\"]");
+    assert_eq!(
+        mutes.unknown_checks(&["iam-key-rotated"]),
+        ["nothing@days=1"]
+    );
+}
+
 #[test]
 fn an_entry_without_reason_owner_or_day_is_an_error() {
     let whole = "[[mute]]\ncheck = 'a'\nreason = 'r'\nowner = 'o'\nexpires = '2026-12-31'\n";

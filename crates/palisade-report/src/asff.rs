@@ -90,6 +90,10 @@ impl Serialize for Fields<'_> {
         map.serialize_entry("palisade/status", &finding.status)?;
         map.serialize_entry("palisade/resource_type", &finding.resource_type)?;
         map.serialize_entry("palisade/fix", fix_word(finding.fix))?;
+        // the workflow is the hub's; this says what we said of it
+        if finding.muted.is_some() {
+            map.serialize_entry("palisade/muted", "true")?;
+        }
         if !finding.evidence.is_empty() {
             let text =
                 serde_json::to_string(&finding.evidence).map_err(serde::ser::Error::custom)?;
@@ -102,6 +106,50 @@ impl Serialize for Fields<'_> {
         }
         map.end()
     }
+}
+
+/// What the identifiers of all our findings begin with.
+pub const ID_PREFIX: &str = "palisade/";
+
+/// The top-level fields that records have.
+pub const FIELDS: &[&str] = &[
+    "SchemaVersion",
+    "Id",
+    "ProductArn",
+    "GeneratorId",
+    "AwsAccountId",
+    "Types",
+    "CreatedAt",
+    "UpdatedAt",
+    "Severity",
+    "Title",
+    "Description",
+    "Remediation",
+    "ProductFields",
+    "Resources",
+    "Compliance",
+    "Workflow",
+    "RecordState",
+    "Note",
+];
+
+/// The default product of an account, which `BatchImportFindings` accepts without a subscription.
+pub fn product_arn(region: &str, account: &str) -> String {
+    let partition = partition(region);
+    format!("arn:{partition}:securityhub:{region}:{account}:product/{account}/default")
+}
+
+/// The records of some findings of an assessment, in their order.
+pub fn records<'a>(
+    assessment: &'a Assessment,
+    findings: impl Iterator<Item = &'a Finding>,
+) -> impl Iterator<Item = (&'a Finding, serde_json::Value)> {
+    let checks = Checks::of(assessment);
+    findings.filter_map(move |finding| {
+        // texts and maps of texts: it cannot fail
+        let record = serde_json::to_value(document(finding, &checks, assessment)).ok()?;
+        Some((finding, record))
+    })
 }
 
 /// Writes every finding.
@@ -131,14 +179,11 @@ fn document<'a>(
     Document {
         schema_version: "2018-10-08",
         id: format!(
-            "palisade/{}/{account}/{region}/{}",
+            "{ID_PREFIX}{}/{account}/{region}/{}",
             shorten(&finding.check, 200),
             uid(finding)
         ),
-        // the default product of the account itself, which BatchImportFindings accepts without a subscription
-        product_arn: format!(
-            "arn:{partition}:securityhub:{region}:{account}:product/{account}/default"
-        ),
+        product_arn: product_arn(region, account),
         generator_id: &finding.check,
         aws_account_id: account,
         types: ["Software and Configuration Checks/AWS Security Best Practices"],

@@ -1,7 +1,10 @@
 //! Compliance as a table: one row for every requirement and finding of a check that serves it. Findings of checks
 //! that serve no requirement are not in it.
+//!
+//! Of the frameworks that were selected every requirement is there: one that no finding serves has a row of its own,
+//! and all rows say how the requirement stands, as every other report does.
 use crate::shared::Checks;
-use palisade_core::Assessment;
+use palisade_core::{Assessment, RequirementSummary};
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -20,6 +23,9 @@ pub const HEADER: &[&str] = &[
     "resource_type",
     "message",
     "muted",
+    "requirement_title",
+    "requirement_status",
+    "requirement_reason",
 ];
 
 /// Writes the rows, by framework and requirement, then in the order of the findings.
@@ -39,17 +45,30 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
                 .push(position);
         }
     }
+    let mut judged: BTreeMap<(&str, Vec<Part<'_>>), &RequirementSummary> = BTreeMap::new();
+    for framework in &assessment.frameworks {
+        for requirement in &framework.requirements {
+            let key = || (framework.id.as_str(), parts(&requirement.id));
+            judged.insert(key(), requirement);
+            by_requirement.entry(key()).or_default();
+        }
+    }
     let mut rows = ::csv::Writer::from_writer(out);
     rows.write_record(HEADER)?;
-    for ((framework, id), positions) in &by_requirement {
+    for (requirement, positions) in &by_requirement {
+        let summary = judged.get(requirement);
+        let (framework, id) = requirement;
         let id: String = id.iter().map(|p| p.text).collect();
+        let stands = [
+            summary.map_or("", |s| s.title.as_str()),
+            summary.map_or("", |s| s.status.as_str()),
+            summary.map_or("", |s| s.reason.as_str()),
+        ];
         let found = positions
             .iter()
             .filter_map(|p| assessment.findings.get(usize::try_from(*p).ok()?));
         for finding in found {
             let cells = [
-                *framework,
-                &id,
                 finding.status.as_str(),
                 finding.severity.as_str(),
                 &finding.check,
@@ -62,13 +81,20 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
                 &finding.message,
                 finding.muted.as_deref().map_or("", |m| &m.reason),
             ];
-            for cell in cells {
-                rows.write_field(crate::csv::inert(cell).as_bytes())?;
-            }
-            rows.write_record(None::<&[u8]>)?;
+            row(&mut rows, &[&[framework, &id], &cells[..], &stands])?;
+        }
+        if positions.is_empty() {
+            row(&mut rows, &[&[framework, &id], &[""; 11], &stands])?;
         }
     }
     rows.flush()
+}
+
+fn row<W: Write>(rows: &mut ::csv::Writer<W>, cells: &[&[&str]]) -> std::io::Result<()> {
+    for cell in cells.iter().copied().flatten() {
+        rows.write_field(crate::csv::inert(cell).as_bytes())?;
+    }
+    Ok(rows.write_record(None::<&[u8]>)?)
 }
 
 /// A run of digits or of anything else: `1.10` comes after `1.9`.

@@ -7,7 +7,7 @@ use crate::posture::Posture;
 use crate::score::Score;
 use crate::shared::{Checks, fix_word};
 use base64::Engine;
-use palisade_core::{Assessment, CallError, ExpiredMute, Muting, SkippedScope};
+use palisade_core::{Assessment, CallError, ExpiredMute, FrameworkSummary, Muting, SkippedScope};
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 use sha2::{Digest, Sha256};
@@ -115,6 +115,8 @@ struct Document<'a> {
     skipped: &'a [SkippedScope],
     expired: &'a [ExpiredMute],
     checks: Vec<Check<'a>>,
+    /// How the selected frameworks stand; the others the page counts from the findings.
+    rollup: &'a [FrameworkSummary],
     /// Words that findings refer to by position.
     words: Words<'a>,
     findings: Findings<'a>,
@@ -211,6 +213,7 @@ impl<'a> Document<'a> {
             skipped: &coverage.skipped,
             expired: &assessment.expired_mutes,
             checks: checks.collect(),
+            rollup: &assessment.frameworks,
             findings: Findings(assessment, words.clone_positions()),
             words,
         }

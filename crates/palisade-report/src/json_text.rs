@@ -10,6 +10,14 @@ pub(crate) fn steers(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// A value on one line, as bytes.
+pub fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let mut text = Vec::new();
+    // writing to memory cannot fail, and what is written has texts for keys
+    let _ = compact(&mut text, value);
+    text
+}
+
 /// Writes a value on one line.
 ///
 /// # Errors

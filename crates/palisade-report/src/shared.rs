@@ -27,16 +27,20 @@ impl<'a> Checks<'a> {
 }
 
 /// 32 hexadecimal digits that stand for a finding's identity: the same in every scan that finds it.
-pub(crate) fn uid(finding: &Finding) -> String {
+pub fn uid(finding: &Finding) -> String {
+    digest(&[
+        finding.check.as_bytes(),
+        finding.account_id.as_bytes(),
+        finding.region.as_bytes(),
+        finding.resource.as_bytes(),
+    ])
+}
+
+/// 32 hexadecimal digits that stand for a list of texts.
+pub fn digest(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
-    let parts = [
-        &*finding.check,
-        &*finding.account_id,
-        &*finding.region,
-        finding.resource.as_str(),
-    ];
     for part in parts {
-        hash.update(part.as_bytes());
+        hash.update(part);
         hash.update([0]);
     }
     let digits = b"0123456789abcdef";
@@ -63,13 +67,13 @@ pub(crate) const fn fix_word(fix: FixAvailability) -> &'static str {
 }
 
 /// A text with every character that a display would act on replaced by U+FFFD.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let show = |c| if steers(c) { '\u{fffd}' } else { c };
     text.chars().map(show).collect()
 }
 
 /// At most so many characters; a text that was cut ends in `…`.
-pub(crate) fn shorten(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+pub fn shorten(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
     match text.char_indices().nth(most) {
         None => text.into(),
         Some(_) => {
@@ -80,7 +84,7 @@ pub(crate) fn shorten(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
 }
 
 /// A name for a finding's resource that is never empty.
-pub(crate) fn resource_name(finding: &Finding) -> &str {
+pub fn resource_name(finding: &Finding) -> &str {
     [&finding.resource_id, &finding.resource]
         .into_iter()
         .find(|t| !t.is_empty())

@@ -102,6 +102,37 @@ fn it_loads_filters_opens_a_finding_and_leads_to_its_fix() {
     assert!(browser.print() > 5_000);
 }
 
+/// A framework that was selected is shown as the scan judged it, not as its findings alone look.
+#[test]
+fn selected_frameworks_stand_as_they_were_judged() {
+    let Some(browser) = browser(&[], false) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let url = page(&sample::judged(), folder.path());
+    browser.open(&format!("{url}#/compliance"));
+    let main = browser.text("main");
+    assert!(main.contains("CIS AWS Foundations Benchmark 5.0"), "{main}");
+    assert!(main.contains("1 of 4 met"), "{main}");
+    browser.click("a.framework");
+    let main = browser.text("main");
+    for part in ["1 not covered", "1 on AWS's side", "about 3.1"] {
+        assert!(main.contains(part), "`{part}` is not in {main}");
+    }
+    // in the framework's order
+    let ids = browser
+        .run("return [...document.querySelectorAll('.req-id')].map(e => e.innerText).join(' ')");
+    assert_eq!(ids, "2.1.4 2.1.1 3.1 3.2");
+    browser.click(".requirement summary");
+    let open = browser.text(".requirement[open]");
+    assert!(
+        open.contains("2 findings failed.") && open.contains("title of s3-a"),
+        "{open}"
+    );
+    browser.click(".requirement[open] > p a");
+    assert!(browser.text("#found").contains("cis-aws-5.0/2.1.4"));
+}
+
 #[test]
 fn the_keyboard_is_enough() {
     let Some(browser) = browser(&[], false) else {

@@ -372,6 +372,45 @@ proptest! {
     }
 }
 
+/// What the scan judged is what the reports say: also of requirements that no finding serves.
+#[test]
+fn selected_frameworks_are_complete() {
+    let judged = sample::judged();
+    let text = written(compliance_csv::write, &judged);
+    let mut rows = ::csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<::csv::StringRecord> = rows.records().map(|r| r.unwrap()).collect();
+    let of = |id: &str| -> Vec<&::csv::StringRecord> {
+        rows.iter()
+            .filter(|r| &r[0] == "cis-aws-5.0" && &r[1] == id)
+            .collect()
+    };
+    let counted = |id: &str| {
+        let requirement = format!("cis-aws-5.0/{id}");
+        let serves = |f: &&Finding| f.requirements.contains(&requirement);
+        judged.findings.iter().filter(serves).count()
+    };
+    assert!(counted("2.1.4") > 0);
+    assert_eq!(of("2.1.4").len(), counted("2.1.4"));
+    assert!(
+        of("2.1.4")
+            .iter()
+            .all(|r| &r[14] == "failed" && &r[13] == "about 2.1.4")
+    );
+    for (id, status) in [("2.1.1", "passed"), ("3.1", "not_covered"), ("3.2", "aws")] {
+        assert_eq!(of(id).len(), 1, "{id}");
+        assert_eq!((&of(id)[0][2], &of(id)[0][14]), ("", status));
+    }
+    let page = data(&written(html::write, &judged));
+    assert_eq!(
+        page["rollup"][0]["requirements"][2]["status"],
+        "not_covered"
+    );
+    assert_eq!(
+        page["rollup"][0]["requirements"].as_array().unwrap().len(),
+        4
+    );
+}
+
 #[test]
 fn every_nasty_name_survives_as_data() {
     let read: Vec<Finding> = written(jsonl::write, &nasty())

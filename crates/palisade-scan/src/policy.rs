@@ -92,6 +92,62 @@ pub fn cloudformation(actions: &[String]) -> Value {
     })
 }
 
+/// The policies, each small enough for a managed policy, as one list.
+pub fn policies(actions: &[String]) -> Value {
+    split(actions).iter().map(|group| document(group)).collect()
+}
+
+/// A CloudFormation template for the management account, or a delegated administrator: a stack set that puts the role
+/// of [`cloudformation`] into every account of some organisational units, accounts that join later included.
+///
+/// It does not reach the management account itself (CloudFormation User Guide, "Service-managed permissions").
+pub fn stack_set(actions: &[String]) -> Value {
+    let passed = ["RoleName", "TrustedPrincipal", "ExternalId"]
+        .map(|name| json!({ "ParameterKey": name, "ParameterValue": { "Ref": name } }));
+    let mut template = cloudformation(actions);
+    let mut parameters = template
+        .get_mut("Parameters")
+        .map(Value::take)
+        .unwrap_or_default();
+    let body = cloudformation(actions).to_string();
+    if let Value::Object(parameters) = &mut parameters {
+        parameters.insert(
+            "OrganizationalUnits".to_owned(),
+            json!({ "Type": "CommaDelimitedList", "Description": "Ids of the units whose accounts get the role; the root's id (r-…) is all of them" }),
+        );
+        parameters.insert(
+            "CallAs".to_owned(),
+            json!({ "Type": "String", "Default": "SELF", "AllowedValues": ["SELF", "DELEGATED_ADMIN"] }),
+        );
+    }
+    json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "A read-only role for Palisade in every account of organisational units",
+        "Parameters": parameters,
+        "Resources": {
+            "Roles": {
+                "Type": "AWS::CloudFormation::StackSet",
+                "Properties": {
+                    "StackSetName": { "Ref": "RoleName" },
+                    "Description": "A read-only role for Palisade",
+                    "PermissionModel": "SERVICE_MANAGED",
+                    "CallAs": { "Ref": "CallAs" },
+                    "Capabilities": ["CAPABILITY_NAMED_IAM"],
+                    "AutoDeployment": { "Enabled": true, "RetainStacksOnAccountRemoval": false },
+                    "OperationPreferences": { "FailureTolerancePercentage": 100, "MaxConcurrentPercentage": 100 },
+                    // a role is in no region: one stack an account is enough
+                    "StackInstancesGroup": [{
+                        "DeploymentTargets": { "OrganizationalUnitIds": { "Ref": "OrganizationalUnits" } },
+                        "Regions": [{ "Ref": "AWS::Region" }],
+                    }],
+                    "Parameters": passed,
+                    "TemplateBody": body,
+                },
+            },
+        },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +170,20 @@ mod tests {
             length(&document(&groups[0])) + actions[groups[0].len()].len() + 3
                 > MANAGED_POLICY_LIMIT
         );
+    }
+
+    #[test]
+    fn the_stack_set_carries_the_role() {
+        let actions: Vec<String> = (0..400)
+            .map(|i| format!("service:DescribeThing{i}"))
+            .collect();
+        let template = stack_set(&actions);
+        let body = &template["Resources"]["Roles"]["Properties"]["TemplateBody"];
+        let body: Value = serde_json::from_str(body.as_str().unwrap()).unwrap();
+        assert_eq!(body, cloudformation(&actions));
+        for name in body["Parameters"].as_object().unwrap().keys() {
+            assert!(template["Parameters"].get(name).is_some(), "{name}");
+        }
     }
 
     #[test]

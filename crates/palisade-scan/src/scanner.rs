@@ -145,6 +145,20 @@ impl Scanner {
         Ok(actions.into_iter().collect())
     }
 
+    /// The APIs that the checks call, sorted.
+    ///
+    /// # Errors
+    /// As [`Scanner::permissions`].
+    pub fn apis(&self, checks: &[Arc<Check>]) -> Result<Vec<String>, ScanError> {
+        let request = self.plan(checks)?.request();
+        let operations = self.calls(&request)?.operations();
+        let apis: BTreeSet<String> = operations
+            .into_iter()
+            .filter_map(|o| o.split_once(':').map(|(api, _)| api.to_owned()))
+            .collect();
+        Ok(apis.into_iter().collect())
+    }
+
     /// What a check reads and needs.
     ///
     /// # Errors

@@ -64,6 +64,10 @@ pub enum When {
 pub enum Command {
     /// Assess accounts: collect what the selected checks need, evaluate, report
     Scan(Box<Scan>),
+    /// Send the findings of an earlier report to Security Hub, SNS, EventBridge, Slack, a webhook or Jira
+    Send(Box<Send>),
+    /// Say what keeps a scan from working: credentials, region, clock, endpoints, permissions, configuration
+    Doctor(Box<Doctor>),
     /// Accept what fails today, so that only new findings count: writes a file for `scan --baseline`
     Baseline(Box<BaselineArgs>),
     /// Mutes: findings that somebody accepted, with a reason and a last day
@@ -95,6 +99,12 @@ pub enum Command {
     Review(Review),
     /// Write the reference: a page in Markdown for every check, table and framework, and the schema of palisade.toml
     Reference(Reference),
+    /// Write man pages, one for each command
+    Man {
+        /// The folder
+        #[arg(long, short, value_name = "DIR")]
+        output: PathBuf,
+    },
     /// Print shell completions
     Completions {
         /// The shell
@@ -265,10 +275,21 @@ pub struct Scan {
         help_heading = "Report"
     )]
     pub format: Format,
-    /// Where the report goes, instead of stdout: PATH in the format of --format, or FORMAT=PATH; `-` is stdout. May
-    /// repeat, for several reports at once; each file is written whole or not at all
+    /// Where the report goes, instead of stdout: PATH in the format of --format, or FORMAT=PATH; `-` is stdout,
+    /// `s3://BUCKET/KEY` an object. May repeat, for several reports at once; each file is written whole or not at all
     #[arg(long, short, value_name = "[FORMAT=]PATH", help_heading = "Report")]
     pub output: Vec<String>,
+    /// Send the findings to a destination after the scan: the NAME of `[send.NAME]` in the configuration file, or
+    /// `securityhub`; may repeat
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Report",
+        env = "PALISADE_SEND",
+        hide_env = true
+    )]
+    pub send: Vec<String>,
     /// List every failed resource in the text report
     #[arg(long, help_heading = "Report")]
     pub all: bool,
@@ -309,6 +330,34 @@ pub struct Scan {
     /// Also read every column of every table (with --record: a recording that answers every query)
     #[arg(long, hide = true)]
     pub all_tables: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing is broken (warnings may be); 1 something is; 2 usage."
+)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub target: Target,
+    /// `text` or `json`
+    #[arg(long, short, default_value = "text")]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Send {
+    /// Report of `scan --format json`
+    pub file: PathBuf,
+    /// Where to: the NAME of `[send.NAME]` in the configuration file, or `securityhub`; may repeat
+    #[arg(long, value_name = "NAME", value_delimiter = ',', required = true)]
+    pub to: Vec<String>,
+    /// Change nothing; print the requests that would be made, one JSON object a line
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub target: Target,
 }
 
 /// What does not count.
@@ -466,15 +515,22 @@ pub enum QueryFormat {
 pub struct Permissions {
     #[command(flatten)]
     pub selection: Selection,
-    /// As an IAM policy, or as a CloudFormation template with a role that has it
+    /// As an IAM policy, as policies that fit into managed ones, as a CloudFormation template with a role that has
+    /// them, or as one with a stack set of such roles for an organisation
     #[arg(long, short, default_value = "json")]
     pub format: PolicyFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PolicyFormat {
+    /// One policy
     Json,
+    /// A list of policies, each small enough for a managed policy
+    Policies,
+    /// A template with a role
     Cloudformation,
+    /// A template with a stack set, for the management account
+    Stackset,
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,9 @@ pub enum Failure {
         what: String,
         source: std::io::Error,
     },
+    /// An object could not be put into Amazon S3.
+    #[error("cannot write `{place}`: {message}")]
+    Upload { place: String, message: String },
     /// A file could not be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Input {

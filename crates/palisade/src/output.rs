@@ -59,6 +59,15 @@ impl Terminal {
         };
         self.line(&format!("{label}: {text}"));
     }
+    /// What did not work, and did not end everything.
+    pub fn error(&self, text: &str) {
+        let label = if self.color_err {
+            "\x1b[1;31merror\x1b[0m"
+        } else {
+            "error"
+        };
+        self.line(&format!("{label}: {text}"));
+    }
     /// The one place where an error is rendered.
     pub fn failure(&self, failure: &Failure) {
         if let Failure::Catalog { diagnostics }
@@ -69,12 +78,7 @@ impl Terminal {
                 self.line(&diagnostic.to_string());
             }
         }
-        let label = if self.color_err {
-            "\x1b[1;31merror\x1b[0m"
-        } else {
-            "error"
-        };
-        self.line(&format!("{label}: {failure}"));
+        self.error(&failure.to_string());
         if let Some(hint) = failure.hint() {
             self.line(&format!("\nhint: {hint}"));
         }

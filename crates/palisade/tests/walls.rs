@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("palisade-config", &["core", "catalog"]),
     ("palisade-table", &["core", "model", "catalog"]),
     ("palisade-collect", &["core", "model", "catalog", "table"]),
+    ("palisade-doctor", &["core", "model", "aws"]),
     ("palisade-iam", &["core"]),
     (
         "palisade-query",
@@ -32,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("palisade-report", &["core"]),
     ("palisade-mute", &["core"]),
+    ("palisade-send", &["core", "model", "report"]),
 ];
 
 /// Dependency → the only crate that may have it.
@@ -41,6 +43,7 @@ const ONLY: &[(&str, &str)] = &[
     ("aws-smithy-runtime", "palisade-aws"),
     ("indicatif", "palisade"),
     ("clap_complete", "palisade"),
+    ("clap_mangen", "palisade"),
 ];
 
 fn dependencies(manifest: &Path) -> BTreeSet<String> {

@@ -255,3 +255,52 @@ pub fn any_assessment() -> impl Strategy<Value = Assessment> {
         assessment(findings)
     })
 }
+
+/// The sample as a scan of a framework leaves it: every requirement judged.
+pub fn judged() -> Assessment {
+    use palisade_core::{FrameworkSummary, RequirementStatus, RequirementSummary};
+    let requirement = |id: &str, status, checks: &[&str], reason: &str| RequirementSummary {
+        id: id.to_owned(),
+        title: format!("about {id}"),
+        kind: "automated".to_owned(),
+        level: Some("1".to_owned()),
+        status,
+        reason: reason.to_owned(),
+        checks: checks.iter().map(|c| (*c).to_owned()).collect(),
+        not_run: vec![],
+        passed: 0,
+        failed: 0,
+        unknown: 0,
+        manual: 0,
+    };
+    let requirements = vec![
+        requirement(
+            "2.1.4",
+            RequirementStatus::Failed,
+            &["s3-a"],
+            "2 findings failed",
+        ),
+        requirement(
+            "2.1.1",
+            RequirementStatus::Passed,
+            &[],
+            "attested elsewhere",
+        ),
+        requirement(
+            "3.1",
+            RequirementStatus::NotCovered,
+            &[],
+            "no check serves it",
+        ),
+        requirement("3.2", RequirementStatus::Aws, &[], "AWS answers for it"),
+    ];
+    let title = "CIS AWS Foundations Benchmark 5.0".to_owned();
+    Assessment {
+        frameworks: vec![FrameworkSummary::new(
+            "cis-aws-5.0".to_owned(),
+            title,
+            requirements,
+        )],
+        ..sample()
+    }
+}

@@ -33,6 +33,8 @@ fn recording(target: &Target) -> Result<Option<(String, Recording)>, Failure> {
 /// An open connection to one account.
 pub struct Connection {
     runtime: tokio::runtime::Runtime,
+    client: Client,
+    models: Arc<Models>,
     targets: Targets,
     /// The account's twelve digits.
     pub account_id: String,
@@ -56,27 +58,8 @@ impl Connection {
         models: &Arc<Models>,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|source| Failure::Output {
-                what: "a thread".to_owned(),
-                source,
-            })?;
-        let mut config = ClientConfig {
-            profile: target.profile.clone(),
-            endpoint_url: target.endpoint_url.clone(),
-            role: target.role_arn.clone().map(|arn| Role {
-                arn,
-                external_id: target.external_id.clone(),
-                session_name: target.session_name.clone(),
-                duration: None,
-            }),
-            region: target.region.iter().find(|r| *r != "all").cloned(),
-            max_in_flight: usize::from(target.max_in_flight),
-            ..ClientConfig::default()
-        };
+        let runtime = runtime()?;
+        let mut config = client_config(target);
         let mut now = system_time();
         let mut asked = target.region.clone();
         let mut replayed = None;
@@ -133,6 +116,7 @@ impl Connection {
         let partition = identity.partition;
         let account_id = identity.account_id.to_string();
         let names = regions.iter().map(ToString::to_string).collect();
+        let made = client.clone();
         let account = AccountTarget {
             account_id: account_id.clone(),
             partition: partition.as_str().to_owned(),
@@ -142,6 +126,8 @@ impl Connection {
         };
         Ok(Self {
             runtime,
+            client: made,
+            models: Arc::clone(models),
             targets: Targets {
                 accounts: vec![account],
                 regions: facts,
@@ -152,6 +138,16 @@ impl Connection {
             recorded,
             replayed,
         })
+    }
+
+    /// The client and what its answers look like.
+    pub fn client(&self) -> (&Client, &Models) {
+        (&self.client, &self.models)
+    }
+
+    /// Waits for something that makes calls.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
     }
 
     /// Collects with a progress display; Ctrl-C ends it with what was read until then.
@@ -207,6 +203,38 @@ impl Connection {
         recording.save(path)?;
         Ok(())
     }
+}
+
+/// How to reach AWS, as the user said.
+pub fn client_config(target: &Target) -> ClientConfig {
+    ClientConfig {
+        profile: target.profile.clone(),
+        endpoint_url: target.endpoint_url.clone(),
+        role: target.role_arn.clone().map(|arn| Role {
+            arn,
+            external_id: target.external_id.clone(),
+            session_name: target.session_name.clone(),
+            duration: None,
+        }),
+        region: target.region.iter().find(|r| *r != "all").cloned(),
+        max_in_flight: usize::from(target.max_in_flight),
+        ..ClientConfig::default()
+    }
+}
+
+/// Threads for what waits for answers.
+///
+/// # Errors
+/// When the system gives none.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::Output {
+            what: "a thread".to_owned(),
+            source,
+        })
 }
 
 /// Collects for a command that only needs the tables.

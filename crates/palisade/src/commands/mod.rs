@@ -3,9 +3,11 @@ mod checks;
 mod completions;
 mod config;
 mod connect;
+mod doctor;
 mod frameworks;
 mod iam;
 mod inventory;
+mod man;
 mod noise;
 mod permissions;
 mod query;
@@ -13,6 +15,7 @@ mod reference;
 mod report;
 mod review;
 mod scan;
+mod send;
 mod settings;
 mod tables;
 
@@ -32,9 +35,18 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
     let global = cli.global;
     match cli.command {
         Command::Completions { shell } => completions::run(shell),
+        Command::Man { output } => man::run(&output, terminal),
         Command::Scan(args) => {
             scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
+        Command::Doctor(args) => doctor::run(*args, given, &global, terminal),
+        Command::Send(args) => send::run(
+            *args,
+            given,
+            &global,
+            &catalog(&global, terminal)?,
+            terminal,
+        ),
         Command::Baseline(args) => {
             noise::baseline(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
@@ -107,19 +119,7 @@ fn catalog_of(
     global: &Global,
     terminal: &Terminal,
 ) -> Result<Arc<Catalog>, Failure> {
-    let mut sources = vec![shipped];
-    for folder in &global.catalog {
-        sources.push(Source::directory(folder).map_err(|e| {
-            Failure::Usage {
-                message: e.to_string(),
-                hint: Some(
-                    "--catalog takes a folder with `services`, `checks` or `frameworks` in it"
-                        .to_owned(),
-                ),
-            }
-        })?);
-    }
-    let loaded = palisade_catalog::load(&sources);
+    let loaded = palisade_catalog::load(&sources(shipped, global)?);
     let (errors, warnings): (Vec<_>, Vec<_>) = loaded
         .diagnostics
         .into_iter()
@@ -137,6 +137,23 @@ fn catalog_of(
             diagnostics: errors,
         })
     }
+}
+
+/// The shipped files and the user's folders over them.
+fn sources(shipped: Source, global: &Global) -> Result<Vec<Source>, Failure> {
+    let mut sources = vec![shipped];
+    for folder in &global.catalog {
+        sources.push(Source::directory(folder).map_err(|e| {
+            Failure::Usage {
+                message: e.to_string(),
+                hint: Some(
+                    "--catalog takes a folder with `services`, `checks` or `frameworks` in it"
+                        .to_owned(),
+                ),
+            }
+        })?);
+    }
+    Ok(sources)
 }
 
 fn selection(args: &Selection) -> palisade_scan::Selection {

@@ -167,6 +167,7 @@ pub fn baseline(
                 target: args.target,
                 format: Format::Json,
                 output: Vec::new(),
+                send: Vec::new(),
                 all: false,
                 evidence: false,
                 param: args.param,
@@ -177,7 +178,7 @@ pub fn baseline(
                 all_tables: false,
             };
             let ready = scan::Ready::new(scan, given, global, &catalog)?;
-            scan::assess(&ready, &noise, &catalog, terminal)?
+            scan::assess(&ready, &noise, &catalog, terminal)?.0
         }
     };
     if assessment.coverage.interrupted {

@@ -18,6 +18,8 @@ pub fn run(
     let actions = Scanner::new(catalog).permissions(&checks)?;
     let document = match args.format {
         PolicyFormat::Json => policy::document(&actions),
+        PolicyFormat::Policies => policy::policies(&actions),
+        PolicyFormat::Stackset => policy::stack_set(&actions),
         PolicyFormat::Cloudformation => policy::cloudformation(&actions),
     };
     to_stdout(|out| {
@@ -27,7 +29,7 @@ pub fn run(
     let length = policy::length(&document);
     if args.format == PolicyFormat::Json && length > policy::MANAGED_POLICY_LIMIT {
         terminal.note(&format!(
-            "note: the policy has {length} characters, a managed policy takes {}; --format cloudformation splits it into {} managed policies of one role",
+            "note: the policy has {length} characters, a managed policy takes {}; --format policies and cloudformation split it into {}",
             policy::MANAGED_POLICY_LIMIT,
             policy::split(&actions).len(),
         ));

@@ -1,7 +1,9 @@
 //! Where the outputs of an assessment go, and in which format.
+use super::connect::Connection;
 use crate::cli::Format;
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
+use palisade_aws::CallFailure;
 use palisade_core::Assessment;
 use palisade_report as report;
 use std::collections::BTreeSet;
@@ -12,8 +14,24 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     format: Format,
-    /// None is stdout.
-    path: Option<PathBuf>,
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Stdout,
+    File(PathBuf),
+    Object { bucket: String, key: String },
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("stdout"),
+            Self::File(path) => write!(f, "`{}`", path.display()),
+            Self::Object { bucket, key } => write!(f, "`s3://{bucket}/{key}`"),
+        }
+    }
 }
 
 /// All outputs that were asked for; nothing is asked of AWS before it is known that they can be written.
@@ -30,66 +48,98 @@ impl Outputs {
     /// # Errors
     /// When two outputs have one place, a place is not a file, or its folder cannot be written.
     pub fn new(format: Format, outputs: &[String], list_all: bool) -> Result<Self, Failure> {
-        let mut all: Vec<Output> = outputs.iter().map(|o| parse(o, format)).collect();
+        let mut all: Vec<Output> = outputs
+            .iter()
+            .map(|o| parse(o, format))
+            .collect::<Result<_, _>>()?;
         if all.is_empty() {
-            all.push(Output { format, path: None });
+            all.push(Output {
+                format,
+                place: Place::Stdout,
+            });
         }
         let mut places = BTreeSet::new();
         for output in &all {
-            let Some(path) = &output.path else {
-                if !places.insert(PathBuf::from("-")) {
-                    return Err(twice("stdout"));
-                }
-                continue;
-            };
-            if let Some(scheme) = path
-                .to_str()
-                .and_then(|p| p.split_once("://"))
-                .map(|(s, _)| s)
-            {
+            if !places.insert(&output.place) {
                 return Err(Failure::Usage {
-                    message: format!(
-                        "cannot write to `{}`: `{scheme}` is no file",
-                        path.display()
-                    ),
-                    hint: Some(
-                        "write to a file and copy it, for example with `aws s3 cp`".to_owned(),
-                    ),
+                    message: format!("two outputs go to {}", output.place),
+                    hint: Some("give each --output its own place".to_owned()),
                 });
             }
-            if !places.insert(path.clone()) {
-                return Err(twice(&format!("`{}`", path.display())));
+            if let Place::File(path) = &output.place {
+                FileOutput::probe(path)?;
             }
-            FileOutput::probe(path)?;
         }
         Ok(Self { all, list_all })
     }
 
-    /// Writes all of them. Files appear together, whole, when every one could be written; then stdout.
+    /// Whether any of them is an object in Amazon S3.
+    pub fn in_s3(&self) -> bool {
+        self.objects().next().is_some()
+    }
+
+    fn objects(&self) -> impl Iterator<Item = (&Output, &str, &str)> {
+        self.all.iter().filter_map(|o| match &o.place {
+            Place::Object { bucket, key } => Some((o, bucket.as_str(), key.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Finds out whether the buckets are there. What may be written to them is not known before it is written.
     ///
     /// # Errors
-    /// When one cannot be written: no file was touched then.
-    pub fn write(&self, assessment: &Assessment, terminal: &Terminal) -> Result<(), Failure> {
-        let files = self
-            .all
-            .iter()
-            .filter_map(|o| o.path.as_ref().map(|path| (o.format, path)));
+    /// When one does not exist.
+    pub fn probe(&self, connection: &Connection) -> Result<(), Failure> {
+        let (client, _) = connection.client();
+        let buckets: BTreeSet<&str> = self.objects().map(|(_, bucket, _)| bucket).collect();
+        for bucket in buckets {
+            let params = serde_json::Map::from_iter([("Bucket".to_owned(), bucket.into())]);
+            let asked = client.call("s3", "HeadBucket", client.region(), &params);
+            // who may only put objects is denied this
+            if let Err(CallFailure {
+                status: Some(404), ..
+            }) = connection.wait(asked)
+            {
+                return Err(Failure::Upload {
+                    place: format!("s3://{bucket}"),
+                    message: "there is no such bucket".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of them. Files appear together, whole, when every one could be written; then stdout, then objects.
+    ///
+    /// # Errors
+    /// When one cannot be written. No file was touched when a file could not be written; files stay when an object
+    /// could not be put.
+    pub fn write(
+        &self,
+        assessment: &Assessment,
+        connection: &Connection,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let files = self.all.iter().filter_map(|o| match &o.place {
+            Place::File(path) => Some((o.format, path)),
+            _ => None,
+        });
         let mut written = Vec::new();
         for (format, path) in files {
             let file =
                 FileOutput::write(path, |out| self.one(format, assessment, 100, false, out))?;
             written.push((path, file));
         }
+        let findings = assessment.findings.len();
         for (path, file) in written {
             file.persist()?;
-            let findings = assessment.findings.len();
             terminal.note(&format!(
                 "{findings} findings written to {}",
                 path.display()
             ));
         }
-        match self.all.iter().find(|o| o.path.is_none()) {
-            Some(output) => to_stdout(|out| {
+        if let Some(output) = self.all.iter().find(|o| o.place == Place::Stdout) {
+            to_stdout(|out| {
                 self.one(
                     output.format,
                     assessment,
@@ -97,9 +147,39 @@ impl Outputs {
                     terminal.color(),
                     out,
                 )
-            }),
-            None => Ok(()),
+            })?;
         }
+        let mut failed = None;
+        for (output, bucket, key) in self.objects() {
+            let place = format!("s3://{bucket}/{key}");
+            match self.upload(output.format, assessment, connection, (bucket, key)) {
+                Ok(()) => terminal.note(&format!("{findings} findings written to {place}")),
+                Err(message) => {
+                    let failure = Failure::Upload { place, message };
+                    // the last is told by whoever called
+                    if let Some(before) = failed.replace(failure) {
+                        terminal.failure(&before);
+                    }
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The report is in memory once: the signature needs its digest, and every attempt sends the same bytes.
+    fn upload(
+        &self,
+        format: Format,
+        assessment: &Assessment,
+        connection: &Connection,
+        (bucket, key): (&str, &str),
+    ) -> Result<(), String> {
+        let mut body = Vec::new();
+        self.one(format, assessment, 100, false, &mut body)
+            .map_err(|e| e.to_string())?;
+        let (client, _) = connection.client();
+        let put = client.put_object(bucket, key, content_type(format), body.into());
+        connection.wait(put).map_err(|e| e.to_string())
     }
 
     fn one(
@@ -135,23 +215,74 @@ impl Outputs {
     }
 }
 
-/// `FORMAT=PATH` or `PATH`; `-` is stdout. A path that begins like a format is written as `./html=…`.
-fn parse(text: &str, default: Format) -> Output {
+/// `FORMAT=PATH` or `PATH`; `-` is stdout, `s3://BUCKET/KEY` an object. A path that begins like a format is written as
+/// `./html=…`.
+fn parse(text: &str, default: Format) -> Result<Output, Failure> {
     use clap::ValueEnum;
     let named = text
         .split_once('=')
         .and_then(|(name, path)| Some((Format::from_str(name, false).ok()?, path)));
     let (format, path) = named.unwrap_or((default, text));
-    Output {
-        format,
-        path: (path != "-").then(|| PathBuf::from(path)),
-    }
+    let place = match path.split_once("://") {
+        _ if path == "-" => Place::Stdout,
+        Some(("s3", object)) => object_of(object, path)?,
+        Some((scheme, _)) => {
+            return Err(Failure::Usage {
+                message: format!("cannot write to `{path}`: `{scheme}` is neither a file nor `s3`"),
+                hint: None,
+            });
+        }
+        None => Place::File(PathBuf::from(path)),
+    };
+    Ok(Output { format, place })
 }
 
-fn twice(what: &str) -> Failure {
-    Failure::Usage {
-        message: format!("two outputs go to {what}"),
-        hint: Some("give each --output its own place".to_owned()),
+/// `BUCKET/KEY`, by the rules of names (Amazon S3 User Guide, "General purpose bucket naming rules", "Naming objects").
+fn object_of(object: &str, whole: &str) -> Result<Place, Failure> {
+    let wrong = |what: &str| Failure::Usage {
+        message: format!("cannot write to `{whole}`: {what}"),
+        hint: Some("an object is named as `s3://BUCKET/KEY`".to_owned()),
+    };
+    let (bucket, key) = object.split_once('/').unwrap_or((object, ""));
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    let bounded = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    if !(3..=63).contains(&bucket.len())
+        || !bucket.bytes().all(good)
+        || !bounded(bucket.bytes().next())
+        || !bounded(bucket.bytes().next_back())
+    {
+        return Err(wrong(&format!("`{bucket}` is no name of a bucket")));
+    }
+    if key.is_empty() || key.ends_with('/') {
+        return Err(wrong("the object's name is missing"));
+    }
+    if key.len() > 1024 || key.chars().any(char::is_control) {
+        return Err(wrong(
+            "the object's name is longer than 1,024 bytes or has control characters",
+        ));
+    }
+    if key.split('/').any(|part| part == "." || part == "..") {
+        return Err(wrong(
+            "a part of the object's name is `.` or `..`, which clients take out of paths",
+        ));
+    }
+    Ok(Place::Object {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+    })
+}
+
+const fn content_type(format: Format) -> &'static str {
+    match format {
+        Format::Text => "text/plain; charset=utf-8",
+        Format::Json | Format::Ocsf | Format::Asff => "application/json",
+        Format::Jsonl => "application/jsonl",
+        Format::Csv | Format::ComplianceCsv => "text/csv; charset=utf-8",
+        Format::Html => "text/html; charset=utf-8",
+        Format::Markdown => "text/markdown; charset=utf-8",
+        Format::Sarif => "application/sarif+json",
+        Format::Junit => "application/xml",
+        Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
     }
 }
 
@@ -160,26 +291,44 @@ fn twice(what: &str) -> Failure {
 mod tests {
     use super::*;
 
+    fn place(text: &str) -> Option<(Format, Place)> {
+        parse(text, Format::Json).ok().map(|o| (o.format, o.place))
+    }
+
     #[test]
     fn outputs_are_a_format_and_a_place() {
-        let output = |format, path: Option<&str>| Output {
-            format,
-            path: path.map(PathBuf::from),
+        let file = |path: &str| Place::File(PathBuf::from(path));
+        for (text, format, expected) in [
+            ("html=r.html", Format::Html, file("r.html")),
+            ("jsonl=-", Format::Jsonl, Place::Stdout),
+            ("-", Format::Json, Place::Stdout),
+            ("a=b.json", Format::Json, file("a=b.json")),
+            ("./html=x", Format::Json, file("./html=x")),
+        ] {
+            assert_eq!(place(text), Some((format, expected)), "{text}");
+        }
+        let object = Place::Object {
+            bucket: "my.bucket-1".to_owned(),
+            key: "a/b=c d.html".to_owned(),
         };
         assert_eq!(
-            parse("html=r.html", Format::Text),
-            output(Format::Html, Some("r.html"))
+            place("html=s3://my.bucket-1/a/b=c d.html"),
+            Some((Format::Html, object))
         );
-        assert_eq!(parse("jsonl=-", Format::Text), output(Format::Jsonl, None));
-        assert_eq!(parse("-", Format::Csv), output(Format::Csv, None));
-        assert_eq!(
-            parse("a=b.json", Format::Json),
-            output(Format::Json, Some("a=b.json"))
-        );
-        assert_eq!(
-            parse("./html=x", Format::Json),
-            output(Format::Json, Some("./html=x"))
-        );
+        for wrong in [
+            "s3://bucket",
+            "s3://bucket/",
+            "s3://bucket/folder/",
+            "s3://Bucket/key",
+            "s3://-bucket/key",
+            "s3://b/key",
+            "s3:///key",
+            "s3://bucket/a/../b",
+            "s3://bucket/a\nb",
+            "gs://bucket/key",
+        ] {
+            assert_eq!(place(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
@@ -190,7 +339,8 @@ mod tests {
         };
         assert!(outputs(&["json=-", "csv=-"]).is_err());
         assert!(outputs(&["json=x", "csv=x"]).is_err());
-        assert!(outputs(&["json=s3://bucket/key"]).is_err());
+        assert!(outputs(&["json=s3://bucket/key", "csv=s3://bucket/key"]).is_err());
+        assert!(outputs(&["json=s3://bucket/key", "csv=s3://bucket/key2"]).is_ok());
         assert!(outputs(&["json=/nonexistent/x"]).is_err());
         assert!(outputs(&["json=x", "csv=-"]).is_ok());
     }

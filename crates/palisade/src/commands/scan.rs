@@ -2,15 +2,17 @@
 use super::connect::{Connection, limits};
 use super::noise::Noise;
 use super::report::Outputs;
+use super::send::Destinations;
 use super::{selection, settings};
 use crate::Outcome;
 use crate::cli::{Global, Scan};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
-use palisade_config::Given;
+use palisade_config::{Given, SendSettings};
 use palisade_core::{Assessment, Status};
 use palisade_scan::{PlanAhead, Scanner};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A scan of which every setting is known: flags, environment and configuration file.
@@ -18,6 +20,7 @@ pub struct Ready {
     args: Scan,
     attestations: palisade_config::Attestations,
     selection: palisade_scan::Selection,
+    sends: BTreeMap<String, SendSettings>,
 }
 
 impl Ready {
@@ -42,6 +45,7 @@ impl Ready {
             args,
             attestations,
             selection,
+            sends: effective.sends,
         })
     }
 }
@@ -58,25 +62,38 @@ pub fn run(
     let args = &ready.args;
     let noise = Noise::read(&args.noise, &catalog, terminal)?;
     let outputs = Outputs::new(args.format, &args.output, args.all)?;
-    let assessment = assess(&ready, &noise, &catalog, terminal)?;
-    outputs.write(&assessment, terminal)?;
-    Ok(outcome(args, &assessment))
+    let destinations = Destinations::new(&args.send, &ready.sends)?;
+    if args.target.is_recorded() && (outputs.in_s3() || destinations.in_aws()) {
+        return Err(Failure::Usage {
+            message: "the demo account is a recording: nothing can be written to it".to_owned(),
+            hint: Some("write to a file, or send to a destination outside of AWS".to_owned()),
+        });
+    }
+    let (assessment, connection) = assess(&ready, &noise, &catalog, terminal)?;
+    outputs.write(&assessment, &connection, terminal)?;
+    let sent = destinations.send(&assessment, Some(&connection), false, terminal)?;
+    Ok(if sent {
+        outcome(args, &assessment)
+    } else {
+        Outcome::Failed
+    })
 }
 
-/// Assesses an account.
+/// Assesses an account; also gives the connection to it.
 ///
 /// # Errors
-/// When the selection leaves nothing, there is no connection, or a check is wrong.
+/// When the selection leaves nothing, there is no connection, an output has no bucket, or a check is wrong.
 pub fn assess(
     ready: &Ready,
     noise: &Noise,
     catalog: &Arc<Catalog>,
     terminal: &Terminal,
-) -> Result<Assessment, Failure> {
+) -> Result<(Assessment, Connection), Failure> {
     let Ready {
         args,
         attestations,
         selection,
+        ..
     } = ready;
     let checks = selection.resolve(catalog)?;
     if checks.is_empty() {
@@ -91,6 +108,7 @@ pub fn assess(
     let mut scanner = Scanner::new(Arc::clone(catalog));
     let connection = Connection::open(&args.target, scanner.models(), terminal)?;
     scanner.set_now(connection.now);
+    Outputs::new(args.format, &args.output, args.all)?.probe(&connection)?;
     // what is wrong with the SQL is told before anything is asked of AWS
     let mut request = scanner.request(&checks)?;
     if args.all_tables {
@@ -125,7 +143,7 @@ pub fn assess(
         &selection.frameworks,
         &attestations.attestations,
     );
-    Ok(assessment)
+    Ok((assessment, connection))
 }
 
 fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {

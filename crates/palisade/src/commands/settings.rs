@@ -50,8 +50,30 @@ pub fn effective(
 
 /// Puts what is in effect where a scan looks for it.
 pub fn apply(settings: &Settings, args: &mut Scan) {
-    let severity = |path: &str| settings.text(path).and_then(|t| t.parse::<Severity>().ok());
-    args.selection = cli::Selection {
+    args.selection = selection(settings);
+    target(settings, &mut args.target);
+    if let Some(format) = settings.text("report.format")
+        && let Ok(format) = Format::from_str(&format, false)
+    {
+        args.format = format;
+    }
+    args.output = settings.texts("report.output");
+    args.send = settings.texts("report.send");
+    args.all = settings.boolean("report.all");
+    args.evidence = settings.boolean("report.evidence");
+    args.noise.mutes = path(settings, "mute.file");
+    args.noise.baseline = path(settings, "mute.baseline");
+    args.fail_on = severity(settings, "exit.fail_on");
+    args.strict = settings.boolean("exit.strict");
+}
+
+fn severity(settings: &Settings, path: &str) -> Option<Severity> {
+    settings.text(path).and_then(|t| t.parse().ok())
+}
+
+/// Which checks are in effect.
+pub fn selection(settings: &Settings) -> cli::Selection {
+    cli::Selection {
         check: settings.texts("select.checks"),
         service: settings.texts("select.services"),
         framework: settings.texts("select.frameworks"),
@@ -60,22 +82,16 @@ pub fn apply(settings: &Settings, args: &mut Scan) {
             .iter()
             .filter_map(|c| c.parse().ok())
             .collect(),
-        severity: severity("select.severity"),
+        severity: severity(settings, "select.severity"),
         exclude: settings.texts("select.exclude"),
-    };
-    target(settings, &mut args.target);
-    if let Some(format) = settings.text("report.format")
-        && let Ok(format) = Format::from_str(&format, false)
-    {
-        args.format = format;
     }
-    args.output = settings.texts("report.output");
-    args.all = settings.boolean("report.all");
-    args.evidence = settings.boolean("report.evidence");
-    args.noise.mutes = path(settings, "mute.file");
-    args.noise.baseline = path(settings, "mute.baseline");
-    args.fail_on = severity("exit.fail_on");
-    args.strict = settings.boolean("exit.strict");
+}
+
+/// Which account and regions are in effect, whether or not the file could be read.
+pub fn merged(args: &mut Target, given: &Given, config: Option<&Config>) -> Settings {
+    let settings = Settings::merge(given, config, args.is_recorded(), &variables());
+    target(&settings, args);
+    settings
 }
 
 fn target(settings: &Settings, target: &mut Target) {
@@ -100,11 +116,9 @@ pub fn connect(
     given: &Given,
     global: &Global,
     catalog: &Catalog,
-) -> Result<(), Failure> {
+) -> Result<Settings, Failure> {
     let config = config(global, catalog)?;
-    let settings = Settings::merge(given, config.as_ref(), args.is_recorded(), &variables());
-    target(&settings, args);
-    Ok(())
+    Ok(merged(args, given, config.as_ref()))
 }
 
 /// AWS's own variables that count for more than the file.
@@ -134,13 +148,18 @@ pub fn severities(settings: &Settings) -> BTreeMap<String, Severity> {
 /// A file that is named: a configuration file names others from where it lies.
 fn path(settings: &Settings, key: &str) -> Option<PathBuf> {
     let named = settings.text(key)?;
-    Some(match settings.origin(key) {
+    Some(beside(&settings.origin(key), &named))
+}
+
+/// A path that is written somewhere: in a file, it begins where the file lies.
+pub fn beside(origin: &Origin, named: &str) -> PathBuf {
+    match origin {
         Origin::File { file, .. } => {
-            let folder = Path::new(&file).parent().unwrap_or(Path::new(""));
+            let folder = Path::new(file).parent().unwrap_or(Path::new(""));
             folder.join(named)
         }
         _ => PathBuf::from(named),
-    })
+    }
 }
 
 /// The attestations: of the file that was named, else of `attestations.toml` in the working directory when there is one.

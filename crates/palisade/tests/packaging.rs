@@ -1,0 +1,324 @@
+//! What is shipped around the binary: fresh roles, working links, man pages, an image that starts, an example workflow
+//! whose flags exist.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+use common::{err, out, palisade, root};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn run(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output = palisade(folder.path()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    out(&output)
+}
+
+#[test]
+fn the_roles_are_what_the_catalogue_needs() {
+    for (file, format) in [
+        (
+            "packaging/cloudformation/palisade-read.json",
+            "cloudformation",
+        ),
+        (
+            "packaging/cloudformation/palisade-read-organization.json",
+            "stackset",
+        ),
+        ("packaging/terraform/policies.json", "policies"),
+    ] {
+        assert!(
+            text(file) == run(&["permissions", "--format", format]),
+            "{file} is stale: `cargo xtask reference`"
+        );
+    }
+    // a template may have 51,200 bytes in a request, a role ten policies (CloudFormation and IAM quotas)
+    let stack_set: serde_json::Value = serde_json::from_str(&text(
+        "packaging/cloudformation/palisade-read-organization.json",
+    ))
+    .unwrap();
+    let body = &stack_set["Resources"]["Roles"]["Properties"]["TemplateBody"];
+    assert!(body.as_str().unwrap().len() < 51_200);
+    let policies: Vec<serde_json::Value> =
+        serde_json::from_str(&text("packaging/terraform/policies.json")).unwrap();
+    assert!((1..=10).contains(&policies.len()));
+    let mut all = BTreeSet::new();
+    for policy in &policies {
+        let length = policy.to_string().len();
+        assert!(length <= 6144, "{length}");
+        let actions = policy["Statement"][0]["Action"].as_array().unwrap();
+        all.extend(actions.iter().map(|a| a.as_str().unwrap().to_owned()));
+    }
+    let whole: serde_json::Value = serde_json::from_str(&run(&["permissions"])).unwrap();
+    assert_eq!(
+        all.len(),
+        whole["Statement"][0]["Action"].as_array().unwrap().len()
+    );
+}
+
+/// Files in Markdown that people wrote, and the generated ones.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut folders = vec![root().join("docs"), root().join("packaging")];
+    for name in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+    ] {
+        pages.push(root().join(name));
+    }
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// A page without code: blocks and spans are no links.
+fn prose(page: &str) -> String {
+    let mut prose = String::new();
+    let mut fence: Option<&str> = None;
+    for line in page.lines() {
+        let trimmed = line.trim_start();
+        let ticks = trimmed.len() - trimmed.trim_start_matches('`').len();
+        match fence {
+            Some(open) if ticks >= open.len() && trimmed.trim_matches('`').trim().is_empty() => {
+                fence = None
+            }
+            Some(_) => {}
+            None if ticks >= 3 => fence = Some(&trimmed[..ticks]),
+            None => {
+                let spans: Vec<&str> = line.split('`').collect();
+                let even = spans.iter().step_by(2).copied().collect::<Vec<_>>();
+                prose.push_str(&even.join(" "));
+                prose.push('\n');
+            }
+        }
+    }
+    prose
+}
+
+/// The anchors of a page's headings, as code hosts and mdBook make them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|l| l.starts_with('#'));
+    headings
+        .map(|h| {
+            let title = h.trim_start_matches('#').trim().to_lowercase();
+            let kept = title
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let mut texts: BTreeMap<PathBuf, String> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut followed = 0;
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in prose(&text).split("](").skip(1) {
+            let Some(link) = link.split(')').next() else {
+                continue;
+            };
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            followed += 1;
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                page.clone()
+            } else {
+                page.parent().unwrap().join(path)
+            };
+            let shown = page.strip_prefix(root()).unwrap().display().to_string();
+            if !target.exists() {
+                wrong.push(format!("{shown}: {link}"));
+                continue;
+            }
+            if !anchor.is_empty() && target.is_file() {
+                let text = texts
+                    .entry(target.clone())
+                    .or_insert_with(|| std::fs::read_to_string(&target).unwrap());
+                if !anchors(text).contains(anchor) {
+                    wrong.push(format!("{shown}: {link} (no such heading)"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(followed > 1000, "{followed}");
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let output = palisade(folder.path())
+            .args(["man", "--output", name])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", err(&output));
+        let mut pages = BTreeMap::new();
+        for entry in std::fs::read_dir(folder.path().join(name)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            pages.insert(name, std::fs::read_to_string(&path).unwrap());
+        }
+        pages
+    };
+    let pages = write("man/pages");
+    for name in [
+        "palisade.1",
+        "palisade-scan.1",
+        "palisade-iam-who-can.1",
+        "palisade-config-check.1",
+        "palisade-send.1",
+    ] {
+        assert!(
+            pages.contains_key(name),
+            "{name} is not in {:?}",
+            pages.keys()
+        );
+    }
+    assert!(!pages.keys().any(|n| n.contains("help")));
+    assert!(pages["palisade-scan.1"].contains("\\-\\-fail\\-on"));
+    assert!(
+        pages["palisade-scan.1"].starts_with(".ie") || pages["palisade-scan.1"].contains(".TH")
+    );
+    // the same version writes the same pages
+    assert_eq!(pages, write("again"));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(run(&["completions", shell]).contains("palisade"), "{shell}");
+    }
+}
+
+/// The root of the image, made by the script of the Dockerfile: the binary finds its libraries in it and nothing else is
+/// there. Without the rights to enter it (a user's machine) the list of files is all that is checked.
+#[test]
+fn the_image_has_what_the_binary_needs() {
+    let dockerfile = text("packaging/Dockerfile");
+    let stages: Vec<&str> = dockerfile
+        .lines()
+        .filter(|l| l.starts_with("FROM "))
+        .collect();
+    assert_eq!(stages.len(), 2);
+    assert_eq!(stages[1], "FROM scratch");
+    let version = text("Cargo.toml");
+    let version = version
+        .lines()
+        .find_map(|l| l.strip_prefix("rust-version = "))
+        .unwrap();
+    assert!(
+        stages[0].starts_with(&format!("FROM rust:{}-", version.trim_matches('"'))),
+        "{}",
+        stages[0]
+    );
+    assert!(dockerfile.contains("\nUSER 65532:65532\n"));
+    assert!(dockerfile.contains("--locked"));
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let script = dockerfile
+        .split("RUN set -eu;")
+        .nth(1)
+        .and_then(|s| s.split("\n\n").next())
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    let script = script
+        .replace("\\\n", "\n")
+        .replace("target/release/palisade", env!("CARGO_BIN_EXE_palisade"))
+        .replace("chown -R 65532:65532 /image/work;", "")
+        .replace(
+            "/libraries",
+            folder.path().join("libraries").to_str().unwrap(),
+        )
+        .replace("/image", image.to_str().unwrap());
+    let made = std::process::Command::new("sh")
+        .args(["-euc", &script])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}\n{script}", err(&made));
+    for file in [
+        "usr/bin/palisade",
+        "etc/ssl/certs/ca-certificates.crt",
+        "etc/passwd",
+    ] {
+        assert!(image.join(file).is_file(), "{file}");
+    }
+    assert!(!image.join("bin").exists() && !image.join("usr/bin/sh").exists());
+    let entered = std::process::Command::new("chroot")
+        .args(["--userspec=65532:65532".as_ref(), image.as_os_str()])
+        .args([
+            "/usr/bin/palisade",
+            "scan",
+            "--demo",
+            "--check",
+            "s3-bucket-versioning",
+            "--format",
+            "jsonl",
+        ])
+        .env_clear()
+        .env("HOME", "/work")
+        .env("PATH", "/usr/bin:/usr/sbin:/bin:/sbin")
+        .output();
+    match entered {
+        Ok(entered) if !err(&entered).contains("Operation not permitted") => {
+            assert!(entered.status.success(), "{}", err(&entered));
+            assert!(out(&entered).lines().count() > 1);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_example_workflow_uses_flags_that_exist() {
+    let workflow = text("packaging/github-actions/palisade.yml");
+    let scan = workflow.split(" scan ").nth(1).unwrap();
+    let scan = scan.split("- name:").next().unwrap();
+    let help = run(&["scan", "--help"]);
+    let flags: Vec<&str> = scan
+        .split_whitespace()
+        .filter(|w| w.starts_with("--"))
+        .collect();
+    assert!(flags.len() >= 4);
+    for flag in flags {
+        assert!(help.contains(&format!("{flag} ")), "{flag}");
+    }
+    // least privilege, and no secret on a command line
+    assert!(workflow.contains("permissions: {}"));
+    assert!(
+        !workflow.split("run:").skip(1).any(|run| run
+            .split("- ")
+            .next()
+            .unwrap()
+            .contains("secrets."))
+    );
+}
+
+#[test]
+fn the_site_is_made_of_the_docs() {
+    let book: toml::Table = text("book.toml").parse().unwrap();
+    assert_eq!(book["book"]["src"].as_str(), Some("docs"));
+    assert!(Path::new(&root().join("docs")).is_dir());
+}
