@@ -136,6 +136,17 @@ impl Model {
         context: &Context,
         catalogue: &Catalogue,
     ) -> BTreeMap<String, Grant> {
+        self.what_can_of(principal, context, catalogue, &|_| true)
+    }
+
+    /// The same for the actions that are wanted.
+    pub fn what_can_of(
+        &self,
+        principal: &str,
+        context: &Context,
+        catalogue: &Catalogue,
+        is_wanted: &dyn Fn(&str) -> bool,
+    ) -> BTreeMap<String, Grant> {
         let mut out = BTreeMap::new();
         let Some(entity) = self.entity(principal) else {
             return out;
@@ -163,7 +174,7 @@ impl Model {
                 );
             }
         }
-        for action in actions {
+        for action in actions.into_iter().filter(|a| is_wanted(a)) {
             if let Some((resource, decision)) = self.some_resource(entity, &action, "*", context) {
                 out.insert(
                     action,

@@ -1,5 +1,5 @@
 //! `palisade iam can` and `palisade iam explain`.
-use super::source::{Load, Source, check_action, check_resource, open, service_of};
+use super::source::{Load, Source, check_action, check_resource, open};
 use super::{print_json, print_lines};
 use crate::Outcome;
 use crate::cli::{Can, Decision as Expected, OutputFormat};
@@ -17,7 +17,7 @@ pub fn can(
 ) -> Result<Outcome, Failure> {
     check_action(&args.action, terminal)?;
     check_resource(&args.action, &args.resource, terminal)?;
-    let question = IamQuestion::Request(service_of(&args.resource));
+    let question = IamQuestion::Request(&args.resource);
     let source = open(&args.accounts, question, &[], load, terminal)?;
     let context = source.context(&args.context, args.only_context)?;
     let principal = principal(&source, &args.principal)?;

@@ -340,11 +340,6 @@ pub fn check_resource(action: &str, resource: &str, terminal: &Terminal) -> Resu
     Ok(())
 }
 
-/// The service in a resource's ARN.
-pub fn service_of(resource: &str) -> Option<&str> {
-    palisade_iam::ArnText::new(resource).service()
-}
-
 /// Lines about what is not known, for the end of a list.
 pub fn gap_lines(model: &Model) -> Vec<String> {
     let reasons = model.known.iter().flat_map(|k| &k.reasons);
