@@ -10,7 +10,7 @@ mod surroundings;
 pub use documents::PolicyDocument;
 pub use known::Known;
 pub use load::{LoadError, known_managed_policy};
-pub use questions::{ExternalAccess, ExternalKind, Grant};
+pub use questions::{ExternalAccess, ExternalKind, Grant, Passed};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -219,6 +219,8 @@ pub enum IamQuestion<'a> {
     Everything,
     /// About ways from one principal to another.
     Escalation,
+    /// About the guardrails of an organisation alone.
+    Guardrails,
 }
 
 /// The tables and columns that a question needs.
@@ -230,7 +232,13 @@ pub fn iam_needs(question: IamQuestion<'_>) -> Needs {
             .or_default()
             .extend(columns.iter().map(|c| (*c).to_owned()));
     };
-    for (table, columns) in IDENTITY_COLUMNS.iter().chain(GUARDRAIL_COLUMNS) {
+    for (table, columns) in GUARDRAIL_COLUMNS {
+        add(table, columns);
+    }
+    if question == IamQuestion::Guardrails {
+        return needs;
+    }
+    for (table, columns) in IDENTITY_COLUMNS {
         add(table, columns);
     }
     if question == IamQuestion::Escalation {
