@@ -274,6 +274,21 @@ fn policies_of_what_a_resource_lies_in() {
 }
 
 #[test]
+fn a_boundary_that_allows_everything_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut account: Value =
+        serde_json::from_str(&std::fs::read_to_string(ACCOUNT).unwrap()).unwrap();
+    let arn = "arn:aws:iam::aws:policy/AdministratorAccess";
+    account["UserDetailList"][0]["PermissionsBoundary"] =
+        serde_json::json!({ "PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn });
+    let account = file(&folder, "account.json", &account.to_string());
+    let lint = |account: &str| iam(&["lint", "--account", "--from", account, SURROUNDINGS]);
+    assert!(!lint(ACCOUNT).out.contains("[unused-boundary]"));
+    let ran = lint(&account);
+    assert!(ran.out.contains("as the boundary of `arn:aws:iam::111111111111:user/alice` it limits nothing [unused-boundary]"), "{}", ran.out);
+}
+
+#[test]
 fn the_action_catalogue_can_be_replaced() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("iam")).unwrap();
@@ -718,18 +733,22 @@ fn permissions_are_computed_for_those_who_are_asked_for() {
             .collect();
         rows
     };
-    // `lower` keeps the filter from being understood.
-    let all = ask("lower(action) IN ('s3:getobject', 'iam:passrole')");
-    assert!(all.len() > 5);
-    assert_eq!(ask("action IN ('s3:GetObject', 'iam:PassRole')"), all);
-    let arn = all[0]["arn"].as_str().unwrap();
-    let own: Vec<Value> = all.iter().filter(|r| r["arn"] == arn).cloned().collect();
-    assert_eq!(
-        ask(&format!(
-            "arn = '{arn}' AND action IN ('s3:GetObject', 'iam:PassRole')"
-        )),
-        own
-    );
+    // `lower` keeps the filter from being understood, so that all actions of the role are looked at.
+    let arn = "arn:aws:iam::123456789012:role/checkout-task";
+    let all = ask(&format!("arn = '{arn}' AND lower(action) LIKE '%s%'"));
+    assert!(all.len() > 1, "{all:?}");
+    let own: Vec<Value> = all
+        .iter()
+        .filter(|r| r["action"] == "sqs:SendMessage" || r["action"] == "logs:PutLogEvents")
+        .cloned()
+        .collect();
+    let actions = "action IN ('sqs:SendMessage', 'logs:PutLogEvents')";
+    assert_eq!(own.len(), 2);
+    assert_eq!(ask(&format!("arn = '{arn}' AND {actions}")), own);
+    // The same for everyone, administrators with all their actions included.
+    let everyone = ask(actions);
+    assert!(everyone.len() > own.len());
+    assert!(own.iter().all(|row| everyone.contains(row)));
     assert_eq!(ask("action = 'S3:GetObject'"), Vec::<Value>::new());
 }
 

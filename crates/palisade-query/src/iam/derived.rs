@@ -429,9 +429,9 @@ fn external(model: &Model) -> Vec<Vec<Value>> {
 fn findings(model: &Model) -> std::result::Result<Vec<Vec<Value>>, String> {
     let catalogue = Catalogue::embedded().map_err(|e| e.to_string())?;
     let mut rows = Vec::new();
-    for document in model.documents() {
+    for (document, found) in model.lint(catalogue) {
         let owner = document.owner.as_deref();
-        for finding in palisade_iam::lint(&document.text, document.kind, owner, catalogue) {
+        for finding in found {
             let mut row = place(&document.name, owner.unwrap_or_default());
             row.extend([
                 json!(finding.rule.id),
