@@ -33,7 +33,7 @@ def main():
         ("no-queues", "sqs:*", workloads),
         ("no-topics", "sns:*", production),
         ("no-functions", "lambda:*", account),
-        ("no-tables", "dynamodb:*", other),
+        ("no-machines", "ec2:*", other),
     ]:
         made = organizations.create_policy(Name=name, Description=name, Type="SERVICE_CONTROL_POLICY", Content=document(deny(action)))
         organizations.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=target)

@@ -170,15 +170,15 @@ fn every_level_of_the_organisation_decides() {
         assert_eq!(&denying["level"], chain[level], "{action}");
     }
     // What another unit is denied does not matter here.
-    let table = format!("arn:aws:dynamodb:us-east-1:{account}:table/t");
-    let ran = can("dynamodb:ListTables", &table, "allow");
+    let machine = format!("arn:aws:ec2:us-east-1:{account}:instance/i-1");
+    let ran = can("ec2:StartInstances", &machine, "allow");
     assert!(
         ran.status.success(),
         "{}",
         String::from_utf8_lossy(&ran.stdout)
     );
     assert_eq!(
-        can("dynamodb:ListTables", &table, "deny").status.code(),
+        can("ec2:StartInstances", &machine, "deny").status.code(),
         Some(3)
     );
 }
