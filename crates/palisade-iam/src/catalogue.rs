@@ -1,7 +1,7 @@
 //! AWS's services, actions, resource types and condition keys, as facts.
 //!
-//! The embedded copy is `catalog/iam/actions.jsonl.zst`, made by `cargo xtask iam-actions`; another can be read at
-//! run time with [`Catalogue::read`]. An action that is not in it is unknown, which is neither right nor wrong:
+//! The embedded copy is `catalog/iam/actions.jsonl.zst`, made by `cargo xtask iam-actions`; another can take its place
+//! with [`Catalogue::install`]. An action that is not in it is unknown, which is neither right nor wrong:
 //! AWS adds actions every week.
 
 use std::collections::BTreeMap;
@@ -15,10 +15,23 @@ use crate::policy::action_pattern;
 
 const EMBEDDED: &[u8] = include_bytes!("../../../catalog/iam/actions.jsonl.zst");
 
+/// What took the place of the embedded catalogue.
+static INSTALLED: OnceLock<Vec<u8>> = OnceLock::new();
+
+/// The bytes in use.
+fn bytes() -> &'static [u8] {
+    INSTALLED.get().map_or(EMBEDDED, Vec::as_slice)
+}
+
 /// A catalogue that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the action catalogue cannot be read: {0}")]
 pub struct CatalogueError(String);
+
+/// Whether bytes begin as Zstandard's frames do (RFC 8878, section 3.1.1).
+fn is_compressed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+}
 
 /// What kind of access an action gives, in AWS's words (Service Authorization Reference).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -154,30 +167,42 @@ pub enum Expansion {
 }
 
 impl Catalogue {
-    /// The catalogue in the binary.
+    /// Puts another catalogue (as [`Catalogue::read`] takes it) in the place of the one in the binary, for the whole
+    /// process; before the first question. False when another one is there already.
+    pub fn install(bytes: Vec<u8>) -> bool {
+        INSTALLED.set(bytes).is_ok()
+    }
+
+    /// The catalogue in the binary, or the one in its place.
     ///
     /// # Errors
-    /// The embedded file is damaged (a test reads it).
+    /// The file is damaged (a test reads the one in the binary).
     pub fn embedded() -> Result<&'static Self, CatalogueError> {
         static CATALOGUE: OnceLock<Result<Catalogue, CatalogueError>> = OnceLock::new();
         CATALOGUE
-            .get_or_init(|| Catalogue::read(EMBEDDED))
+            .get_or_init(|| Catalogue::read(bytes()))
             .as_ref()
             .map_err(Clone::clone)
     }
 
-    /// The header of the catalogue in the binary, without reading the rest.
+    /// The header of the catalogue in the binary, or of the one in its place, without reading the rest.
     ///
     /// # Errors
-    /// The embedded file is damaged (a test reads it).
+    /// The file is damaged (a test reads the one in the binary).
     pub fn embedded_header() -> Result<&'static CatalogueHeader, CatalogueError> {
         static HEADER: OnceLock<Result<CatalogueHeader, CatalogueError>> = OnceLock::new();
         let read = || {
             let failed = |e: std::io::Error| CatalogueError(e.to_string());
             let mut line = String::new();
-            std::io::BufReader::new(zstd::Decoder::new(EMBEDDED).map_err(failed)?)
-                .read_line(&mut line)
-                .map_err(failed)?;
+            if is_compressed(bytes()) {
+                std::io::BufReader::new(zstd::Decoder::new(bytes()).map_err(failed)?)
+                    .read_line(&mut line)
+                    .map_err(failed)?;
+            } else {
+                std::io::BufReader::new(bytes())
+                    .read_line(&mut line)
+                    .map_err(failed)?;
+            }
             serde_json::from_str(&line).map_err(|e| CatalogueError(e.to_string()))
         };
         HEADER.get_or_init(read).as_ref().map_err(Clone::clone)
@@ -188,7 +213,7 @@ impl Catalogue {
     /// # Errors
     /// The bytes are not a catalogue.
     pub fn read(bytes: &[u8]) -> Result<Self, CatalogueError> {
-        let plain = if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let plain = if is_compressed(bytes) {
             zstd::decode_all(bytes).map_err(|e| CatalogueError(e.to_string()))?
         } else {
             bytes.to_vec()

@@ -405,7 +405,7 @@ impl Checker<'_> {
     }
 }
 
-fn is_vendor(service: &str) -> bool {
+pub(crate) fn is_vendor(service: &str) -> bool {
     !service.is_empty()
         && service
             .chars()
@@ -413,7 +413,7 @@ fn is_vendor(service: &str) -> bool {
 }
 
 /// What is wrong with an entry of `Resource`, if anything.
-fn resource_problem(text: &str) -> Option<String> {
+pub(crate) fn resource_problem(text: &str) -> Option<String> {
     if text == "*" {
         return None;
     }

@@ -31,7 +31,7 @@ mod truth;
 
 pub use account::{
     Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, Known, LoadError, ManagedPolicy,
-    Model, NamedPolicy, OwnedLevel, PolicyDocument, known_managed_policy,
+    Model, NamedPolicy, OwnedLevel, Passed, PolicyDocument, known_managed_policy,
 };
 pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
 pub use capability::*;

@@ -37,6 +37,22 @@ impl Cidr {
             && first(other.base, self.prefix) == self.base
     }
 
+    /// The first address after the network; `None` when it ends where addresses end.
+    pub fn after(&self) -> Option<IpAddr> {
+        let hosts = u32::from(width(&self.base) - self.prefix);
+        match self.base {
+            IpAddr::V4(base) => {
+                let next = u64::from(u32::from(base)) + (1_u64 << hosts);
+                let next = u32::try_from(next).ok()?;
+                Some(IpAddr::V4(next.into()))
+            }
+            IpAddr::V6(base) => {
+                let next = u128::from(base).checked_add(1_u128.checked_shl(hosts)?)?;
+                Some(IpAddr::V6(next.into()))
+            }
+        }
+    }
+
     /// Whether the network lies in address space that is not routed on the internet.
     pub fn is_private(&self) -> bool {
         PRIVATE

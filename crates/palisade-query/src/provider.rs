@@ -1,5 +1,6 @@
 //! Tables of the catalogue as DataFusion sees them: full schemas for planning, the rows of one dataset when run.
 use crate::error::QueryError;
+use crate::iam::IamAccounts;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -10,7 +11,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use palisade_table::{Dataset, Table};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The rows that a query runs over. Plans do not hold rows: the session that runs them does, as an extension.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Rows {
     dataset: Arc<Dataset>,
     /// Computed tables by name, made when first read.
     derived: Arc<Mutex<BTreeMap<&'static str, RecordBatch>>>,
+    /// What they are computed over, made when first needed.
+    accounts: Arc<OnceLock<IamAccounts>>,
 }
 
 impl Rows {
@@ -36,20 +39,26 @@ impl Rows {
                 .collect(),
             dataset: Arc::new(dataset.clone()),
             derived: Arc::default(),
+            accounts: Arc::default(),
         }
+    }
+
+    /// The accounts of the dataset; `make` is called once.
+    pub(crate) fn accounts(&self, make: impl FnOnce(&Dataset) -> IamAccounts) -> &IamAccounts {
+        self.accounts.get_or_init(|| make(&self.dataset))
     }
 
     /// A computed table; `make` is called once.
     pub(crate) fn derived(
         &self,
         name: &'static str,
-        make: impl FnOnce(&Dataset) -> Result<RecordBatch>,
+        make: impl FnOnce() -> Result<RecordBatch>,
     ) -> Result<RecordBatch> {
         let mut known = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(batch) = known.get(name) {
             return Ok(batch.clone());
         }
-        let batch = make(&self.dataset)?;
+        let batch = make()?;
         known.insert(name, batch.clone());
         Ok(batch)
     }
@@ -75,6 +84,7 @@ impl Rows {
             tables,
             dataset: Arc::clone(&self.dataset),
             derived: Arc::clone(&self.derived),
+            accounts: Arc::clone(&self.accounts),
         }
     }
 

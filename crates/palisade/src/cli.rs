@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 mod iam;
 pub use iam::{
-    Accounts, Can, Decision, Escalation, Iam, LeastPrivilege, Lint, LintFormat, List, OutputFormat,
-    PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
+    Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
+    List, OutputFormat, PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
 };
 
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.

@@ -176,6 +176,141 @@ fn conditions_and_context() {
 }
 
 #[test]
+fn session_and_endpoint_policies_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let only = |action: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":"*","Action":"{action}","Resource":"*"}}]}}"#
+        )
+    };
+    let session = file(
+        &folder,
+        "session.json",
+        &only("s3:*").replace(r#""Principal":"*","#, ""),
+    );
+    let endpoint = file(&folder, "endpoint.json", &only("sqs:*"));
+    let ask = |principal: &str, more: &[&str]| {
+        let ask = ["explain", principal, "lambda:InvokeFunction"];
+        let on = ["arn:aws:lambda:eu-west-1:111111111111:function:f"];
+        whole(&[&ask[..], &on, &["--assume-complete"], more].concat())
+    };
+    assert!(ask("role/deployer", &["--expect", "allow"]).code == 0);
+    for limit in [
+        ["--session-policy", &session],
+        ["--endpoint-policy", &endpoint],
+    ] {
+        let ran = ask(
+            "role/deployer",
+            &[&limit[..], &["--expect", "deny"]].concat(),
+        );
+        assert_eq!(ran.code, 0, "{}", ran.out);
+        assert!(ran.out.contains("blocked by the "), "{}", ran.out);
+    }
+    // A user has no session to pass a policy to.
+    assert_eq!(ask("user/alice", &["--session-policy", &session]).code, 2);
+}
+
+/// Resources in others: what decides is the policy of the other.
+#[test]
+fn policies_of_what_a_resource_lies_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |action: &str| {
+        format!(
+            r#"{{"Owner":"111111111111","Policy":{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Principal":"*","Action":"{action}","Resource":"*"}}]}}}}"#
+        )
+    };
+    let surroundings = format!(
+        r#"{{"ServiceControlPolicies":{{"*":[]}},"ResourceControlPolicies":{{"*":[]}},"ResourcePolicies":{{
+            "arn:aws:apigateway:eu-west-1::/restapis/abc": {},
+            "arn:aws:glue:eu-west-1:111111111111:catalog": {},
+            "arn:aws:es:eu-west-1:111111111111:domain/d": {},
+            "arn:aws:s3:eu-west-1:111111111111:accesspoint/p": {}
+        }}}}"#,
+        policy("execute-api:*"),
+        policy("glue:*"),
+        policy("es:*"),
+        policy("s3:*")
+    );
+    let surroundings = file(&folder, "surroundings.json", &surroundings);
+    let can = |action: &str, resource: &str| {
+        let ran = iam(&[
+            "can",
+            "role/admin",
+            action,
+            resource,
+            "--format",
+            "json",
+            "--from",
+            ACCOUNT,
+            &surroundings,
+        ]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let answer: Value = serde_json::from_str(&ran.out).unwrap();
+        answer["decision"].as_str().unwrap().to_owned()
+    };
+    for (action, resource) in [
+        (
+            "execute-api:Invoke",
+            "arn:aws:execute-api:eu-west-1:111111111111:abc/prod/GET/x",
+        ),
+        (
+            "glue:GetTable",
+            "arn:aws:glue:eu-west-1:111111111111:table/d/t",
+        ),
+        (
+            "es:ESHttpGet",
+            "arn:aws:es:eu-west-1:111111111111:domain/d/_search",
+        ),
+        (
+            "s3:GetObject",
+            "arn:aws:s3:eu-west-1:111111111111:accesspoint/p/object/k",
+        ),
+    ] {
+        assert_eq!(can(action, resource), "explicit_deny", "{action}");
+    }
+    // The policy of an access point that nobody read, and that of the bucket behind, may say anything.
+    let other = "arn:aws:s3:eu-west-1:111111111111:accesspoint/other/object/k";
+    assert_eq!(can("s3:GetObject", other), "depends_on");
+}
+
+#[test]
+fn a_boundary_that_allows_everything_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut account: Value =
+        serde_json::from_str(&std::fs::read_to_string(ACCOUNT).unwrap()).unwrap();
+    let arn = "arn:aws:iam::aws:policy/AdministratorAccess";
+    account["UserDetailList"][0]["PermissionsBoundary"] =
+        serde_json::json!({ "PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn });
+    let account = file(&folder, "account.json", &account.to_string());
+    let lint = |account: &str| iam(&["lint", "--account", "--from", account, SURROUNDINGS]);
+    assert!(!lint(ACCOUNT).out.contains("[unused-boundary]"));
+    let ran = lint(&account);
+    assert!(ran.out.contains("as the boundary of `arn:aws:iam::111111111111:user/alice` it limits nothing [unused-boundary]"), "{}", ran.out);
+}
+
+#[test]
+fn the_action_catalogue_can_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("iam")).unwrap();
+    let own = r#"{"source":"own","date":"2026-02-03","resource_control":[]}
+{"p":"acme","n":"Acme","k":[],"r":[],"a":[{"n":"Do","l":"W"}]}
+"#;
+    std::fs::write(folder.path().join("iam/actions.jsonl"), own).unwrap();
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"acme:Do","Resource":"*"}]}"#;
+    let policy = file(&folder, "policy.json", policy);
+    let shipped = palisade(&["iam", "lint", &policy]);
+    assert!(shipped.out.contains("[unknown-service]"), "{}", shipped.out);
+    let replaced = palisade(&[
+        "--catalog",
+        folder.path().to_str().unwrap(),
+        "iam",
+        "lint",
+        &policy,
+    ]);
+    assert!(!replaced.out.contains("[unknown-"), "{}", replaced.out);
+}
+
+#[test]
 fn outsiders_and_everyone() {
     let everyone = whole(&[
         "can",
@@ -580,6 +715,41 @@ fn computed_tables_answer_sql() {
     let wrong = palisade(&["query", "--demo", "SELECT * FROM iam_escalation_paths"]);
     assert_eq!(wrong.code, 2);
     assert!(wrong.err.contains("`iam_escalation_path`"), "{}", wrong.err);
+}
+
+/// A query for one principal or action computes no others, and has the same rows.
+#[test]
+fn permissions_are_computed_for_those_who_are_asked_for() {
+    let ask = |filter: &str| {
+        let sql = format!(
+            "SELECT arn, action, conditional FROM iam_principal_permission WHERE {filter} ORDER BY arn, action"
+        );
+        let ran = palisade(&["query", "--demo", "--quiet", "--format", "jsonl", &sql]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let rows: Vec<Value> = ran
+            .out
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect();
+        rows
+    };
+    // `lower` keeps the filter from being understood, so that all actions of the role are looked at.
+    let arn = "arn:aws:iam::123456789012:role/checkout-task";
+    let all = ask(&format!("arn = '{arn}' AND lower(action) LIKE '%s%'"));
+    assert!(all.len() > 1, "{all:?}");
+    let own: Vec<Value> = all
+        .iter()
+        .filter(|r| r["action"] == "sqs:SendMessage" || r["action"] == "logs:PutLogEvents")
+        .cloned()
+        .collect();
+    let actions = "action IN ('sqs:SendMessage', 'logs:PutLogEvents')";
+    assert_eq!(own.len(), 2);
+    assert_eq!(ask(&format!("arn = '{arn}' AND {actions}")), own);
+    // The same for everyone, administrators with all their actions included.
+    let everyone = ask(actions);
+    assert!(everyone.len() > own.len());
+    assert!(own.iter().all(|row| everyone.contains(row)));
+    assert_eq!(ask("action = 'S3:GetObject'"), Vec::<Value>::new());
 }
 
 /// A check over a computed table is unknown where that table could not be made from everything.

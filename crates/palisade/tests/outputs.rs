@@ -135,7 +135,7 @@ fn when_one_output_fails_no_file_is_touched() {
         (
             &["-o", "html=s3://bucket/key"],
             2,
-            "the demo account is a recording",
+            "the account is a recording",
         ),
     ] {
         let output = scan(folder.path(), arguments);

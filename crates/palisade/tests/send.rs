@@ -403,7 +403,7 @@ fn what_is_missing_is_told_before_the_scan() {
         "{told}"
     );
     assert!(scan("teem", None).contains("did you mean `team`?"));
-    assert!(scan("securityhub", None).contains("the demo account is a recording"));
+    assert!(scan("securityhub", None).contains("the account is a recording"));
 }
 
 #[test]

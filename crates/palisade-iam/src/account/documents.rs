@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Model, NamedPolicy};
+use crate::capability::policy_allows_everything;
+use crate::catalogue::Catalogue;
+use crate::error::Position;
 use crate::grammar::PolicyKind;
+use crate::lint::{LintFinding, lint, lint_rule};
 
 /// A policy document of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +23,46 @@ pub struct PolicyDocument {
 }
 
 impl Model {
+    /// The linter's findings in every policy, with what only the account tells: boundaries that limit nothing. Policies of
+    /// AWS are there when they have a finding of that kind.
+    pub fn lint(&self, catalogue: &Catalogue) -> Vec<(PolicyDocument, Vec<LintFinding>)> {
+        let mut out: BTreeMap<String, (PolicyDocument, Vec<LintFinding>)> = self
+            .documents()
+            .into_iter()
+            .map(|d| {
+                let found = lint(&d.text, d.kind, d.owner.as_deref(), catalogue);
+                (d.name.clone(), (d, found))
+            })
+            .collect();
+        let Some(rule) = lint_rule("unused-boundary") else {
+            return out.into_values().collect();
+        };
+        for entity in &self.entities {
+            let Some(boundary) = &entity.boundary else {
+                continue;
+            };
+            if policy_allows_everything(&boundary.policy.text) != Ok(true) {
+                continue;
+            }
+            let document = || PolicyDocument {
+                name: boundary.name.clone(),
+                text: boundary.policy.text.to_string(),
+                kind: PolicyKind::Identity,
+                owner: Some(entity.account.clone()),
+            };
+            let (_, found) = out
+                .entry(boundary.name.clone())
+                .or_insert_with(|| (document(), Vec::new()));
+            found.push(LintFinding {
+                rule,
+                message: format!("as the boundary of `{}` it limits nothing", entity.arn),
+                statement: None,
+                position: Position { line: 1, column: 1 },
+            });
+        }
+        out.into_values().collect()
+    }
+
     /// Every policy that the owner of the accounts can change, in order of name: managed policies of AWS are left out.
     pub fn documents(&self) -> Vec<PolicyDocument> {
         let add = |named: &NamedPolicy, kind, owner: Option<&str>| {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Model, bucket_of};
+use super::Model;
+use super::holder::{holder_of, is_access_point};
 use crate::arn_pattern::ArnText;
 
 /// Services whose resources have policies of their own (IAM User Guide, "AWS services that work with IAM", column
@@ -102,20 +103,20 @@ impl Model {
         if !WITH_RESOURCE_POLICIES.contains(&service) {
             return true;
         }
-        if known.unread_resources.contains(resource) {
+        let holder = holder_of(resource);
+        let holder = holder.as_deref().unwrap_or(resource);
+        if known.unread_resources.contains(resource) || known.unread_resources.contains(holder) {
             return false;
         }
-        if known.without_policy.contains(resource)
-            || bucket_of(resource).is_some_and(|b| known.without_policy.contains(b))
-        {
+        if known.without_policy.contains(resource) || known.without_policy.contains(holder) {
             return true;
         }
-        if let Some(bucket) = bucket_of(resource) {
+        if service == "s3" {
             // A bucket that is nobody's here is somebody else's.
-            return !known.unread_resources.contains(bucket)
+            return !is_access_point(resource)
                 && self
                     .owners
-                    .get(bucket)
+                    .get(holder)
                     .is_some_and(|owner| known.has_resources("s3", owner, "*"));
         }
         known.has_resources(

@@ -1,6 +1,7 @@
 //! Real accounts: users, roles, groups and policies, and questions about them.
 
 mod documents;
+mod holder;
 mod known;
 mod load;
 mod questions;
@@ -9,7 +10,7 @@ mod surroundings;
 pub use documents::PolicyDocument;
 pub use known::Known;
 pub use load::{LoadError, known_managed_policy};
-pub use questions::{ExternalAccess, ExternalKind, Grant};
+pub use questions::{ExternalAccess, ExternalKind, Grant, Passed};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -153,15 +154,6 @@ fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<
             policies: level.policies.iter().map(NamedPolicy::source).collect(),
         })
         .collect()
-}
-
-/// The ARN of the bucket that an S3 ARN is, or lies in.
-fn bucket_of(arn: &str) -> Option<&str> {
-    let mut fields = arn.splitn(6, ':');
-    let s3 = fields.nth(2) == Some("s3") && fields.next() == Some("") && fields.next() == Some("");
-    let name = fields.next().filter(|_| s3)?;
-    let objects = name.find('/').map_or(0, |at| name.len() - at);
-    arn.get(..arn.len() - objects)
 }
 
 impl Entity {
@@ -310,6 +302,10 @@ impl Model {
         {
             out.insert(Layer::Resource);
         }
+        // The bucket's policy decides besides that of the access point.
+        if holder::is_access_point(resource) {
+            out.insert(Layer::Resource);
+        }
         out
     }
 
@@ -318,17 +314,22 @@ impl Model {
         crate::arn_pattern::ArnText::new(resource)
             .account()
             .filter(|account| !account.is_empty())
-            .or_else(|| self.owners.get(bucket_of(resource)?).map(String::as_str))
+            .or_else(|| {
+                let owner = self.owners.get(resource);
+                owner
+                    .or_else(|| self.owners.get(&*holder::holder_of(resource)?))
+                    .map(String::as_str)
+            })
     }
 
-    /// The policy of a resource; objects have that of their bucket.
+    /// The policy of a resource; one that lies in another has that of the other, as objects that of their bucket.
     fn resource_policy(&self, arn: &str) -> Option<&NamedPolicy> {
         if self.resources.is_empty() {
             return None;
         }
         self.resources
             .get(arn)
-            .or_else(|| self.resources.get(bucket_of(arn)?))
+            .or_else(|| self.resources.get(&*holder::holder_of(arn)?))
     }
 
     /// A request of an entity.

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entity, Model};
+use super::{Entity, Model, NamedPolicy};
 use crate::capability::is_admin;
 use crate::catalogue::Catalogue;
 use crate::context::Context;
-use crate::evaluate::{Answer, Decision, Layer, Layers, decide, explain};
+use crate::evaluate::{Answer, Decision, Layer, Layers, PolicySets, Source, decide, explain};
 use crate::glob::Pattern;
 use crate::policy::{Effect, Policy, PrincipalEntry};
 use crate::public::{PublicOptions, external_accounts};
-use crate::request::{Principal, PrincipalKind};
+use crate::request::{Principal, PrincipalKind, Request};
 use crate::truth::Truth;
 
 /// A principal that may do something.
@@ -46,6 +46,27 @@ pub struct ExternalAccess {
     pub who: String,
 }
 
+/// Policies that come with a request and not from an account; `None` is none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Passed {
+    /// Those that were passed when the session was made.
+    pub session: Option<Vec<NamedPolicy>>,
+    /// That of the VPC endpoint that the request comes through.
+    pub endpoint: Option<Vec<NamedPolicy>>,
+}
+
+impl Passed {
+    /// Decides a request with these policies besides.
+    fn explain<'a>(&'a self, mut sets: PolicySets<'a>, request: &Request) -> Answer {
+        fn sources(list: Option<&[NamedPolicy]>) -> Option<Vec<Source<'_>>> {
+            Some(list?.iter().map(NamedPolicy::source).collect())
+        }
+        sets.session = sources(self.session.as_deref());
+        sets.endpoint = sources(self.endpoint.as_deref());
+        explain(request, &sets)
+    }
+}
+
 /// No service control policy applies to these.
 fn is_service_linked(entity: &Entity) -> bool {
     entity.principal().is_service_linked()
@@ -68,11 +89,23 @@ impl Model {
     /// known users and roles (an outsider, a service) is judged by the resource's policy alone when it has no account
     /// here.
     pub fn can(&self, principal: &str, action: &str, resource: &str, context: &Context) -> Answer {
+        self.can_with(principal, action, resource, context, &Passed::default())
+    }
+
+    /// The same for a request that policies come with.
+    pub fn can_with(
+        &self,
+        principal: &str,
+        action: &str,
+        resource: &str,
+        context: &Context,
+        passed: &Passed,
+    ) -> Answer {
         match self.entity(principal) {
             Some(entity) => {
                 let request = self.request(entity, action, resource, context);
                 let owner = request.resource_account.clone().unwrap_or_default();
-                explain(&request, &self.sets(entity, resource, &owner))
+                passed.explain(self.sets(entity, resource, &owner), &request)
             }
             None => {
                 let stranger = Entity {
@@ -107,7 +140,7 @@ impl Model {
                     stranger.unread.insert(Layer::Boundary);
                 }
                 let owner = request.resource_account.clone().unwrap_or_default();
-                explain(&request, &self.sets(&stranger, resource, &owner))
+                passed.explain(self.sets(&stranger, resource, &owner), &request)
             }
         }
     }
@@ -136,6 +169,17 @@ impl Model {
         context: &Context,
         catalogue: &Catalogue,
     ) -> BTreeMap<String, Grant> {
+        self.what_can_of(principal, context, catalogue, &|_| true)
+    }
+
+    /// The same for the actions that are wanted.
+    pub fn what_can_of(
+        &self,
+        principal: &str,
+        context: &Context,
+        catalogue: &Catalogue,
+        is_wanted: &dyn Fn(&str) -> bool,
+    ) -> BTreeMap<String, Grant> {
         let mut out = BTreeMap::new();
         let Some(entity) = self.entity(principal) else {
             return out;
@@ -163,7 +207,7 @@ impl Model {
                 );
             }
         }
-        for action in actions {
+        for action in actions.into_iter().filter(|a| is_wanted(a)) {
             if let Some((resource, decision)) = self.some_resource(entity, &action, "*", context) {
                 out.insert(
                     action,

@@ -1,8 +1,9 @@
 //! Reading what surrounds accounts: guardrails of the organisation, policies of resources, what runs with roles.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::load::{document, list, text};
 use super::{Compute, LoadError, Model, NamedPolicy, OwnedLevel};
@@ -92,6 +93,24 @@ impl Model {
         Ok(())
     }
 
+    /// The guardrails that are known, as a file that [`Model::add_file`] reads.
+    pub fn guardrails(&self) -> Value {
+        let of = |known: fn(&super::Known) -> &BTreeSet<String>,
+                  map: &BTreeMap<String, Vec<OwnedLevel>>| {
+            let accounts = self.known.iter().flat_map(known);
+            let entry = |account: &String| {
+                let levels = map.get(account).into_iter().flatten().map(written);
+                (account.clone(), levels.collect::<Value>())
+            };
+            Value::Object(accounts.map(entry).collect())
+        };
+        json!({
+            "Organizations": self.organizations,
+            "ServiceControlPolicies": of(|k| &k.scp, &self.scp),
+            "ResourceControlPolicies": of(|k| &k.rcp, &self.rcp),
+        })
+    }
+
     /// Says which guardrails an account has, from the root to the account; they are known from now on.
     pub fn set_guardrails(&mut self, is_scp: bool, account: &str, levels: Vec<OwnedLevel>) {
         let known = self.known.get_or_insert_default();
@@ -149,6 +168,19 @@ fn object<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, 
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
+}
+
+/// A level as the file has it.
+fn written(level: &OwnedLevel) -> Value {
+    let policy = |p: &NamedPolicy| {
+        let text = &p.policy.text;
+        let document = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+        json!({ "Name": p.name, "Document": document })
+    };
+    json!({
+        "Level": level.name,
+        "Policies": level.policies.iter().map(policy).collect::<Vec<_>>(),
+    })
 }
 
 fn owned_level(level: &Value, member: &str) -> Result<OwnedLevel, LoadError> {

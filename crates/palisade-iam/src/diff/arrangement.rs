@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::glob::Token;
 
-/// Parts the six fields of an ARN; wildcards do not match it.
+/// Parts the six fields of an ARN; wildcards in fields do not match it.
 pub(super) const SEPARATOR: char = '\u{1f}';
 /// A character that no policy has, for what wildcards match.
 const FRESH: char = 'x';
@@ -22,11 +22,59 @@ pub(super) type Examples = BTreeMap<BTreeSet<usize>, String>;
 /// Places in patterns: pattern and token.
 type State = BTreeSet<(usize, usize)>;
 
-fn close(patterns: &[Vec<Token>], places: impl IntoIterator<Item = (usize, usize)>) -> State {
+/// How a pattern is matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Against the whole string: wildcards match separators, too, and a colon is one.
+    Whole,
+    /// Field by field: separators stand in the pattern, and only the last field has colons.
+    Fields,
+}
+
+/// A pattern.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shape {
+    pub tokens: Vec<Token>,
+    /// For each token its field; empty when the pattern is read as a whole.
+    fields: Vec<usize>,
+}
+
+impl Shape {
+    pub fn new(tokens: Vec<Token>, reading: Reading) -> Self {
+        let mut field = 0;
+        let field_of = |token: &Token| {
+            let here = field;
+            field += usize::from(*token == Token::Char(SEPARATOR));
+            here
+        };
+        let fields = match reading {
+            Reading::Whole => Vec::new(),
+            Reading::Fields => tokens.iter().map(field_of).collect(),
+        };
+        Self { tokens, fields }
+    }
+
+    /// The place after `at` when a letter is read there.
+    fn step(&self, at: usize, letter: char) -> Option<usize> {
+        let is_wild = match self.fields.get(at) {
+            Some(field) => letter != SEPARATOR && (letter != ':' || *field >= 5),
+            None => true,
+        };
+        match self.tokens.get(at)? {
+            Token::Many if is_wild => Some(at),
+            Token::One if is_wild => Some(at + 1),
+            Token::Char(':') if letter == SEPARATOR && self.fields.is_empty() => Some(at + 1),
+            Token::Char(c) if *c == letter => Some(at + 1),
+            _ => None,
+        }
+    }
+}
+
+fn close(patterns: &[Shape], places: impl IntoIterator<Item = (usize, usize)>) -> State {
     let mut out = State::new();
     for (pattern, mut place) in places {
         out.insert((pattern, place));
-        while patterns.get(pattern).and_then(|p| p.get(place)) == Some(&Token::Many) {
+        while patterns.get(pattern).and_then(|p| p.tokens.get(place)) == Some(&Token::Many) {
             place += 1;
             out.insert((pattern, place));
         }
@@ -35,11 +83,11 @@ fn close(patterns: &[Vec<Token>], places: impl IntoIterator<Item = (usize, usize
 }
 
 /// Examples for all combinations; `None` when there are too many.
-pub(super) fn examples(patterns: &[Vec<Token>]) -> Option<Examples> {
+pub(super) fn examples(patterns: &[Shape]) -> Option<Examples> {
     let mut out = Examples::new();
     let named: BTreeSet<char> = patterns
         .iter()
-        .flatten()
+        .flat_map(|p| &p.tokens)
         .filter_map(|t| {
             if let Token::Char(c) = t {
                 Some(*c)
@@ -59,14 +107,14 @@ pub(super) fn examples(patterns: &[Vec<Token>]) -> Option<Examples> {
     while let Some((state, text)) = todo.pop_front() {
         let accepted: BTreeSet<usize> = state
             .iter()
-            .filter(|(p, at)| patterns.get(*p).is_some_and(|t| t.len() == *at))
+            .filter(|(p, at)| patterns.get(*p).is_some_and(|p| p.tokens.len() == *at))
             .map(|(p, _)| *p)
             .collect();
         out.entry(accepted).or_insert_with(|| text.clone());
         let mut letters = BTreeSet::new();
         let mut wild = false;
         for (pattern, at) in &state {
-            match patterns.get(*pattern).and_then(|p| p.get(*at)) {
+            match patterns.get(*pattern).and_then(|p| p.tokens.get(*at)) {
                 Some(Token::Char(c)) => {
                     letters.insert(*c);
                 }
@@ -79,12 +127,7 @@ pub(super) fn examples(patterns: &[Vec<Token>]) -> Option<Examples> {
         }
         for letter in letters {
             let next = state.iter().filter_map(|(pattern, at)| {
-                let place = match patterns.get(*pattern)?.get(*at)? {
-                    Token::Many if letter != SEPARATOR => *at,
-                    Token::One if letter != SEPARATOR => at + 1,
-                    Token::Char(c) if *c == letter => at + 1,
-                    _ => return None,
-                };
+                let place = patterns.get(*pattern)?.step(*at, letter)?;
                 Some((*pattern, place))
             });
             let next = close(patterns, next.collect::<Vec<_>>());
@@ -111,7 +154,7 @@ mod tests {
         #[test]
         fn complete_and_true(texts in prop::collection::vec("[ab*?]{0,4}", 1..4), word in "[abx]{0,5}") {
             let patterns: Vec<Pattern> = texts.iter().map(|t| Pattern::new(t)).collect();
-            let found = examples(&patterns.iter().map(Pattern::tokens).collect::<Vec<_>>()).unwrap();
+            let found = examples(&patterns.iter().map(|p| Shape::new(p.tokens(), Reading::Whole)).collect::<Vec<_>>()).unwrap();
             let matching = |text: &str| patterns.iter().enumerate().filter(|(_, p)| p.matches(text)).map(|(i, _)| i).collect::<BTreeSet<_>>();
             for (set, example) in &found {
                 prop_assert_eq!(&matching(example), set);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::arrangement::examples;
+use super::arrangement::{Reading, Shape, examples};
 use crate::condition::{Condition, Family, SetTest};
 use crate::context::Context;
 use crate::glob::Token;
@@ -80,15 +80,19 @@ fn choices(conditions: &[&Condition]) -> Option<Vec<Vec<String>>> {
                     values.insert("AAAA".to_owned());
                 }
                 Family::IpAddress => {
+                    // Which networks hold an address changes only where one begins or has ended.
                     if let Some(network) = Cidr::parse(value) {
                         values.insert(network.base.to_string());
+                        values.extend(network.after().map(|a| a.to_string()));
                     }
-                    values.extend(["198.51.100.77".to_owned(), "2001:db8:77::1".to_owned()]);
+                    values.extend(["0.0.0.0".to_owned(), "::".to_owned()]);
                 }
             }
         }
     }
     if !patterns.is_empty() {
+        let whole = |tokens| Shape::new(tokens, Reading::Whole);
+        let patterns: Vec<Shape> = patterns.into_iter().map(whole).collect();
         values.extend(examples(&patterns)?.into_values());
         values.insert("something-else".to_owned());
     }

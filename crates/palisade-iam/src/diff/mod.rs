@@ -8,7 +8,7 @@ mod contexts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrangement::{Examples, SEPARATOR, examples};
+use arrangement::{Examples, Reading, SEPARATOR, Shape, examples};
 
 use crate::arn_pattern::{ArnText, ResourcePattern};
 use crate::catalogue::Catalogue;
@@ -185,9 +185,10 @@ impl Cells {
             }
         }
         // Every action has a service and a name; that pattern is added so that examples do.
-        let mut all: Vec<Vec<Token>> = patterns.iter().map(Pattern::tokens).collect();
+        let whole = |pattern: &Pattern| Shape::new(pattern.tokens(), Reading::Whole);
+        let mut all: Vec<Shape> = patterns.iter().map(whole).collect();
         let shape = all.len();
-        all.push(Pattern::new("?*:?*").tokens());
+        all.push(whole(&Pattern::new("?*:?*")));
         let examples = examples(&all)?
             .into_iter()
             .filter_map(|(mut cell, text)| cell.remove(&shape).then_some((cell, text)))
@@ -200,7 +201,7 @@ impl Cells {
     }
 
     fn of_resources(statements: &[Side<'_>], names: &mut Names) -> Option<Self> {
-        let mut places: BTreeMap<Vec<Token>, usize> = BTreeMap::new();
+        let mut places: BTreeMap<Shape, usize> = BTreeMap::new();
         let of_statement = statements
             .iter()
             .map(|side| {
@@ -209,18 +210,19 @@ impl Cells {
                     .map(|text| {
                         let next = places.len();
                         *places
-                            .entry(names.tokens(text, side.variables))
+                            .entry(names.shape(text, side.variables))
                             .or_insert(next)
                     })
                     .collect()
             })
             .collect();
-        let mut patterns = vec![Vec::new(); places.len()];
-        for (tokens, at) in places {
+        let mut patterns: Vec<Shape> = vec![every_arn(); places.len()];
+        for (shape, at) in places {
             if let Some(slot) = patterns.get_mut(at) {
-                *slot = tokens;
+                *slot = shape;
             }
         }
+        // What is asked for is an ARN.
         let shape = patterns.len();
         patterns.push(every_arn());
         let mut examples: Examples = examples(&patterns)?
@@ -230,12 +232,14 @@ impl Cells {
                     .then(|| (cell, text.replace(SEPARATOR, ":")))
             })
             .collect();
-        // Requests without a resource are for `*`, which only `*` matches.
+        // Requests without a resource are for `*`, which of ARNs only `*` matches.
         let everything: BTreeSet<usize> = patterns
             .iter()
             .take(shape)
             .enumerate()
-            .filter(|(_, p)| **p == every_arn())
+            .filter(|(_, p)| {
+                **p == every_arn() || Pattern::from_tokens(p.tokens.iter().copied()).matches("*")
+            })
             .map(|(at, _)| at)
             .collect();
         examples.entry(everything).or_insert_with(|| "*".to_owned());
@@ -287,12 +291,12 @@ impl Cells {
     }
 }
 
-fn every_arn() -> Vec<Token> {
-    let mut out = vec![Token::Many];
+fn every_arn() -> Shape {
+    let mut out: Vec<Token> = "arn".chars().map(Token::Char).collect();
     for _ in 0..5 {
         out.extend([Token::Char(SEPARATOR), Token::Many]);
     }
-    out
+    Shape::new(out, Reading::Fields)
 }
 
 /// Variables as characters of their own.
@@ -316,16 +320,18 @@ impl Names {
             .unwrap_or('\u{f8ff}')
     }
 
-    /// The tokens of a resource text, fields parted by [`SEPARATOR`].
-    fn tokens(&mut self, text: &str, variables: bool) -> Vec<Token> {
-        if ResourcePattern::new(text, variables).is_everything() {
+    /// The shape of a resource text: an ARN by fields, parted by [`SEPARATOR`], another text as a whole.
+    fn shape(&mut self, text: &str, variables: bool) -> Shape {
+        let pattern = ResourcePattern::new(text, variables);
+        if pattern.is_everything() {
             return every_arn();
         }
+        let is_arn = !matches!(pattern, ResourcePattern::Text(_));
         let mut out = Vec::new();
         let mut fields = 1;
         for part in parts(text, variables, true) {
             out.push(match part {
-                Part::Token(Token::Char(':')) if fields < 6 => {
+                Part::Token(Token::Char(':')) if is_arn && fields < 6 => {
                     fields += 1;
                     Token::Char(SEPARATOR)
                 }
@@ -333,11 +339,14 @@ impl Names {
                 Part::Variable { key, .. } => Token::Char(self.character(&key)),
             });
         }
+        if !is_arn {
+            return Shape::new(Pattern::from_tokens(out).tokens(), Reading::Whole);
+        }
         // Missing fields are wildcards.
         for _ in fields..6 {
             out.extend([Token::Char(SEPARATOR), Token::Many]);
         }
-        Pattern::from_tokens(out).tokens()
+        Shape::new(Pattern::from_tokens(out).tokens(), Reading::Fields)
     }
 
     /// Puts values for variables into an example.

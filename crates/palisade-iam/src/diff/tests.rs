@@ -49,12 +49,29 @@ fn finds_what_is_new() {
     };
     assert!(new(&ip("10.0.0.0/8"), &ip("10.1.0.0/16")).is_none());
     assert!(new(&ip("10.1.0.0/16"), &ip("10.0.0.0/8")).is_some());
+    assert!(new(&ip("10.0.0.0/16"), &ip("10.0.0.0/8")).is_some());
+    assert!(new(&ip("128.0.0.0/1"), &ip("0.0.0.0/0")).is_some());
+    assert!(new(&ip("0.0.0.0/0"), &ip("128.0.0.0/1")).is_none());
+    assert!(new(&ip("2001:db8::/48"), &ip("2001:db8::/32")).is_some());
     let own = r#"{"Effect":"Allow","Action":"iam:GetUser","Resource":"arn:aws:iam::111111111111:user/${aws:username}"}"#;
     assert!(new(own, own).is_none());
     let all = r#"{"Effect":"Allow","Action":"iam:GetUser","Resource":"arn:aws:iam::111111111111:user/*"}"#;
     assert!(new(all, own).is_none() && new(own, all).is_some());
     let split = r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Allow","NotAction":"s3:*","Resource":"*"}"#;
     assert!(new(split, r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#).is_none());
+}
+
+#[test]
+fn a_resource_that_is_no_arn_is_matched_as_one_text() {
+    let on = |resource: &str| {
+        format!(r#"{{"Effect":"Allow","Action":"s3:GetObject","Resource":"{resource}"}}"#)
+    };
+    let data = on("arn:aws:s3:::data/*");
+    assert!(new(&on("*data*"), &data).is_none());
+    assert!(new(&data, &on("*data*")).is_some());
+    assert!(new(&on("*:*:*:*:*:*"), &on("arn:aws:s3:::*:x")).is_none());
+    // Nothing that is asked for is called so.
+    assert!(new(&data, &on("data:x")).is_none());
 }
 
 fn statement() -> impl Strategy<Value = String> {

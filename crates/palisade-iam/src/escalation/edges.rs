@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::rules::{Gain, Rule, Rules};
 use super::{Edge, Target};
 use crate::account::{Entity, ManagedPolicy, Model, NamedPolicy};
-use crate::arn_pattern::ArnText;
+use crate::arn_pattern::{ArnText, Widest};
 use crate::capability::{grants_iam_change, is_admin};
+use crate::catalogue::Catalogue;
 use crate::context::Context;
 use crate::evaluate::{Decision, PolicySets, decide};
 use crate::glob::Pattern;
@@ -632,12 +633,11 @@ impl<'a> Finder<'a> {
         out: &mut Vec<Edge>,
     ) {
         let mut done = BTreeSet::new();
-        for compute in self
-            .model
-            .compute
-            .iter()
-            .filter(|c| rule.services.contains(&c.service))
-        {
+        let held = self.model.compute.iter().filter(|c| {
+            let acts_on = || rule.actions.first().is_some_and(|a| works_on(a, &c.arn));
+            rule.services.contains(&c.service) && acts_on()
+        });
+        for compute in held {
             let Some(at) = self.model.position(&compute.role) else {
                 continue;
             };
@@ -694,6 +694,17 @@ impl<'a> Finder<'a> {
             }
         }
     }
+}
+
+/// Whether an action is done on what has this ARN: a deployment group or a launch template that reaches the instance is
+/// something else, which may not exist.
+fn works_on(action: &str, arn: &str) -> bool {
+    let Some((service, action)) = Catalogue::embedded().ok().and_then(|c| c.action(action)) else {
+        return false;
+    };
+    let arn = Widest::new(arn);
+    let mut types = action.resources.iter().filter_map(|r| service.resource(r));
+    types.any(|r| Widest::new(&r.pattern()).overlaps(&arn))
 }
 
 /// The text within a trust policy that a key stands for, so that the index can borrow it.
@@ -773,7 +784,7 @@ pub(super) fn paths_of_policies(
         let mut candidates: BTreeSet<String> = BTreeSet::new();
         let format = format(action, account);
         let lower = action.to_ascii_lowercase();
-        let wanted = crate::arn_pattern::Widest::new(&format);
+        let wanted = Widest::new(&format);
         for statement in policies
             .iter()
             .flat_map(|p| p.with_effect(Effect::Allow))

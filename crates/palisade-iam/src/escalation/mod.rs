@@ -46,10 +46,11 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// A long way of which everything is known comes before a short one that may not be there.
     fn cost(&self) -> u64 {
         1000 + u64::from(self.conditional)
-            + 10 * u64::from(self.assumed)
             + 100 * u64::from(self.indirect)
+            + 1_000_000 * u64::from(self.assumed)
     }
 }
 

@@ -59,6 +59,9 @@ pub struct Rule {
     pub title: String,
 }
 
+/// What took the place of the embedded rules.
+static INSTALLED: OnceLock<String> = OnceLock::new();
+
 /// All rules.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,14 +72,20 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules in the binary.
+    /// Puts other rules (as [`Rules::parse`] takes them) in the place of those in the binary, for the whole process;
+    /// before the first question. False when others are there already.
+    pub fn install(text: String) -> bool {
+        INSTALLED.set(text).is_ok()
+    }
+
+    /// The rules in the binary, or those in their place.
     ///
     /// # Errors
-    /// The embedded file is damaged (a test reads it).
+    /// The text is no rules (a test reads those in the binary).
     pub fn embedded() -> Result<&'static Self, RulesError> {
         static RULES: OnceLock<Result<Rules, RulesError>> = OnceLock::new();
         RULES
-            .get_or_init(|| Rules::parse(EMBEDDED))
+            .get_or_init(|| Rules::parse(INSTALLED.get().map_or(EMBEDDED, String::as_str)))
             .as_ref()
             .map_err(Clone::clone)
     }

@@ -138,7 +138,11 @@ impl<'a> UsageReader<'a> {
                 passed_roles,
                 ..
             } => {
-                self.passed.extend(passed_roles);
+                let passed = passed_roles.into_iter().filter_map(|(role, service)| {
+                    let is_plain = !service.contains("${");
+                    Some((literal(&role)?, service)).filter(|_| is_plain)
+                });
+                self.passed.extend(passed);
                 let fitting = fitting(&action, resources, self.catalogue);
                 self.uses.entry(action).or_default().extend(fitting);
             }
@@ -150,7 +154,9 @@ impl<'a> UsageReader<'a> {
         let Some(prefix) = text(service, "ServiceNamespace") else {
             return;
         };
-        if text(service, "LastAuthenticated").is_none() {
+        // What is no service's prefix would be refused in a policy, and a wildcard would mean other services.
+        let is_prefix = crate::grammar::is_vendor(&prefix) && !prefix.contains(['*', '?']);
+        if text(service, "LastAuthenticated").is_none() || !is_prefix {
             return;
         }
         self.events += 1;
@@ -239,17 +245,36 @@ fn fitting(action: &str, resources: BTreeSet<String>, catalogue: &Catalogue) -> 
     let found: BTreeSet<String> = resources
         .into_iter()
         .filter(|arn| formats.iter().any(|f| f.overlaps(&Widest::new(arn))))
-        .map(|arn| generalize(&arn))
+        .filter_map(|arn| Some(generalize(&literal(&arn)?)))
         .collect();
     if found.is_empty() { star() } else { found }
 }
 
+/// An ARN of an event as the resource of a statement that means it alone; `None` when no policy can name it.
+fn literal(arn: &str) -> Option<String> {
+    // Log groups are written with `:*` for their streams.
+    let (start, end) = arn
+        .strip_suffix(":*")
+        .map_or((arn, ""), |start| (start, ":*"));
+    let mut out = String::with_capacity(arn.len());
+    for c in start.chars() {
+        match c {
+            '*' | '?' | '$' => out.extend(["${", c.encode_utf8(&mut [0; 4]), "}"]),
+            c => out.push(c),
+        }
+    }
+    out.push_str(end);
+    crate::grammar::resource_problem(&out)
+        .is_none()
+        .then_some(out)
+}
+
 /// One object stands for all objects of its bucket, one stream of a log group for all: what comes tomorrow has another name.
 fn generalize(arn: &str) -> String {
-    if let Some(rest) = arn.strip_prefix("arn:aws:s3:::")
+    if let Some((partition, rest)) = arn.split_once(":s3:::")
         && let Some((bucket, _)) = rest.split_once('/')
     {
-        return format!("arn:aws:s3:::{bucket}/*");
+        return format!("{partition}:s3:::{bucket}/*");
     }
     if let Some((group, _)) = arn.split_once(":log-stream:") {
         return format!("{group}:log-stream:*");
@@ -308,6 +333,19 @@ fn notes_on_events(passes: bool) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::policy_allows_action;
+
+    #[test]
+    fn what_is_written_in_an_event_is_taken_literally() {
+        assert_eq!(
+            literal("arn:aws:iam::1:role/a*${x}").as_deref(),
+            Some("arn:aws:iam::1:role/a${*}${$}{x}")
+        );
+        assert_eq!(
+            literal("arn:aws:logs:eu-west-1:1:log-group:g:*").as_deref(),
+            Some("arn:aws:logs:eu-west-1:1:log-group:g:*")
+        );
+        assert_eq!(literal("arn:aw=:iam::1:role/exec"), None);
+    }
 
     #[test]
     fn from_events() {

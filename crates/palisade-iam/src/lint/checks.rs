@@ -250,7 +250,10 @@ impl Checker<'_> {
                     .filter_map(|r| service.resource(r))
                     .any(|r| {
                         let format = resource_format(service, &r.pattern(), &r.name);
-                        resources.iter().any(|w| format.overlaps(w))
+                        let is_bucket = service.prefix == "s3" && r.name == "bucket";
+                        resources
+                            .iter()
+                            .any(|w| format.overlaps(w) && !(is_bucket && has_slash(w)))
                     })
             })
         };
@@ -461,6 +464,11 @@ fn is_all(statement: &Statement) -> bool {
         .resource
         .as_ref()
         .is_some_and(|r| r.is_everything())
+}
+
+/// Whether everything that is meant lies in something: names of buckets have no slash.
+fn has_slash(resource: &Widest) -> bool {
+    matches!(resource, Widest::Arn(ArnParts(parts)) if parts[5].tokens().contains(&Token::Char('/')))
 }
 
 /// A format in which `*` stands for something, and bucket names have no slash.

@@ -139,6 +139,10 @@ mod tests {
                 &["action-resource-mismatch"],
             ),
             (
+                r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::b/*"}"#,
+                &["action-resource-mismatch"],
+            ),
+            (
                 r#"{"Effect":"Allow","Action":"s3:GetObjec","Resource":"arn:aws:s3:::b/*"}"#,
                 &["unknown-action"],
             ),

@@ -83,6 +83,8 @@ rules! {
         "None of the statement's actions knows the key. Conditions on missing keys are false, or true in negated form."
     "unknown-service" Warning "no such service"
         "No service has this prefix. Perhaps a typing error, or a service that is newer than the catalogue."
+    "unused-boundary" Warning "a permissions boundary limits nothing"
+        "The boundary allows everything, so that the policies alone decide. Allow in it what the holder may have at most."
     "wildcard-action" Note "all actions of a service"
         "The wildcard includes actions that AWS adds later. List what is needed."
     "wildcard-principal-limited" Note "everyone, limited by a condition"

@@ -7,14 +7,27 @@ use crate::json::{self, Member, Node, Value};
 use crate::policy::principal::{PrincipalEntry, PrincipalPattern};
 use crate::policy::{ActionPattern, Effect, Policy, ResourceElement, Statement};
 
-/// Reads a document; one that is percent-encoded, as IAM's API returns it, is decoded first.
+/// Reads a document; one that is percent-encoded, as IAM's API returns it, or has its quotes escaped, as API Gateway's
+/// does, is decoded first.
 pub(super) fn policy(text: &str) -> Result<Policy, PolicyError> {
+    if is_escaped(text) {
+        let decoded: String = serde_json::from_str(&format!("\"{}\"", text.trim()))
+            .map_err(|_| PolicyError::at(text, 0, "the escaping is not valid"))?;
+        return Reader { text: &decoded }.policy(&json::parse(&decoded)?);
+    }
     if text.trim_start().starts_with('%') {
         let decoded = percent_decode(text.trim())
             .ok_or_else(|| PolicyError::at(text, 0, "the percent-encoding is not valid"))?;
         return Reader { text: &decoded }.policy(&json::parse(&decoded)?);
     }
     Reader { text }.policy(&json::parse(text)?)
+}
+
+/// Whether the first name of the document begins with an escaped quote.
+fn is_escaped(text: &str) -> bool {
+    text.trim_start()
+        .strip_prefix('{')
+        .is_some_and(|rest| rest.trim_start().starts_with('\\'))
 }
 
 fn percent_decode(text: &str) -> Option<String> {

@@ -18,7 +18,7 @@ pub struct Case<'a> {
     pub rcp: &'a [Vec<Value>],
 }
 
-fn glob(pattern: &[char], text: &[char]) -> bool {
+pub fn glob(pattern: &[char], text: &[char]) -> bool {
     let mut table = vec![vec![false; text.len() + 1]; pattern.len() + 1];
     table[0][0] = true;
     for p in 1..=pattern.len() {

@@ -2,6 +2,7 @@
 mod age;
 mod cidr;
 mod json_text;
+mod lint;
 mod policy;
 mod port;
 mod scalar;
@@ -20,6 +21,7 @@ pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
         cidr::cidr_contains(),
         cidr::cidr_is_public(),
         json_text::json_text(),
+        lint::policy_lint(),
         port::port_in_range(),
         statements::policy_statements(),
         statements::wildcard_matches(),

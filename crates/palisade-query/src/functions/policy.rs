@@ -1,6 +1,6 @@
 //! Questions about policy documents, answered by `palisade-iam`. A document that cannot be read is an error of the
 //! row, never an answer.
-use super::scalar::{Answer, Function, Row, texts};
+use super::scalar::{Answer, Function, Row, texts, timestamp};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
 use palisade_iam as iam;
@@ -64,7 +64,32 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         names("policy_service_wildcards", 1, |r| {
             iam::policy_service_wildcards(r.text(0))
         }),
+        policy_escalation_ways(),
     ]
+}
+
+/// `policy_escalation_ways(document, $now)`: the ways to more permissions that the policy opens by itself, in an account
+/// that has what they need; their public identifiers with their actions.
+fn policy_escalation_ways() -> ScalarUDF {
+    Function::new(
+        "policy_escalation_ways",
+        vec![DataType::Utf8, timestamp()],
+        texts(),
+        |row| {
+            let policy = iam::Policy::parse(row.text(0)).map_err(unreadable)?;
+            let rules = iam::Rules::embedded().map_err(|e| e.to_string())?;
+            let now = row.integer(1) / 1000;
+            let paths = iam::policy_escalation_paths(&[policy], rules, now);
+            let ways = rules
+                .rules
+                .iter()
+                .filter(|rule| paths.contains(&rule.path))
+                .map(|rule| format!("{} ({})", rule.path, rule.actions.join(" + ")));
+            Ok(Answer::Texts(Some(ways.collect())))
+        },
+    )
+    .remembers()
+    .into_udf()
 }
 
 fn yes_no(

@@ -12,12 +12,15 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType,
+};
 use datafusion::physical_plan::ExecutionPlan;
 use palisade_core::Timestamp;
 use palisade_iam::{Catalogue, Graph, Model, Rules, attempt_context};
 use palisade_table::{Dataset, Schemas};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Type of a computed column.
@@ -68,6 +71,7 @@ pub const DERIVED_TABLES: &[DerivedSpec] = &[
             ("indirect", Boolean),
             ("reaches", Texts),
             ("paths", Texts),
+            ("unread", Texts),
         ],
     },
     DerivedSpec {
@@ -182,9 +186,23 @@ impl DerivedTable {
         }
     }
 
-    fn batch(&self, dataset: &Dataset) -> Result<RecordBatch> {
+    /// The filters that save work: those on whose permissions, and which.
+    fn wanted(&self, filters: &[Expr]) -> Wanted {
+        let mut wanted = Wanted::of(filters);
+        let columns: &[&str] = match self.spec.name {
+            "iam_principal_permission" => &["account_id", "arn", "action"],
+            _ => &[],
+        };
+        wanted
+            .0
+            .retain(|column, _| columns.contains(&column.as_str()));
+        wanted
+    }
+
+    fn batch(&self, rows: &Rows, wanted: &Wanted) -> Result<RecordBatch> {
         let failed = |e: String| DataFusionError::Execution(e);
-        let found = iam_accounts(dataset, self.schemas.as_ref(), &scope(dataset));
+        let found =
+            rows.accounts(|dataset| iam_accounts(dataset, self.schemas.as_ref(), &scope(dataset)));
         // Accounts that could not be listed have no rows, as in any table; the failed call is told by its own table.
         let model = &found.model;
         let now = self.now.as_micros() / 1000;
@@ -192,16 +210,77 @@ impl DerivedTable {
             "iam_escalation_path" => escalations(model, now),
             "iam_external_access" => Ok(external(model)),
             "iam_policy_finding" => findings(model),
-            _ => permissions(model, now),
+            _ => permissions(model, now, wanted),
         };
         to_batch(&self.schema, &rows.map_err(failed)?)
     }
 }
 
+/// What a query's filters leave of a table's rows, as far as it saves work to know: the texts that a column is compared
+/// with; without an entry a column may have any value.
+#[derive(Debug, Default)]
+struct Wanted(BTreeMap<String, BTreeSet<String>>);
+
+impl Wanted {
+    /// Understands `column = 'text'` and `column IN ('text', …)`; other filters are left to the engine, as these are too.
+    fn of(filters: &[Expr]) -> Self {
+        let mut out = Self::default();
+        for filter in filters {
+            if let Some((column, texts)) = compared(filter) {
+                let known = out.0.entry(column).or_insert_with(|| texts.clone());
+                *known = known.intersection(&texts).cloned().collect();
+            }
+        }
+        out
+    }
+
+    fn has(&self, column: &str, text: &str) -> bool {
+        self.0.get(column).is_none_or(|texts| texts.contains(text))
+    }
+}
+
+/// The column that a filter compares, and the texts.
+fn compared(filter: &Expr) -> Option<(String, BTreeSet<String>)> {
+    let text = |expr: &Expr| match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten().map(ToOwned::to_owned),
+        _ => None,
+    };
+    match filter {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Eq,
+            right,
+        }) => match (&**left, &**right) {
+            (Expr::Column(column), value) | (value, Expr::Column(column)) => {
+                Some((column.name.clone(), BTreeSet::from([text(value)?])))
+            }
+            _ => None,
+        },
+        // An `IN` with few texts becomes this.
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Or,
+            right,
+        }) => {
+            let ((column, mut texts), (other, more)) = (compared(left)?, compared(right)?);
+            texts.extend(more);
+            (column == other).then_some((column, texts))
+        }
+        Expr::InList(list) if !list.negated => {
+            let Expr::Column(column) = &*list.expr else {
+                return None;
+            };
+            let texts: Option<BTreeSet<String>> = list.list.iter().map(text).collect();
+            Some((column.name.clone(), texts?))
+        }
+        _ => None,
+    }
+}
+
 /// Where something was collected: as far as rows and failures tell.
 fn scope(dataset: &Dataset) -> IamScope {
-    let mut accounts = std::collections::BTreeSet::new();
-    let mut regions = std::collections::BTreeSet::new();
+    let mut accounts = BTreeSet::new();
+    let mut regions = BTreeSet::new();
     for table in dataset.tables.values() {
         let at = |name: &str| table.schema.index_of(name).ok();
         let (Some(account), Some(region)) = (at("account_id"), at("region")) else {
@@ -234,11 +313,22 @@ impl TableProvider for DerivedTable {
     fn table_type(&self) -> TableType {
         TableType::View
     }
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        // The filter is still applied: what is made may be more than what is wanted.
+        let support = |filter: &&Expr| match self.wanted(&[(*filter).clone()]).0.is_empty() {
+            true => TableProviderFilterPushDown::Unsupported,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
     async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         // without rows there is no answer, not an empty one
@@ -247,7 +337,12 @@ impl TableProvider for DerivedTable {
                 self.spec.name.to_owned(),
             )))
         })?;
-        let batch = rows.derived(self.spec.name, |dataset| self.batch(dataset))?;
+        let wanted = self.wanted(filters);
+        let batch = if wanted.0.is_empty() {
+            rows.derived(self.spec.name, || self.batch(&rows, &wanted))?
+        } else {
+            self.batch(&rows, &wanted)?
+        };
         let batch = match projection {
             Some(indices) => batch.project(indices)?,
             None => batch,
@@ -282,33 +377,43 @@ fn place(arn: &str, account: &str) -> Vec<Value> {
 
 fn escalations(model: &Model, now: i64) -> std::result::Result<Vec<Vec<Value>>, String> {
     let rules = Rules::embedded().map_err(|e| e.to_string())?;
-    let rows = Graph::new(model, rules, now)
-        .all()
-        .into_iter()
-        .map(|found| {
-            let account = model
-                .entity(&found.principal)
-                .map_or("", |e| e.account.as_str());
-            let mut row = place(&found.principal, account);
-            let steps = found.to_admin.as_deref().unwrap_or_default();
-            let first = steps.first();
-            row.extend([
-                json!(found.to_admin.is_some()),
-                json!(found.to_admin.as_ref().map(Vec::len)),
-                json!(first.map(|s| &s.title)),
-                json!(first.map(|s| &s.actions)),
-                json!(first.map(|s| &s.resource)),
-                json!(first.map(|s| &s.to)),
-                json!(first.map(|s| &s.break_by)),
-                json!(steps.iter().any(|s| s.conditional)),
-                json!(steps.iter().any(|s| s.assumed)),
-                json!(steps.iter().any(|s| s.indirect)),
-                json!(found.reaches),
-                json!(found.paths),
-            ]);
-            row
-        });
-    Ok(rows.collect())
+    let graph = Graph::new(model, rules, now);
+    let mut rows = Vec::new();
+    let mut seen = BTreeSet::new();
+    for found in graph.all() {
+        let entity = model.entity(&found.principal);
+        let mut row = place(&found.principal, entity.map_or("", |e| e.account.as_str()));
+        let steps = found.to_admin.as_deref().unwrap_or_default();
+        let first = steps.first();
+        row.extend([
+            json!(found.to_admin.is_some()),
+            json!(found.to_admin.as_ref().map(Vec::len)),
+            json!(first.map(|s| &s.title)),
+            json!(first.map(|s| &s.actions)),
+            json!(first.map(|s| &s.resource)),
+            json!(first.map(|s| &s.to)),
+            json!(first.map(|s| &s.break_by)),
+            json!(steps.iter().any(|s| s.conditional)),
+            json!(steps.iter().any(|s| s.assumed)),
+            json!(steps.iter().any(|s| s.indirect)),
+            json!(found.reaches),
+            json!(found.paths),
+            json!(entity.map_or(&[][..], |e| e.unreadable.as_slice())),
+        ]);
+        seen.insert(found.principal);
+        rows.push(row);
+    }
+    // Nothing was found, and something was not read: whether there is a way is not known.
+    for entity in &model.entities {
+        if entity.unreadable.is_empty() || seen.contains(&entity.arn) || model.is_admin(entity) {
+            continue;
+        }
+        let mut row = place(&entity.arn, &entity.account);
+        row.resize(16, Value::Null);
+        row.push(json!(entity.unreadable));
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 fn external(model: &Model) -> Vec<Vec<Value>> {
@@ -324,9 +429,9 @@ fn external(model: &Model) -> Vec<Vec<Value>> {
 fn findings(model: &Model) -> std::result::Result<Vec<Vec<Value>>, String> {
     let catalogue = Catalogue::embedded().map_err(|e| e.to_string())?;
     let mut rows = Vec::new();
-    for document in model.documents() {
+    for (document, found) in model.lint(catalogue) {
         let owner = document.owner.as_deref();
-        for finding in palisade_iam::lint(&document.text, document.kind, owner, catalogue) {
+        for finding in found {
             let mut row = place(&document.name, owner.unwrap_or_default());
             row.extend([
                 json!(finding.rule.id),
@@ -342,12 +447,21 @@ fn findings(model: &Model) -> std::result::Result<Vec<Vec<Value>>, String> {
     Ok(rows)
 }
 
-fn permissions(model: &Model, now: i64) -> std::result::Result<Vec<Vec<Value>>, String> {
+fn permissions(
+    model: &Model,
+    now: i64,
+    wanted: &Wanted,
+) -> std::result::Result<Vec<Vec<Value>>, String> {
     let catalogue = Catalogue::embedded().map_err(|e| e.to_string())?;
     let context = attempt_context(now);
     let mut rows = Vec::new();
-    for entity in &model.entities {
-        for (action, grant) in model.what_can(&entity.arn, &context, catalogue) {
+    let entities = model
+        .entities
+        .iter()
+        .filter(|e| wanted.has("arn", &e.arn) && wanted.has("account_id", &e.account));
+    for entity in entities {
+        let is_wanted = |action: &str| wanted.has("action", action);
+        for (action, grant) in model.what_can_of(&entity.arn, &context, catalogue, &is_wanted) {
             let mut row = place(&entity.arn, &entity.account);
             let level = catalogue.access_level(&action).map(|l| l.as_str());
             row.extend([

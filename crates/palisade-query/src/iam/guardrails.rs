@@ -17,7 +17,10 @@ pub(super) fn add(
     known: &mut Known,
 ) {
     let organization = TableRows::of(dataset, schemas, "organizations_organization");
-    let mut inside: Vec<String> = Vec::new();
+    // By organisation: the accounts that guardrails bind, and those that were asked.
+    let mut inside: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut asked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut free: BTreeSet<String> = BTreeSet::new();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for row in &organization.rows {
         let Some(account) = text(&row.value, "account_id") else {
@@ -33,23 +36,23 @@ pub(super) fn add(
         let facts = row.value.get("organization").filter(|o| !o.is_null());
         let Some(facts) = facts else {
             // No organisation, no guardrails.
-            model.set_guardrails(true, account, Vec::new());
-            model.set_guardrails(false, account, Vec::new());
+            free.insert(account.to_owned());
             continue;
         };
-        if let Some(id) = text(facts, "id") {
-            model
-                .organizations
-                .insert(account.to_owned(), id.to_owned());
+        let id = text(facts, "id").unwrap_or_default();
+        model
+            .organizations
+            .insert(account.to_owned(), id.to_owned());
+        if text(facts, "feature_set") == Some("CONSOLIDATED_BILLING") {
+            free.insert(account.to_owned());
+            continue;
         }
-        let only_bills = text(facts, "feature_set") == Some("CONSOLIDATED_BILLING");
         // Guardrails do not affect the management account (Organizations User Guide, "SCP evaluation").
-        if only_bills || text(facts, "master_account_id") == Some(account) {
-            model.set_guardrails(true, account, Vec::new());
-            model.set_guardrails(false, account, Vec::new());
-        } else {
-            inside.push(account.to_owned());
-        }
+        free.extend(text(facts, "master_account_id").map(ToOwned::to_owned));
+        asked
+            .entry(id.to_owned())
+            .or_default()
+            .insert(account.to_owned());
     }
     for account in accounts.iter().filter(|a| !seen.contains(a.as_str())) {
         known
@@ -57,23 +60,39 @@ pub(super) fn add(
             .push(format!("the guardrails of {account}: they were not read"));
     }
     let chains = chains(dataset, schemas, model);
+    for account in chains.keys().chain(asked.values().flatten()) {
+        if let Some(id) = model.organizations.get(account)
+            && !free.contains(account)
+        {
+            let members = inside.entry(id.clone()).or_default();
+            members.insert(account.clone());
+        }
+    }
+    for account in &free {
+        model.set_guardrails(true, account, Vec::new());
+        model.set_guardrails(false, account, Vec::new());
+    }
     for (table, is_scp, what) in [
         ("organizations_scp", true, "service control policies"),
         ("organizations_rcp", false, "resource control policies"),
     ] {
-        match attached(&TableRows::of(dataset, schemas, table)) {
-            Err(why) => known.reasons.extend(
-                inside
-                    .iter()
-                    .map(|account| format!("the {what} of {account}: {why}")),
-            ),
-            Ok(attached) => {
-                for account in &inside {
-                    match levels(account, &chains, &attached) {
-                        Some(levels) => model.set_guardrails(is_scp, account, levels),
-                        None => known.reasons.push(format!(
-                            "the {what} of {account}: the organisational unit that it is in was not read"
-                        )),
+        let rows = TableRows::of(dataset, schemas, table);
+        for (id, members) in &inside {
+            let none = BTreeSet::new();
+            match attached(&rows, asked.get(id).unwrap_or(&none)) {
+                Err(why) => known.reasons.extend(
+                    members
+                        .iter()
+                        .map(|account| format!("the {what} of {account}: {why}")),
+                ),
+                Ok(attached) => {
+                    for account in members {
+                        match levels(account, &chains, &attached) {
+                            Some(levels) => model.set_guardrails(is_scp, account, levels),
+                            None => known.reasons.push(format!(
+                                "the {what} of {account}: the organisational unit that it is in was not read"
+                            )),
+                        }
                     }
                 }
             }
@@ -122,15 +141,25 @@ struct Attached {
     units: bool,
 }
 
-fn attached(rows: &TableRows<'_>) -> Result<Attached, String> {
+/// What one of the accounts of an organisation that were asked could list: its members cannot, its management account can.
+fn attached(rows: &TableRows<'_>, asked: &BTreeSet<String>) -> Result<Attached, String> {
     if !rows.is_collected {
         return Err("they were not read".to_owned());
     }
-    if let Some((_, _, why)) = rows.gaps().next() {
-        return Err(why);
-    }
+    let gaps: BTreeMap<String, String> = rows
+        .gaps()
+        .map(|(account, _, why)| (account, why))
+        .collect();
+    let Some(reader) = asked.iter().find(|a| !gaps.contains_key(*a)) else {
+        let why = asked.iter().find_map(|a| gaps.get(a)).cloned();
+        return Err(why.unwrap_or_else(|| "they were not read".to_owned()));
+    };
     let mut out = Attached::default();
-    for row in &rows.rows {
+    let own = rows
+        .rows
+        .iter()
+        .filter(|row| text(&row.value, "account_id") == Some(reader));
+    for row in own {
         if let Some(why) = rows
             .failure(row, "content")
             .or_else(|| rows.failure(row, "targets"))

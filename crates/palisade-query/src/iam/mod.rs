@@ -12,7 +12,7 @@ use palisade_iam::{Known, Model};
 use palisade_table::{Dataset, Schemas};
 use rows::{TableRows, aws_shape, text};
 use serde_json::{Map, Value, json};
-use sources::{IDENTITY, RESOURCES, ResourceTable};
+use sources::{IDENTITY, PolicyAt, RESOURCES, ResourceTable};
 use std::collections::BTreeSet;
 
 /// What was scanned.
@@ -142,23 +142,64 @@ fn add_resources(
             known.unread_resources.insert(arn.to_owned());
             continue;
         }
-        let mut value = row.value.get(source.column);
-        if let Some(member) = source.member {
-            value = value.and_then(|v| v.get(member));
-        }
-        match value.and_then(Value::as_str).filter(|t| !t.is_empty()) {
+        match policy_text(&row.value, source).map(|text| palisade_iam::Policy::parse(&text)) {
             None => {
                 known.without_policy.insert(arn.to_owned());
             }
-            Some(policy) => match palisade_iam::Policy::parse(policy) {
-                Ok(policy) => model.set_resource_policy(arn, policy),
-                Err(e) => {
-                    model.problems.push(format!("{arn}: {e}"));
-                    known.unread_resources.insert(arn.to_owned());
-                }
-            },
+            Some(Ok(policy)) => model.set_resource_policy(arn, policy),
+            Some(Err(e)) => {
+                model.problems.push(format!("{arn}: {e}"));
+                known.unread_resources.insert(arn.to_owned());
+            }
         }
     }
+}
+
+/// The text of a resource's policy; several policies as one.
+fn policy_text(row: &Value, source: &ResourceTable) -> Option<String> {
+    let column = row.get(source.column)?;
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .filter(|t| !t.is_empty())
+            .map(ToOwned::to_owned)
+    };
+    match source.at {
+        PolicyAt::Column => text(column),
+        PolicyAt::Member(name) => text(column.get(name)?),
+        PolicyAt::Members => {
+            let texts: Vec<String> = column.as_object()?.values().filter_map(text).collect();
+            match texts.as_slice() {
+                [] => None,
+                [one] => Some(one.clone()),
+                several => Some(joined(several)),
+            }
+        }
+    }
+}
+
+/// Policies as one with the statements of all; what cannot be joined is no policy, so that it counts as unread.
+fn joined(texts: &[String]) -> String {
+    let policies: Option<Vec<Value>> = texts
+        .iter()
+        .map(|text| serde_json::from_str(text).ok())
+        .collect();
+    let policies = policies.unwrap_or_default();
+    let version = policies.first().and_then(|p| p.get("Version"));
+    // The version says whether `${…}` is a variable.
+    if policies.is_empty() || policies.iter().any(|p| p.get("Version") != version) {
+        return "policies of different versions".to_owned();
+    }
+    let mut statements = Vec::new();
+    for policy in &policies {
+        match policy.get("Statement") {
+            Some(Value::Array(some)) => statements.extend(some.iter().cloned()),
+            Some(one) => statements.push(one.clone()),
+            None => {}
+        }
+    }
+    let version = version.cloned().unwrap_or_else(|| json!("2008-10-17"));
+    json!({ "Version": version, "Statement": statements }).to_string()
 }
 
 /// Functions and instances, with the roles that they hold.

@@ -61,21 +61,35 @@ const COMPUTE_COLUMNS: &[(&str, &[&str])] = &[
     ("ec2_instance", &["iam_instance_profile"]),
 ];
 
+/// Where in a column the policy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PolicyAt {
+    /// The column is its text.
+    Column,
+    /// The column is a map, and this member is its text.
+    Member(&'static str),
+    /// The column is a map of which every member is the text of a policy.
+    Members,
+}
+
 /// A table whose rows have a resource policy.
 pub(super) struct ResourceTable {
     /// Its name.
     pub table: &'static str,
-    /// The service in the ARNs of its rows.
+    /// The service in the ARNs of the resources that its policies decide about; [`ACCESS_POINTS`] for those.
     pub service: &'static str,
     /// The column with the policy.
     pub column: &'static str,
-    /// The member of the column that is the policy, when the column is a map.
-    pub member: Option<&'static str>,
+    /// Where in the column.
+    pub at: PolicyAt,
     /// Whether every resource of the service that can have a policy is a row.
     pub is_whole_service: bool,
     /// The resources in words.
     pub what: &'static str,
 }
+
+/// Access points are resources of S3 with policies of their own, which no request on a bucket needs.
+const ACCESS_POINTS: &str = "s3:accesspoint";
 
 const fn table(
     table: &'static str,
@@ -88,7 +102,7 @@ const fn table(
         table,
         service,
         column,
-        member: None,
+        at: PolicyAt::Column,
         is_whole_service,
         what,
     }
@@ -104,20 +118,35 @@ const fn attribute(
         table,
         service,
         column: "attributes",
-        member: Some("Policy"),
+        at: PolicyAt::Member("Policy"),
         is_whole_service,
         what,
     }
 }
 
 pub(super) const RESOURCES: &[ResourceTable] = &[
-    table("backup_vault", "backup", "policy", true, "backup vaults"),
+    table(
+        "apigateway_rest_api",
+        "execute-api",
+        "policy",
+        true,
+        "REST APIs",
+    ),
+    // Recovery points are under the policy of their vault, which their ARNs do not name.
+    table("backup_vault", "backup", "policy", false, "backup vaults"),
     table(
         "codeartifact_domain",
         "codeartifact",
         "policy",
         false,
         "CodeArtifact domains",
+    ),
+    table(
+        "codeartifact_repository",
+        "codeartifact",
+        "policy",
+        false,
+        "CodeArtifact repositories",
     ),
     table(
         "dynamodb_table",
@@ -134,7 +163,9 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
         true,
         "EFS file systems",
     ),
+    table("events_bus", "events", "policy", true, "event buses"),
     table("glacier_vault", "glacier", "policy", true, "Glacier vaults"),
+    table("glue_catalog", "glue", "policy", true, "Glue catalogues"),
     table("kms_key", "kms", "policy", true, "KMS keys"),
     table(
         "lambda_function",
@@ -143,7 +174,21 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
         false,
         "Lambda functions",
     ),
+    table(
+        "opensearch_domain",
+        "es",
+        "access_policies",
+        true,
+        "OpenSearch domains",
+    ),
     table("s3_bucket", "s3", "policy", true, "buckets"),
+    table(
+        "s3control_access_point",
+        ACCESS_POINTS,
+        "policy",
+        false,
+        "access points",
+    ),
     table(
         "secretsmanager_secret",
         "secretsmanager",
@@ -151,6 +196,14 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
         true,
         "secrets",
     ),
+    ResourceTable {
+        table: "sesv2_identity",
+        service: "ses",
+        column: "policies",
+        at: PolicyAt::Members,
+        is_whole_service: false,
+        what: "SES identities",
+    },
     attribute("sns_topic", "sns", true, "SNS topics"),
     attribute("sqs_queue", "sqs", true, "SQS queues"),
 ];
@@ -158,14 +211,16 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
 /// What is asked, as far as it decides what must be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IamQuestion<'a> {
-    /// About requests on resources of one service (as in ARNs; `None` when the resource is not named).
-    Request(Option<&'a str>),
+    /// About requests on one resource, an ARN; `*` when none is named.
+    Request(&'a str),
     /// About principals and their policies alone.
     Principals,
     /// About everything that has a policy.
     Everything,
     /// About ways from one principal to another.
     Escalation,
+    /// About the guardrails of an organisation alone.
+    Guardrails,
 }
 
 /// The tables and columns that a question needs.
@@ -177,7 +232,13 @@ pub fn iam_needs(question: IamQuestion<'_>) -> Needs {
             .or_default()
             .extend(columns.iter().map(|c| (*c).to_owned()));
     };
-    for (table, columns) in IDENTITY_COLUMNS.iter().chain(GUARDRAIL_COLUMNS) {
+    for (table, columns) in GUARDRAIL_COLUMNS {
+        add(table, columns);
+    }
+    if question == IamQuestion::Guardrails {
+        return needs;
+    }
+    for (table, columns) in IDENTITY_COLUMNS {
         add(table, columns);
     }
     if question == IamQuestion::Escalation {
@@ -188,7 +249,7 @@ pub fn iam_needs(question: IamQuestion<'_>) -> Needs {
     for resource in RESOURCES {
         let wanted = match question {
             IamQuestion::Everything => true,
-            IamQuestion::Request(service) => service == Some(resource.service),
+            IamQuestion::Request(arn) => policy_service(arn) == Some(resource.service),
             _ => false,
         };
         if wanted {
@@ -196,4 +257,16 @@ pub fn iam_needs(question: IamQuestion<'_>) -> Needs {
         }
     }
     needs
+}
+
+/// The service whose policies decide about requests on a resource.
+fn policy_service(arn: &str) -> Option<&str> {
+    let mut fields = arn.splitn(6, ':');
+    let service = fields.nth(2)?;
+    let is_access_point = service == "s3" && fields.nth(2)?.starts_with("accesspoint/");
+    Some(if is_access_point {
+        ACCESS_POINTS
+    } else {
+        service
+    })
 }

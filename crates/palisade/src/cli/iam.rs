@@ -27,6 +27,9 @@ pub enum Iam {
     Lint(Box<Lint>),
     /// The smallest policy for what CloudTrail or last-accessed data show was used
     LeastPrivilege(LeastPrivilege),
+    /// The service and resource control policies of each account, as a file for --from and --with; asked of the
+    /// organisation's management account
+    Guardrails(Box<Guardrails>),
     /// Answer conformance cases: JSON Lines on stdin, one answer a line on stdout
     Conform,
 }
@@ -47,6 +50,15 @@ pub struct Accounts {
     /// Take what the files do not say for non-existent: no other guardrail and no other resource policy
     #[arg(long, requires = "from", help_heading = "Accounts from files")]
     pub assume_complete: bool,
+    /// Files with guardrails and resource policies that count instead of what AWS says, for example what
+    /// `palisade iam guardrails` wrote in the management account; may repeat
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "from",
+        help_heading = "Accounts from files"
+    )]
+    pub with: Vec<PathBuf>,
     #[command(flatten)]
     pub target: Target,
 }
@@ -65,6 +77,17 @@ pub enum Decision {
     Deny,
 }
 
+/// What is known of a request.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// A context key of the request, as KEY=VALUE; may repeat, also for more values of one key
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub context: Vec<String>,
+    /// The request has no other context keys; without this, conditions on other keys make the answer `depends on`
+    #[arg(long)]
+    pub only_context: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct Can {
     /// ARN, or the name of a user or role, or a service, or `*` for everyone
@@ -73,12 +96,14 @@ pub struct Can {
     pub action: String,
     /// ARN, or `*` for actions without a resource
     pub resource: String,
-    /// A context key of the request, as KEY=VALUE; may repeat, also for more values of one key
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub context: Vec<String>,
-    /// The request has no other context keys; without this, conditions on other keys make the answer `depends on`
-    #[arg(long)]
-    pub only_context: bool,
+    #[command(flatten)]
+    pub keys: Keys,
+    /// A policy that was passed when the role's session was made; may repeat
+    #[arg(long, value_name = "FILE")]
+    pub session_policy: Vec<PathBuf>,
+    /// The policy of the VPC endpoint that the request comes through
+    #[arg(long, value_name = "FILE")]
+    pub endpoint_policy: Option<PathBuf>,
     /// Exit with 3 when the answer is another
     #[arg(long, value_name = "DECISION")]
     pub expect: Option<Decision>,
@@ -95,12 +120,8 @@ pub struct WhoCan {
     pub action: String,
     /// ARN, or `*` for actions without a resource
     pub resource: String,
-    /// A context key of the request, as KEY=VALUE; may repeat
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub context: Vec<String>,
-    /// The request has no other context keys
-    #[arg(long)]
-    pub only_context: bool,
+    #[command(flatten)]
+    pub keys: Keys,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     pub format: OutputFormat,
@@ -115,12 +136,8 @@ pub struct WhatCan {
     /// Every action instead of counts by service
     #[arg(long)]
     pub all: bool,
-    /// A context key of the request, as KEY=VALUE; may repeat
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub context: Vec<String>,
-    /// The request has no other context keys
-    #[arg(long)]
-    pub only_context: bool,
+    #[command(flatten)]
+    pub keys: Keys,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     pub format: OutputFormat,
@@ -135,6 +152,12 @@ pub struct List {
     pub format: OutputFormat,
     #[command(flatten)]
     pub accounts: Accounts,
+}
+
+#[derive(Debug, Args)]
+pub struct Guardrails {
+    #[command(flatten)]
+    pub target: Target,
 }
 
 #[derive(Debug, Args)]

@@ -28,7 +28,7 @@ pub fn run(
 ) -> Result<Outcome, Failure> {
     if args.target.is_recorded() {
         return Err(Failure::Usage {
-            message: "the demo account is a recording: nothing about it can be broken".to_owned(),
+            message: "the account is a recording: nothing about it can be broken".to_owned(),
             hint: None,
         });
     }

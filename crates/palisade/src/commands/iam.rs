@@ -31,6 +31,10 @@ pub fn run(args: &Iam, global: &Global, terminal: &Terminal) -> Result<Outcome, 
         Iam::Escalation(args) => escalation::run(args, &load, terminal),
         Iam::Lint(args) => lint::run(args, &load, terminal),
         Iam::LeastPrivilege(args) => least::run(args, terminal),
+        Iam::Guardrails(args) => {
+            print_json(&source::guardrails(args, &load, terminal)?)?;
+            Ok(Outcome::Done)
+        }
         Iam::Conform => conform(),
     }
 }

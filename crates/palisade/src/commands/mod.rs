@@ -33,6 +33,7 @@ use std::sync::Arc;
 /// When the command could not do what was asked.
 pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Failure> {
     let global = cli.global;
+    iam_facts(&global)?;
     match cli.command {
         Command::Completions { shell } => completions::run(shell),
         Command::Man { output } => man::run(&output, terminal),
@@ -106,6 +107,26 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         }
         Command::Iam(args) => iam::run(&args, &global, terminal),
     }
+}
+
+/// Puts what the user's folders say about IAM in the place of what is shipped; the last folder counts.
+fn iam_facts(global: &Global) -> Result<(), Failure> {
+    for folder in global.catalog.iter().rev() {
+        for name in ["actions.jsonl", "actions.jsonl.zst", "escalation.toml"] {
+            let path = folder.join("iam").join(name);
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(Failure::Input { path, source }),
+            };
+            if name == "escalation.toml" {
+                palisade_iam::Rules::install(String::from_utf8_lossy(&bytes).into_owned());
+            } else {
+                palisade_iam::Catalogue::install(bytes);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The shipped catalogue with the user's folders over it. A broken file is an error: a check that silently

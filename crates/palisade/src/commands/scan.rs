@@ -65,7 +65,7 @@ pub fn run(
     let destinations = Destinations::new(&args.send, &ready.sends)?;
     if args.target.is_recorded() && (outputs.in_s3() || destinations.in_aws()) {
         return Err(Failure::Usage {
-            message: "the demo account is a recording: nothing can be written to it".to_owned(),
+            message: "the account is a recording: nothing can be written to it".to_owned(),
             hint: Some("write to a file, or send to a destination outside of AWS".to_owned()),
         });
     }

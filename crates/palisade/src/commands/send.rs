@@ -314,7 +314,7 @@ pub fn run(
     let destinations = Destinations::new(&args.to, &settings.sends)?;
     if args.target.is_recorded() && destinations.in_aws() {
         return Err(Failure::Usage {
-            message: "the demo account is a recording: nothing can be sent to it".to_owned(),
+            message: "the account is a recording: nothing can be sent to it".to_owned(),
             hint: None,
         });
     }

@@ -1,13 +1,17 @@
 //! `palisade iam can` and `palisade iam explain`.
-use super::source::{Load, Source, check_action, check_resource, open, service_of};
+use super::source::{Load, Source, check_action, check_resource, content, open, read, usage};
 use super::{print_json, print_lines};
 use crate::Outcome;
 use crate::cli::{Can, Decision as Expected, OutputFormat};
 use crate::error::Failure;
 use crate::output::Terminal;
-use palisade_iam::{Answer, Decision, Layer, LayerAnswer, Principal};
+use palisade_iam::{
+    Answer, Decision, Layer, LayerAnswer, NamedPolicy, Passed, Policy, Principal, PrincipalKind,
+};
 use palisade_scan::IamQuestion;
 use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 pub fn can(
     args: &Can,
@@ -17,19 +21,49 @@ pub fn can(
 ) -> Result<Outcome, Failure> {
     check_action(&args.action, terminal)?;
     check_resource(&args.action, &args.resource, terminal)?;
-    let question = IamQuestion::Request(service_of(&args.resource));
+    let question = IamQuestion::Request(&args.resource);
     let source = open(&args.accounts, question, &[], load, terminal)?;
-    let context = source.context(&args.context, args.only_context)?;
+    let context = source.context(&args.keys)?;
     let principal = principal(&source, &args.principal)?;
+    let passed = passed(args, &principal)?;
     let answer = source
         .model
-        .can(&principal, &args.action, &args.resource, &context);
+        .can_with(&principal, &args.action, &args.resource, &context, &passed);
     match args.format {
         OutputFormat::Json => print_json(&as_json(args, &principal, &answer, &source))?,
         OutputFormat::Text if is_whole => print_lines(&chain(args, &principal, &answer, &source))?,
         OutputFormat::Text => print_lines(&short(args, &principal, &answer, &source))?,
     }
     Ok(outcome(args, &answer, terminal))
+}
+
+/// The policies that come with the request.
+fn passed(args: &Can, principal: &str) -> Result<Passed, Failure> {
+    let policy = |path: &PathBuf| {
+        let policy = Policy::parse(&read(path)?).map_err(|e| content(path, e))?;
+        Ok(NamedPolicy {
+            name: path.display().to_string(),
+            policy: Arc::new(policy),
+        })
+    };
+    let is_role = matches!(
+        Principal::new(principal).kind,
+        PrincipalKind::Role | PrincipalKind::AssumedRole
+    );
+    if !args.session_policy.is_empty() && !is_role {
+        return Err(usage(
+            format!("`{principal}` is no role: only sessions of roles have session policies here"),
+            None,
+        ));
+    }
+    let session: Result<Vec<NamedPolicy>, Failure> =
+        args.session_policy.iter().map(policy).collect();
+    let session = session?;
+    let endpoint = args.endpoint_policy.as_ref().map(policy).transpose()?;
+    Ok(Passed {
+        session: (!session.is_empty()).then_some(session),
+        endpoint: endpoint.map(|policy| vec![policy]),
+    })
 }
 
 fn outcome(args: &Can, answer: &Answer, terminal: &Terminal) -> Outcome {
@@ -64,8 +98,7 @@ fn principal(source: &Source, text: &str) -> Result<String, Failure> {
     let principal = Principal::new(text);
     let is_outsider = match principal.account() {
         Some(account) => {
-            !source.model.has_account(account)
-                || principal.kind == palisade_iam::PrincipalKind::Root
+            !source.model.has_account(account) || principal.kind == PrincipalKind::Root
         }
         None => text == "*" || text.contains('.'),
     };

@@ -9,44 +9,29 @@ use palisade_iam::{LINT_RULES, LintFinding, Policy, PolicyKind, Weight};
 use palisade_scan::IamQuestion;
 use serde_json::{Value, json};
 
-/// A policy to lint.
-struct Document {
-    name: String,
-    text: String,
-    kind: PolicyKind,
-    owner: Option<String>,
-}
-
 pub fn run(args: &Lint, load: Load<'_>, terminal: &Terminal) -> Result<Outcome, Failure> {
     if args.rules {
         rules(args.format)?;
         return Ok(Outcome::Done);
     }
-    let documents = if args.account {
-        of_account(args, load, terminal)?
+    let catalogue = list::actions()?;
+    let found: Vec<(String, Vec<LintFinding>)> = if args.account {
+        let source = open(&args.accounts, IamQuestion::Everything, &[], load, terminal)?;
+        let all = source.model.lint(catalogue).into_iter();
+        all.map(|(document, found)| (document.name, found))
+            .collect()
     } else {
-        let document = |path: &std::path::PathBuf| {
+        let of_file = |path: &std::path::PathBuf| {
             let text = read(path)?;
-            Ok(Document {
-                name: path.display().to_string(),
-                kind: args.kind.map_or_else(|| guess(&text), kind),
-                owner: args.owner.clone(),
-                text,
-            })
+            let kind = args.kind.map_or_else(|| guess(&text), kind);
+            let found = palisade_iam::lint(&text, kind, args.owner.as_deref(), catalogue);
+            Ok((path.display().to_string(), found))
         };
         args.files
             .iter()
-            .map(document)
-            .collect::<Result<Vec<_>, Failure>>()?
+            .map(of_file)
+            .collect::<Result<_, Failure>>()?
     };
-    let catalogue = list::actions()?;
-    let found: Vec<(String, Vec<LintFinding>)> = documents
-        .iter()
-        .map(|d| {
-            let findings = palisade_iam::lint(&d.text, d.kind, d.owner.as_deref(), catalogue);
-            (d.name.clone(), findings)
-        })
-        .collect();
     print(&found, args.format)?;
     let least = match args.fail_on.as_deref() {
         Some("note") => Some(Weight::Note),
@@ -90,22 +75,6 @@ fn guess(text: &str) -> PolicyKind {
     } else {
         PolicyKind::Resource
     }
-}
-
-/// Every policy of users, groups, roles and resources, once.
-fn of_account(args: &Lint, load: Load<'_>, terminal: &Terminal) -> Result<Vec<Document>, Failure> {
-    let source = open(&args.accounts, IamQuestion::Everything, &[], load, terminal)?;
-    Ok(source
-        .model
-        .documents()
-        .into_iter()
-        .map(|d| Document {
-            name: d.name,
-            text: d.text,
-            kind: d.kind,
-            owner: d.owner,
-        })
-        .collect())
 }
 
 fn print(found: &[(String, Vec<LintFinding>)], format: LintFormat) -> Result<(), Failure> {

@@ -1,5 +1,5 @@
 //! `palisade iam who-can`, `what-can`, `admins` and `external`.
-use super::source::{Load, check_action, check_resource, gap_lines, gaps, open, service_of};
+use super::source::{Load, check_action, check_resource, gap_lines, gaps, open};
 use super::{print_json, print_lines};
 use crate::Outcome;
 use crate::cli::{List, OutputFormat, WhatCan, WhoCan};
@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 pub fn who_can(args: &WhoCan, load: Load<'_>, terminal: &Terminal) -> Result<Outcome, Failure> {
     check_action(&args.action, terminal)?;
     check_resource(&args.action, &args.resource, terminal)?;
-    let question = IamQuestion::Request(service_of(&args.resource));
+    let question = IamQuestion::Request(&args.resource);
     let source = open(&args.accounts, question, &[], load, terminal)?;
-    let context = source.context(&args.context, args.only_context)?;
+    let context = source.context(&args.keys)?;
     let found = source.model.who_can(&args.action, &args.resource, &context);
     let (depends, sure): (Vec<_>, Vec<_>) = found.iter().partition(|g| g.conditional);
     if args.format == OutputFormat::Json {
@@ -67,7 +67,7 @@ pub fn actions() -> Result<&'static Catalogue, Failure> {
 pub fn what_can(args: &WhatCan, load: Load<'_>, terminal: &Terminal) -> Result<Outcome, Failure> {
     let source = open(&args.accounts, IamQuestion::Everything, &[], load, terminal)?;
     let entity = source.known_entity(&args.principal)?;
-    let context = source.context(&args.context, args.only_context)?;
+    let context = source.context(&args.keys)?;
     let catalogue = actions()?;
     let found = source.model.what_can(&entity.arn, &context, catalogue);
     if args.format == OutputFormat::Json {

@@ -1,5 +1,5 @@
 //! Accounts from files or from AWS, and the words of the command line that name things in them.
-use crate::cli::Accounts;
+use crate::cli::{Accounts, Guardrails, Keys};
 use crate::commands::connect;
 use crate::error::Failure;
 use crate::output::Terminal;
@@ -7,6 +7,7 @@ use palisade_catalog::Catalog;
 use palisade_iam::{Catalogue, Context, Entity, Model, PrincipalKind, attempt_context};
 use palisade_scan::{IamQuestion, IamScope, Scanner};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -86,8 +87,7 @@ fn from_files(accounts: &Accounts) -> Result<Source, Failure> {
 
 /// Says which guardrails and resource policies the files leave open.
 fn note_missing(model: &mut Model) {
-    let accounts: std::collections::BTreeSet<String> =
-        model.entities.iter().map(|e| e.account.clone()).collect();
+    let accounts: BTreeSet<String> = model.entities.iter().map(|e| e.account.clone()).collect();
     let known = model.known.get_or_insert_default();
     for account in accounts {
         for (set, what) in [
@@ -146,24 +146,83 @@ fn collect(
         let parsed = text.lines().filter_map(|l| serde_json::from_str(l).ok());
         rows.push(((*name).to_owned(), parsed.collect()));
     }
+    let mut model = found.model;
+    for path in &accounts.with {
+        model.add_file(&read(path)?).map_err(|e| content(path, e))?;
+    }
+    if !accounts.with.is_empty() {
+        forget_reasons(&mut model);
+    }
     Ok(Source {
-        model: found.model,
+        model,
         now: connection.now.as_micros() / 1000,
         rows,
     })
 }
 
+/// Takes back why guardrails are not known that a file has since told.
+fn forget_reasons(model: &mut Model) {
+    let accounts: BTreeSet<String> = model.entities.iter().map(|e| e.account.clone()).collect();
+    let Some(known) = &mut model.known else {
+        return;
+    };
+    for account in accounts {
+        let has = |set: &BTreeSet<String>| set.contains(&account) || set.contains("*");
+        let (scp, rcp) = (has(&known.scp), has(&known.rcp));
+        known.reasons.retain(|reason| {
+            let is_about = |what: &str| reason.starts_with(&format!("the {what} of {account}:"));
+            !(scp && is_about("service control policies")
+                || rcp && is_about("resource control policies")
+                || scp && rcp && is_about("guardrails")
+                || scp && rcp && reason.starts_with(&format!("whether {account} is in an")))
+        });
+    }
+}
+
+/// The guardrails of an organisation as one document.
+pub fn guardrails(
+    args: &Guardrails,
+    load: Load<'_>,
+    terminal: &Terminal,
+) -> Result<Value, Failure> {
+    let scanner = Scanner::new(load()?);
+    let request = scanner.iam_request(IamQuestion::Guardrails);
+    let (connection, collected) = connect::collect(&args.target, &scanner, &request, terminal)?;
+    connect::report_gaps(&collected.coverage, terminal);
+    let scope = IamScope {
+        accounts: vec![connection.account_id.clone()],
+        regions: connection.regions.clone(),
+    };
+    let model = scanner.iam_accounts(&collected.dataset, &scope).model;
+    // What is missing in the file would be missing in every answer that is made from it.
+    let reasons = model.known.iter().flat_map(|k| &k.reasons).cloned();
+    let failures = collected.coverage.failures.iter();
+    let missing: Vec<String> = failures
+        .map(|(error, _)| error.to_string())
+        .chain(reasons)
+        .collect();
+    match missing.as_slice() {
+        [] => Ok(model.guardrails()),
+        some => Err(Failure::Connect {
+            message: format!("not all guardrails can be read: {}", some.join("; ")),
+            hint: Some(
+                "service control policies can be listed from the management account or a delegated administrator"
+                    .to_owned(),
+            ),
+        }),
+    }
+}
+
 impl Source {
     /// The context of a request from `KEY=VALUE` arguments.
-    pub fn context(&self, pairs: &[String], only: bool) -> Result<Context, Failure> {
-        let mut context = if only {
+    pub fn context(&self, keys: &Keys) -> Result<Context, Failure> {
+        let mut context = if keys.only_context {
             Context::closed()
         } else {
             attempt_context(self.now)
         };
-        let mut values: std::collections::BTreeMap<&str, Vec<&str>> =
-            std::collections::BTreeMap::new();
-        for pair in pairs {
+        let mut values: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for pair in &keys.context {
             let Some((key, value)) = pair.split_once('=').filter(|(k, _)| k.contains(':')) else {
                 return Err(usage(
                     format!("`{pair}` is not a context key with a value"),
@@ -338,11 +397,6 @@ pub fn check_resource(action: &str, resource: &str, terminal: &Terminal) -> Resu
         ));
     }
     Ok(())
-}
-
-/// The service in a resource's ARN.
-pub fn service_of(resource: &str) -> Option<&str> {
-    palisade_iam::ArnText::new(resource).service()
 }
 
 /// Lines about what is not known, for the end of a list.

@@ -1,0 +1,184 @@
+//! Guardrails of an organisation as moto's Organizations API tells them: root → unit → unit → account. The management
+//! account writes them down, and answers about a member account go through every level.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+struct Moto {
+    server: Child,
+    url: String,
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn python() -> PathBuf {
+    let made = Command::new("python3")
+        .arg(root().join("tests/venv.py"))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
+}
+
+fn start(python: &Path) -> Moto {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let server = Command::new(python)
+        .arg(root().join("tests/live/moto_organizations.py"))
+        .arg(port.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let moto = Moto {
+        server,
+        url: format!("http://127.0.0.1:{port}"),
+    };
+    let started = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "moto does not start"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    moto
+}
+
+fn with_credentials<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
+    command.envs([
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", url),
+    ])
+}
+
+fn iam(url: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    command.arg("iam").args(arguments);
+    with_credentials(&mut command, url).output().unwrap()
+}
+
+#[test]
+fn every_level_of_the_organisation_decides() {
+    let python = python();
+    let moto = start(&python);
+    let mut seed = Command::new(&python);
+    seed.arg(root().join("tests/live/seed_organization.py"));
+    let seeded = with_credentials(&mut seed, &moto.url).output().unwrap();
+    assert!(
+        seeded.status.success(),
+        "{}",
+        String::from_utf8_lossy(&seeded.stderr)
+    );
+    let seeded: Value = serde_json::from_slice(&seeded.stdout).unwrap();
+    let (account, role) = (
+        seeded["account"].as_str().unwrap(),
+        seeded["role"].as_str().unwrap(),
+    );
+
+    // The management account writes the guardrails of all accounts down.
+    let written = iam(&moto.url, &["guardrails"]);
+    assert!(
+        written.status.success(),
+        "{}",
+        String::from_utf8_lossy(&written.stderr)
+    );
+    let guardrails: Value = serde_json::from_slice(&written.stdout).unwrap();
+    let levels = guardrails["ServiceControlPolicies"][account]
+        .as_array()
+        .unwrap();
+    let names: Vec<&Value> = levels.iter().map(|l| &l["Level"]).collect();
+    let chain: Vec<&Value> = seeded["chain"].as_array().unwrap().iter().collect();
+    assert_eq!(names, chain);
+    assert!(guardrails["ResourceControlPolicies"][account].is_array());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("guardrails.json");
+    std::fs::write(&file, &written.stdout).unwrap();
+    let file = file.to_str().unwrap();
+
+    let can = |action: &str, resource: &str, expected: &str| {
+        iam(
+            &moto.url,
+            &[
+                "can",
+                "user/dev",
+                action,
+                resource,
+                "--role-arn",
+                role,
+                "--with",
+                file,
+                "--region",
+                "us-east-1",
+                "--expect",
+                expected,
+                "--format",
+                "json",
+            ],
+        )
+    };
+    for (action, resource, level) in [
+        ("kms:ScheduleKeyDeletion", "key/1", 0),
+        ("sqs:SendMessage", "q", 1),
+        ("sns:Publish", "t", 2),
+        ("lambda:InvokeFunction", "function:f", 3),
+    ] {
+        let service = action.split(':').next().unwrap();
+        let arn = format!("arn:aws:{service}:us-east-1:{account}:{resource}");
+        let ran = can(action, &arn, "deny");
+        assert!(
+            ran.status.success(),
+            "{action}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        let answer: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(answer["decision"], "explicit_deny", "{action}");
+        let denying = answer["layers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|l| l["says"] == "denies")
+            .unwrap_or_else(|| panic!("{action}: {answer}"));
+        assert_eq!(denying["layer"], "scp", "{action}");
+        assert_eq!(&denying["level"], chain[level], "{action}");
+    }
+    // What another unit is denied does not matter here.
+    let machine = format!("arn:aws:ec2:us-east-1:{account}:instance/i-1");
+    let ran = can("ec2:StartInstances", &machine, "allow");
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stdout)
+    );
+    assert_eq!(
+        can("ec2:StartInstances", &machine, "deny").status.code(),
+        Some(3)
+    );
+}
