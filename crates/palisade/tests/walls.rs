@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("palisade-config", &["core", "catalog"]),
     ("palisade-table", &["core", "model", "catalog"]),
     ("palisade-collect", &["core", "model", "catalog", "table"]),
+    ("palisade-fix", &["core", "model", "catalog", "iam"]),
     ("palisade-iam", &["core"]),
     (
         "palisade-query",
