@@ -82,12 +82,12 @@ impl Parser<'_> {
                 inverse
             })
             .collect();
-        let kinds = [!settings.is_empty(), !makes.is_empty(), items.is_some()];
-        if kinds.iter().filter(|k| **k).count() != 1 {
+        let of_parameters = !settings.is_empty() || items.is_some();
+        if of_parameters != makes.is_empty() {
             self.reporter.error(
                 header.at,
                 format!(
-                    "`{}` must have exactly one of `setting`, `makes`, `adds` and `removes`",
+                    "`{}` must have `setting`, `adds` or `removes`, or else `makes`",
                     header.value
                 ),
             );

@@ -53,7 +53,7 @@ pub(crate) fn risk_of(change: &Change, params: &Map<String, Json>) -> Risk {
 ///
 /// # Errors
 /// The parameter that it says nothing about.
-pub(crate) fn covers(change: &Change, params: &Map<String, Json>) -> Result<(), String> {
+pub fn covers(change: &Change, params: &Map<String, Json>) -> Result<(), String> {
     wanted(change, params).map(|_| ())
 }
 
@@ -77,7 +77,14 @@ pub(crate) fn compile(
     };
     work.settings()?;
     work.makes()?;
-    if let Some(items) = &change.items {
+    let listed = |i: &&Items| i.each.as_ref().is_none_or(|e| param(params, e).is_some());
+    if let Some(items) = change.items.as_ref().filter(listed) {
+        if !work.attributes.is_empty() {
+            let name = &change.operation;
+            return Err(NoStep::Unclear(format!(
+                "`{name}` can either set something or change a list, not both at once"
+            )));
+        }
         work.items(items)?;
     }
     let changes = |a: &Attribute| !reached(&a.before, &a.after);
@@ -452,6 +459,12 @@ impl Work<'_> {
     }
 
     fn holds(&self, inverse: &Inverse) -> Result<bool, String> {
+        let of_items = Json::Object(inverse.params.clone())
+            .to_string()
+            .contains("${items}");
+        if of_items && self.items.is_none() {
+            return Ok(false);
+        }
         if inverse.absent && !self.is_absent() {
             return Ok(false);
         }

@@ -239,6 +239,21 @@ impl Journal {
         })
     }
 
+    /// Says that the run goes on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn resume(&mut self, who: &Who, now: Timestamp) -> Result<(), FixError> {
+        let run = self.name.clone();
+        self.write(&Event::Run {
+            time: now,
+            run,
+            who: who.clone(),
+            plan: None,
+            resumed: true,
+        })
+    }
+
     /// The run's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -26,6 +26,7 @@ mod undo;
 
 pub use apply::{Apply, Outcome, Recheck, RecheckFuture, Verdict};
 pub use build::{Candidate, Options, Tags, plan};
+pub use compile::covers;
 pub use error::FixError;
 pub use guard::{Limits, Protection, check_limits, check_plan};
 pub use journal::{Event, Journal, Run, Who, list_runs, read_run};
