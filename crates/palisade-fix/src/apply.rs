@@ -268,9 +268,7 @@ impl Apply<'_> {
         let after = self
             .settled(item, step, wait, |o| o.is_after(&step.attributes))
             .await;
-        let reached = after
-            .as_ref()
-            .is_ok_and(|o| o.is_after(&step.attributes));
+        let reached = after.as_ref().is_ok_and(|o| o.is_after(&step.attributes));
         self.state(journal, item, index, false, after.as_ref(), reached)?;
         if reached {
             return Ok(None);

@@ -97,10 +97,9 @@ pub async fn plan(
         );
         match draft(candidate, catalog, options.most_risk) {
             Err(reason) => guided.push(left(&candidate.finding, reason)),
-            Ok(_) if protection.is_some() => protected.push(left(
-                &candidate.finding,
-                protection.unwrap_or_default(),
-            )),
+            Ok(_) if protection.is_some() => {
+                protected.push(left(&candidate.finding, protection.unwrap_or_default()))
+            }
             Ok(draft) => drafts.push(draft),
         }
     }
@@ -125,10 +124,7 @@ pub async fn plan(
     let mut guided = guided;
     guided.sort();
     protected.sort();
-    let mut unknown: Vec<Left> = unknown
-        .iter()
-        .map(|f| left(f, f.message.clone()))
-        .collect();
+    let mut unknown: Vec<Left> = unknown.iter().map(|f| left(f, f.message.clone())).collect();
     unknown.sort();
     let permissions: BTreeSet<String> = items
         .iter()
@@ -309,9 +305,7 @@ impl Builder<'_> {
             let step = answered
                 .and_then(|answer| Ok((answer.cloned(), state_of(answer, &read.from)?)))
                 .map_err(NoStep::Unclear)
-                .and_then(|(answer, state)| {
-                    Ok((answer, compile(change, &model, params, &state)?))
-                });
+                .and_then(|(answer, state)| Ok((answer, compile(change, &model, params, &state)?)));
             match step {
                 Ok((answer, mut step)) => {
                     step.cli = cli_line(&step.call, &finding.region);

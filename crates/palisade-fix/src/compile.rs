@@ -121,9 +121,7 @@ fn wanted<'c, 'p>(
     open.reverse();
     while let Some((path, value)) = open.pop() {
         let each = change.items.as_ref().and_then(|i| i.each.as_deref());
-        if change.key.contains(&path)
-            || change.fixed.contains(&path)
-            || each == Some(path.as_str())
+        if change.key.contains(&path) || change.fixed.contains(&path) || each == Some(path.as_str())
         {
             continue;
         }

@@ -43,9 +43,7 @@ impl Protection {
         }
         match tags {
             Tags::None => None,
-            Tags::Unknown => {
-                Some("its tags could not be read, and tags may protect it".to_owned())
-            }
+            Tags::Unknown => Some("its tags could not be read, and tags may protect it".to_owned()),
             Tags::Known(tags) => self.by_tag(tags),
         }
     }
@@ -71,7 +69,8 @@ impl Protection {
 
 /// `*` stands for any text, `?` for one letter.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -140,10 +139,7 @@ pub(crate) fn check_calls(item: &Item, catalog: &Catalog) -> Result<(), FixError
         }
         if let Some(inverse) = &step.inverse {
             let known = inverse.operation == change.operation
-                || change
-                    .inverse
-                    .iter()
-                    .any(|i| i.call == inverse.operation);
+                || change.inverse.iter().any(|i| i.call == inverse.operation);
             if inverse.service != change.service || !known {
                 return Err(unknown(inverse));
             }
@@ -217,7 +213,11 @@ mod tests {
         assert!(why("x", &tags("stage", "prod")).is_some());
         assert!(why("x", &tags("stage", "test")).is_none());
         assert!(why("x", &Tags::Unknown).is_some());
-        assert!(Protection::default().why("x", "x", &Tags::Unknown).is_none());
+        assert!(
+            Protection::default()
+                .why("x", "x", &Tags::Unknown)
+                .is_none()
+        );
     }
 
     #[test]

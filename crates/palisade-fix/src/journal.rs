@@ -226,7 +226,10 @@ impl Journal {
         lock(&file, &run.path)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed)?;
-        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let whole = text
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
         if whole < text.len() {
             file.set_len(whole as u64).map_err(failed)?;
             file.sync_all().map_err(failed)?;
@@ -274,8 +277,7 @@ impl Journal {
             path: self.path.clone(),
             source,
         };
-        let mut line =
-            serde_json::to_vec(event).map_err(|e| failed(std::io::Error::other(e)))?;
+        let mut line = serde_json::to_vec(event).map_err(|e| failed(std::io::Error::other(e)))?;
         line.push(b'\n');
         self.file
             .write_all(&line)
@@ -365,12 +367,11 @@ impl Run {
 
     /// True when the run ended by itself.
     pub fn is_ended(&self) -> bool {
-        let last = self.events.iter().rev().find(|e| {
-            matches!(
-                e,
-                Event::Run { .. } | Event::End { undo: false, .. }
-            )
-        });
+        let last = self
+            .events
+            .iter()
+            .rev()
+            .find(|e| matches!(e, Event::Run { .. } | Event::End { undo: false, .. }));
         matches!(last, Some(Event::End { .. }))
     }
 

@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn paths_find_and_set() {
-        let mut state = json!({"A": [{"B": {"C": 1}}], "D": [{"N": "x", "V": 1}, {"N": "y", "V": 2}]});
+        let mut state =
+            json!({"A": [{"B": {"C": 1}}], "D": [{"N": "x", "V": 1}, {"N": "y", "V": 2}]});
         let at = |path: &str| parse_state_path(path).unwrap();
         assert_eq!(get(&state, &at("A[].B.C")), Ok(Some(&json!(1))));
         assert_eq!(get(&state, &at("D[N=y].V")), Ok(Some(&json!(2))));

@@ -1,5 +1,9 @@
 //! The shipped change files fit the API models and the shipped fix blocks.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use palisade_catalog::{Source, load, validate_models};
 use palisade_model::Models;

@@ -91,15 +91,18 @@ pub fn apply(
         plan: &plan,
         terminal,
     };
-    let done = work.with(|apply| {
-        connection.block_on(apply.run(&plan, &mut journal, resumed.as_ref()))
-    })?;
+    let done =
+        work.with(|apply| connection.block_on(apply.run(&plan, &mut journal, resumed.as_ref())))?;
     let name = journal.name().to_owned();
     drop(journal);
     let run = palisade_fix::read_run(&args.runs.folder, &name)?;
     let bad = plan.items.iter().any(|item| {
-        run.outcome(item.number)
-            .is_none_or(|o| !matches!(o, palisade_fix::Outcome::Fixed | palisade_fix::Outcome::Already))
+        run.outcome(item.number).is_none_or(|o| {
+            !matches!(
+                o,
+                palisade_fix::Outcome::Fixed | palisade_fix::Outcome::Already
+            )
+        })
     });
     terminal.note(&format!(
         "journal: {}; `palisade fix undo {name}` takes it back",
@@ -122,7 +125,11 @@ pub fn undo(
 ) -> Result<Outcome, Failure> {
     let run = palisade_fix::read_run(&args.runs.folder, &args.run)?;
     let plan = run.plan.clone();
-    if let Some(wrong) = args.item.iter().find(|n| plan.items.iter().all(|i| i.number != **n)) {
+    if let Some(wrong) = args
+        .item
+        .iter()
+        .find(|n| plan.items.iter().all(|i| i.number != **n))
+    {
         return Err(Failure::Usage {
             message: format!("the plan of the run has no item {wrong}"),
             hint: None,
@@ -142,7 +149,11 @@ pub fn undo(
     let models = Arc::new(Models::embedded());
     let connection = Connection::open(&target, &models, terminal)?;
     check_limits(&plan, &limits)?;
-    if let Some(item) = plan.items.iter().find(|i| i.account_id != connection.account_id) {
+    if let Some(item) = plan
+        .items
+        .iter()
+        .find(|i| i.account_id != connection.account_id)
+    {
         return Err(FixError::OtherAccount {
             plan: item.account_id.clone(),
             here: connection.account_id.clone(),
@@ -153,7 +164,12 @@ pub fn undo(
         let text = palisade_fix::run_text(&run);
         to_stdout(|out| out.write_all(text.as_bytes()))?;
     }
-    if !approved(args.approve.as_deref(), &plan, "take this run back", terminal)? {
+    if !approved(
+        args.approve.as_deref(),
+        &plan,
+        "take this run back",
+        terminal,
+    )? {
         terminal.note(&format!(
             "nothing was sent; to take it back: --approve {}",
             plan.hash
@@ -208,10 +224,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&Apply<'_>) -> Result<T, FixError>,
-    ) -> Result<T, Failure> {
+    fn with<T>(&self, work: impl FnOnce(&Apply<'_>) -> Result<T, FixError>) -> Result<T, Failure> {
         let writer = self.connection.writer(self.models)?;
         let Some(reader) = self.connection.api() else {
             return Err(Failure::Connect {

@@ -64,7 +64,8 @@ pub fn run(
     let wanted = Wanted::of(&checks, &catalog, &scanner);
     wanted.add_to(&mut request);
     noise.add_tags(&mut request, &scanner);
-    let collected = connection.collect(&scanner, &request, &limits(&ready.args.target), terminal)?;
+    let collected =
+        connection.collect(&scanner, &request, &limits(&ready.args.target), terminal)?;
     if collected.coverage.interrupted {
         return Err(Failure::Usage {
             message: "the scan was stopped before it ended; no plan was made".to_owned(),
@@ -101,7 +102,7 @@ pub fn run(
         } else if finding.counts_as_failed()
             && let Some(check) = check_of(&finding, &checks)
         {
-            let row = row_of(&finding, &rows);
+            let row = row_of(&finding, &rows, &wanted);
             candidates.push(Candidate {
                 catalog_id: catalog_id(&check, &catalog),
                 check,

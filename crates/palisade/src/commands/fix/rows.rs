@@ -42,7 +42,8 @@ impl Wanted {
                 continue;
             };
             let columns = wanted.tables.entry(check.resource.clone()).or_default();
-            columns.extend(["account_id", "region", "partition", "arn", &spec.id].map(str::to_owned));
+            columns
+                .extend(["account_id", "region", "partition", "arn", &spec.id].map(str::to_owned));
             for call in &check.fix_calls {
                 names(&Json::Object(call.params.clone()), columns);
             }
@@ -50,6 +51,11 @@ impl Wanted {
             columns.retain(|c| schema.column(c).is_some());
         }
         wanted
+    }
+
+    /// Whether the rows of a table have tags.
+    pub fn has_tags(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|c| c.contains(TAGS))
     }
 
     /// Has them collected.
@@ -114,7 +120,7 @@ impl Wanted {
 }
 
 /// The row that a finding is about, with what the finding itself shows where the table has no such column.
-pub fn row_of(finding: &Finding, rows: &Rows) -> Row {
+pub fn row_of(finding: &Finding, rows: &Rows, wanted: &Wanted) -> Row {
     let key = (
         finding.resource_type.to_string(),
         finding.account_id.to_string(),
@@ -122,10 +128,10 @@ pub fn row_of(finding: &Finding, rows: &Rows) -> Row {
         finding.resource_id.clone(),
     );
     let known = rows.get(&key);
-    // of several rows with one id none can be told to be the one that failed; an account or a region has no tags
+    // of several rows with one id none can be told to be the one that failed
     let mut row = known.cloned().flatten().unwrap_or(Row {
         columns: Map::new(),
-        tags: if known.is_some() {
+        tags: if wanted.has_tags(&finding.resource_type) {
             Tags::Unknown
         } else {
             Tags::None
