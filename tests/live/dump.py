@@ -20,7 +20,7 @@ VOLATILE = {
     "LatestDeliveryAttemptTime", "LatestDeliveryAttemptSucceeded", "LastModifiedTimestamp", "AlarmConfigurationUpdatedTimestamp",
     "StateUpdatedTimestamp", "UpdatedAt", "updatedAt", "lastUpdatedTime", "LastModifiedDate", "EarliestRestorableTime", "CreateDate",
     "UpdateDate", "RoleLastUsed", "PasswordLastUsed", "ApproximateNumberOfMessages", "LastModifiedTimestamp", "Uptime", "LastUpdatedTime",
-    "LastModifiedUser", "InstanceLifecycle", "NextRotationDate",
+    "LastModifiedUser", "CreationTime", "Timestamp", "NextRotationDate",
 }
 
 # service, operation, list of (path to items, name of the item's key, parameter, [operations that take it])

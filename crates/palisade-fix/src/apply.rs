@@ -79,6 +79,8 @@ pub struct Apply<'a> {
     pub protection: &'a Protection,
     /// Goes on after an item that failed; the first one must succeed all the same.
     pub keep_going: bool,
+    /// Seconds that are waited for a described state to follow, at most.
+    pub settle: u32,
     /// Asked before every item: true ends the run.
     pub stop: &'a dyn Fn() -> bool,
     /// Told of everything that is journalled.
@@ -261,8 +263,8 @@ impl Apply<'_> {
             .send(journal, item, index, &step.call, seen, false)
             .await?;
         let wait = match sent.outcome {
-            CallOutcome::Made => step.settle,
-            CallOutcome::Unknown => step.settle.clamp(LEAST_SETTLE, 60),
+            CallOutcome::Made => step.settle.min(self.settle),
+            CallOutcome::Unknown => step.settle.clamp(LEAST_SETTLE, 60).min(self.settle),
             CallOutcome::Refused => 0,
         };
         let after = self

@@ -147,7 +147,7 @@ impl Undo<'_> {
             .await?;
         let wait = match sent.outcome {
             CallOutcome::Refused => 0,
-            _ => step.settle.max(1),
+            _ => step.settle.max(1).min(apply.settle),
         };
         let after = apply
             .settled(item, step, wait, |o| o.is_back(&step.attributes))

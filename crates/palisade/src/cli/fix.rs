@@ -119,6 +119,9 @@ pub struct FixApply {
     /// The plan; with --resume the run has it
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub plan: Option<PathBuf>,
+    /// Seconds to wait at most until AWS describes a change; some take minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub settle: u32,
     /// Go on with a run that was broken off
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
@@ -180,6 +183,9 @@ pub struct FixUndo {
     /// Take back the run whose plan has exactly this hash, without asking
     #[arg(long, value_name = "HASH", help_heading = "Guard rails")]
     pub approve: Option<String>,
+    /// Seconds to wait at most until AWS describes a change; some take minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub settle: u32,
     /// Only this item of the plan; may repeat
     #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
     pub item: Vec<usize>,

@@ -88,6 +88,7 @@ pub fn apply(
         target: &target,
         protection: &protection,
         keep_going: args.keep_going,
+        settle: args.settle,
         plan: &plan,
         terminal,
     };
@@ -187,6 +188,7 @@ pub fn undo(
         target: &target,
         protection: &protection,
         keep_going: true,
+        settle: args.settle,
         plan: &plan,
         terminal,
     };
@@ -219,6 +221,7 @@ struct Work<'a> {
     target: &'a Target,
     protection: &'a Protection,
     keep_going: bool,
+    settle: u32,
     plan: &'a Plan,
     terminal: &'a Terminal,
 }
@@ -255,6 +258,7 @@ impl Work<'_> {
             recheck: &recheck,
             protection: self.protection,
             keep_going: self.keep_going,
+            settle: self.settle,
             stop: &stop,
             notify: &notify,
         };
