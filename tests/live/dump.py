@@ -3,7 +3,7 @@
     AWS_ENDPOINT_URL=http://127.0.0.1:PORT python tests/live/dump.py
 
 Every call is {"service:Operation key": answer}. Times at which somebody looked or last changed something are left out:
-they are no settings.
+they are no settings. Lists are sorted: AWS gives most in no order.
 """
 
 import json
@@ -106,7 +106,7 @@ def plain(value):
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items() if name not in VOLATILE}
     if isinstance(value, list):
-        return [plain(inner) for inner in value]
+        return sorted((plain(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True, default=str))
     return value
 
 

@@ -156,6 +156,8 @@ pub struct Inverse {
     pub call: String,
     /// Parameters: `${Param}` of the change, `${items}` that were affected.
     pub params: Map<String, Json>,
+    /// What the state says after it, where that is not what was there: path → value.
+    pub leaves: Map<String, Json>,
     /// What it cannot bring back.
     pub lost: Option<String>,
 }

@@ -203,7 +203,8 @@ impl Parser<'_> {
         let absent = s.boolean("absent").unwrap_or_default();
         let missing = s.strings("missing");
         let when = s.json("when");
-        for path in missing.iter().chain(when.keys()) {
+        let leaves = s.json("leaves");
+        for path in missing.iter().chain(when.keys()).chain(leaves.keys()) {
             self.path(path, s.at);
         }
         let call = s.text("call");
@@ -232,6 +233,7 @@ impl Parser<'_> {
             when,
             call: named,
             params,
+            leaves,
             lost: s.text("lost").map(|t| t.value),
         })
     }

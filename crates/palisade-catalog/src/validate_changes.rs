@@ -106,7 +106,8 @@ impl Of<'_> {
     }
 
     fn inverse(&mut self, inverse: &Inverse, state: ShapeId) {
-        for path in inverse.missing.iter().chain(inverse.when.keys()) {
+        let paths = inverse.missing.iter().chain(inverse.when.keys());
+        for path in paths.chain(inverse.leaves.keys()) {
             self.state(Some(state), path);
         }
         if let Some(operation) = self.operation(&inverse.call) {

@@ -297,7 +297,8 @@ impl Work<'_> {
             prior.insert(by.to_owned(), Json::from(key));
             for (member, value) in members.iter().filter(|(m, _)| *m != by) {
                 let was = old.and_then(|o| o.get(member)).filter(|v| !v.is_null());
-                match was {
+                let unset = setting.absent.as_ref().and_then(|a| a.get(member));
+                match was.or(unset) {
                     Some(was) => {
                         prior.insert(member.clone(), was.clone());
                     }
@@ -313,7 +314,7 @@ impl Work<'_> {
                     from: format!("{from}[{by}={key}].{member}"),
                     before: was.cloned().unwrap_or(Json::Null),
                     after: value.clone(),
-                    back: None,
+                    back: unset.filter(|_| was.is_none()).cloned(),
                     pending: None,
                 });
             }
@@ -417,6 +418,12 @@ impl Work<'_> {
             };
             let params = scope.map(&inverse.params)?;
             self.lost.extend(inverse.lost.clone());
+            for (path, value) in &inverse.leaves {
+                let attribute = self.attributes.iter_mut().find(|a| a.from == *path);
+                if let Some(attribute) = attribute {
+                    attribute.back = Some(value.clone());
+                }
+            }
             return Ok(Some(Call {
                 service: self.change.service.clone(),
                 operation: inverse.call.clone(),

@@ -18,8 +18,93 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Machine fixes that this moto answers wrongly, with what it does.
-const MOTO_DIFFERS: &[(&str, &str)] = &[];
+/// Machine fixes that this moto cannot show, with what it does.
+const MOTO_DIFFERS: &[(&str, &str)] = &[
+    ("athena-workgroup-enforced", "UpdateWorkGroup ends with 500"),
+    ("athena-workgroup-logging", "UpdateWorkGroup ends with 500"),
+    (
+        "autoscaling-group-capacity-rebalance",
+        "UpdateAutoScalingGroup does not take CapacityRebalance",
+    ),
+    (
+        "cloudformation-stack-termination-protection",
+        "UpdateTerminationProtection ends with 500",
+    ),
+    (
+        "cloudtrail-insights",
+        "an empty list of selectors does not turn them off",
+    ),
+    ("cloudtrail-logging", "StartLogging by ARN ends with 500"),
+    (
+        "cloudwatch-alarm-actions-active",
+        "EnableAlarmActions ends with 500",
+    ),
+    (
+        "dms-replication-instance-minor-upgrades",
+        "ModifyReplicationInstance ends with 500",
+    ),
+    (
+        "dms-replication-instance-multi-az",
+        "ModifyReplicationInstance ends with 500",
+    ),
+    (
+        "ec2-instance-detailed-monitoring",
+        "MonitorInstances ends with 500",
+    ),
+    (
+        "ec2-instance-imdsv2",
+        "ModifyInstanceMetadataOptions ends with 500",
+    ),
+    (
+        "ecs-cluster-container-insights",
+        "UpdateClusterSettings ends with 500",
+    ),
+    ("efs-file-system-backups", "PutBackupPolicy ends with 500"),
+    (
+        "eks-cluster-deletion-protection",
+        "UpdateClusterConfig does not take deletionProtection",
+    ),
+    (
+        "eks-cluster-endpoint-inside",
+        "UpdateClusterConfig forgets the parts of resourcesVpcConfig that it is not given",
+    ),
+    (
+        "elasticache-cluster-minor-upgrades",
+        "ModifyCacheCluster ends with 500",
+    ),
+    (
+        "elb-load-balancer-connection-draining",
+        "the former timeout is not described",
+    ),
+    (
+        "elb-load-balancer-desync-mitigation",
+        "every change appends the attribute once more",
+    ),
+    (
+        "elbv2-load-balancer-desync-mitigation",
+        "attributes with their default are not described",
+    ),
+    (
+        "elbv2-load-balancer-drop-invalid-headers",
+        "attributes with their default are not described",
+    ),
+    (
+        "ram-share-organization-only",
+        "UpdateResourceShare forgets the name",
+    ),
+    (
+        "rds-cluster-audit-log",
+        "ModifyDBCluster does not take exports of logs",
+    ),
+    (
+        "rds-cluster-iam-authentication",
+        "ModifyDBCluster does not take IAM authentication",
+    ),
+    (
+        "s3-bucket-event-notifications",
+        "EventBridge is not described",
+    ),
+];
 
 /// The state of the whole account: call → answer.
 type Dump = BTreeMap<String, Json>;
@@ -124,7 +209,11 @@ fn differences(a: &Json, b: &Json, out: &mut Vec<(String, String)>) {
                     (Some(Json::Array(p)), Some(Json::Array(q)))
                         if p.len() == q.len() && p.iter().all(Json::is_object) =>
                     {
-                        for (p, q) in p.iter().zip(q).filter(|(p, q)| p != q) {
+                        // lists are sorted: an element that changed may have moved
+                        let only = |x: &[Json], y: &[Json]| -> Vec<Json> {
+                            x.iter().filter(|e| !y.contains(e)).cloned().collect()
+                        };
+                        for (p, q) in only(p, q).iter().zip(&only(q, p)) {
                             differences(p, q, &mut deeper);
                         }
                     }
@@ -171,7 +260,13 @@ fn every_machine_fix_is_made_and_taken_back() {
     let before = account.settled();
 
     let fixes = machine_fixes();
-    let selection: Vec<&str> = fixes.iter().map(String::as_str).collect();
+    let is_shown = |id: &&str| MOTO_DIFFERS.iter().all(|(differs, _)| differs != id);
+    let unknown: Vec<_> = MOTO_DIFFERS
+        .iter()
+        .filter(|(id, _)| !fixes.contains(*id))
+        .collect();
+    assert!(unknown.is_empty(), "no machine fixes: {unknown:?}");
+    let selection: Vec<&str> = fixes.iter().map(String::as_str).filter(is_shown).collect();
     let planned = account.palisade(&[
         "fix",
         "plan",
@@ -223,6 +318,8 @@ fn every_machine_fix_is_made_and_taken_back() {
         "--max-per-account",
         "1000",
         "--allow-irreversible",
+        "--settle",
+        "5",
     ]);
     let after = account.dump();
     let runs = folder.path().join("palisade-runs");
@@ -278,14 +375,13 @@ fn every_machine_fix_is_made_and_taken_back() {
                 undo.as_ref().map(|(o, _)| o.as_str()),
                 reason.clone().unwrap_or_default()
             );
-            match (fine, known) {
-                (true, None) => good += 1,
-                (true, Some(_)) => wrong.push(format!("{check} works, and is listed as differing")),
-                (false, Some((_, why))) => println!("{:50} moto: {why}", ""),
-                (false, None) => wrong.push(format!(
+            if fine {
+                good += 1;
+            } else {
+                wrong.push(format!(
                     "{check} {}: {outcome:?} {reason:?} {undo:?}",
                     item.resource_id
-                )),
+                ));
             }
         }
     }
@@ -322,9 +418,11 @@ fn every_machine_fix_is_made_and_taken_back() {
         .items
         .iter()
         .filter(|i| {
-            i.steps
-                .iter()
-                .any(|s| !s.lost.is_empty() || s.inverse.is_none())
+            let steps = i.steps.iter();
+            let exact = |s: &palisade_fix::Step| {
+                s.inverse.is_some() && s.attributes.iter().all(|a| a.back.is_none())
+            };
+            !steps.clone().all(exact)
         })
         .map(|i| i.resource_id.as_str())
         .collect();
@@ -339,5 +437,5 @@ fn every_machine_fix_is_made_and_taken_back() {
         text(&applied.stderr),
         text(&undone.stderr)
     );
-    assert!(good >= 40, "only {good}");
+    assert!(good >= 80, "only {good}");
 }

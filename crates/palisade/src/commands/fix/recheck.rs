@@ -66,7 +66,7 @@ impl Fresh<'_> {
             f.account_id.as_ref() == item.account_id
                 && f.region.as_ref() == item.region
                 && f.resource == item.resource
-                && f.resource_id == item.resource_id
+                && (f.resource.starts_with("arn:") || f.resource_id == item.resource_id)
         })?;
         Some(match finding.status {
             Status::Pass | Status::NotApplicable => Verdict::Fixed,
