@@ -7,6 +7,8 @@
 //! [`load`] reads files and needs no API model; [`Catalog::table_schema`] computes a table's columns from the models
 //! when somebody asks; [`validate_models`] asks for everything at once, for `cargo xtask lint`.
 
+mod change;
+mod change_file;
 mod check;
 mod check_file;
 mod column;
@@ -35,9 +37,13 @@ mod suggest;
 mod template;
 mod text;
 mod validate;
+mod validate_changes;
 mod verbs;
 mod words;
 
+pub use change::{
+    Change, ChangeRead, Inverse, Items, Risk, Setting, StateStep, parse_state_path, placeholders,
+};
 pub use check::{
     Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
     Variant,
@@ -88,6 +94,10 @@ pub struct Catalog {
     pub views: BTreeMap<String, Arc<ViewSpec>>,
     /// By id.
     pub checks: BTreeMap<String, Arc<Check>>,
+    /// By API model, then by operation.
+    pub changes: BTreeMap<String, BTreeMap<String, Arc<Change>>>,
+    /// IAM actions of mutating operations, by API model and operation, where they are not `<prefix>:<Operation>`.
+    pub change_actions: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     /// By id, `<name>-<version>`.
     pub frameworks: BTreeMap<String, Arc<Framework>>,
     /// Where the parts of tables are written.

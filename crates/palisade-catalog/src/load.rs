@@ -5,7 +5,8 @@ use crate::places::Places;
 use crate::source::SourceFile;
 use crate::text::{LineIndex, Reporter};
 use crate::{
-    Catalog, Check, Diagnostic, DiagnosticLevel, Source, check_file, service_file, suggest,
+    Catalog, Check, Diagnostic, DiagnosticLevel, Source, change_file, check_file, service_file,
+    suggest,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,12 +33,14 @@ enum Kind<'p> {
     Service(&'p str),
     Check { service: &'p str, id: &'p str },
     Framework(&'p str),
+    Changes(&'p str),
 }
 
 fn kind(path: &str) -> Option<Kind<'_>> {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         ["services", name] => name.strip_suffix(".toml").map(Kind::Service),
+        ["changes", name] => name.strip_suffix(".toml").map(Kind::Changes),
         ["frameworks", name] => name.strip_suffix(".toml").map(Kind::Framework),
         ["checks", service, name] => name
             .strip_suffix(".md")
@@ -52,6 +55,7 @@ struct Chosen<'s> {
     services: BTreeMap<&'s str, &'s SourceFile>,
     checks: BTreeMap<&'s str, (&'s str, &'s SourceFile)>,
     frameworks: BTreeMap<&'s str, &'s SourceFile>,
+    changes: BTreeMap<&'s str, &'s SourceFile>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -77,6 +81,9 @@ impl<'s> Chosen<'s> {
                 Some(Kind::Framework(name)) => {
                     self.frameworks.insert(name, file);
                 }
+                Some(Kind::Changes(name)) => {
+                    self.changes.insert(name, file);
+                }
                 Some(Kind::Check { service, id }) => {
                     if let Some(first) = of_this.insert(id, &file.shown) {
                         self.diagnostics.push(whole(
@@ -93,7 +100,7 @@ impl<'s> Chosen<'s> {
                     DiagnosticLevel::Warning,
                     "not a catalogue file; it is not used".to_owned(),
                     Some(
-                        "`services/<service>.toml`, `checks/<service>/<id>.md` and `frameworks/<name>-<version>.toml` are read"
+                        "`services/<service>.toml`, `checks/<service>/<id>.md`, `changes/<model>.toml` and `frameworks/<name>-<version>.toml` are read"
                             .to_owned(),
                     ),
                 )),
@@ -159,6 +166,24 @@ pub fn load(sources: &[Source]) -> Loaded {
         if let Some(check) = check {
             catalog.checks.insert(check.id.clone(), Arc::new(check));
         }
+    }
+    let files: Vec<_> = chosen.changes.iter().collect();
+    let parsed = in_parallel(&files, |(name, file)| {
+        read(file, |reporter, text| {
+            change_file::parse(reporter, name, text)
+        })
+    });
+    for ((name, _), (parsed, problems)) in files.into_iter().zip(parsed) {
+        diagnostics.extend(problems);
+        let Some(file) = parsed else { continue };
+        let changes = file.changes.into_iter();
+        let changes = changes.map(|c| (c.operation.clone(), Arc::new(c)));
+        catalog
+            .changes
+            .insert((*name).to_owned(), changes.collect());
+        catalog
+            .change_actions
+            .insert((*name).to_owned(), file.permissions);
     }
     let place = |check: &Check, written: &str| {
         let file = chosen.checks.get(check.id.as_str()).map(|(_, file)| file);

@@ -41,6 +41,10 @@ impl Catalog {
     /// else `<prefix>:<Operation>`. `service` is a service file's name or, where there is none of that name, an API
     /// model's.
     pub fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
+        let of_change = self.change_actions.get(service);
+        if let Some(actions) = of_change.and_then(|o| o.get(operation)) {
+            return actions.clone();
+        }
         let of_model = || self.services.values().filter(|s| s.model == service);
         let named = self.services.get(service);
         let mut candidates = named.into_iter().chain(of_model());

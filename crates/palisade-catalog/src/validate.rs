@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
 /// Checks everything in the catalogue that depends on an API model: the columns of every table, overridden
-/// permissions, the calls of every fix block, and the fixtures' columns and types. Sorted.
+/// permissions, the calls of every fix block, change files, and the fixtures' columns and types. Sorted.
 pub fn validate_models(catalog: &Catalog, models: &Models) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for service in catalog.services.values() {
@@ -29,6 +29,7 @@ pub fn validate_models(catalog: &Catalog, models: &Models) -> Vec<Diagnostic> {
         }
         fixtures(catalog, check, models, &mut found);
     }
+    crate::validate_changes::problems(catalog, models, &mut found);
     found.sort();
     found.dedup();
     found

@@ -75,9 +75,51 @@ pub(crate) fn refused(operation: &str) -> Option<&'static str> {
     (!reads).then_some("is not a read operation")
 }
 
+/// First words of operations that destroy what no call brings back.
+const DESTRUCTIVE: &[&str] = &[
+    "Cancel",
+    "Delete",
+    "Deregister",
+    "Destroy",
+    "Dispose",
+    "Erase",
+    "Purge",
+    "Release",
+    "Schedule",
+    "Terminate",
+    "Wipe",
+];
+
+/// The word that says that an operation destroys something.
+pub(crate) fn destructive(operation: &str) -> Option<&'static str> {
+    if operation == "CancelKeyDeletion" {
+        return None;
+    }
+    DESTRUCTIVE.iter().copied().find(|verb| {
+        operation
+            .strip_prefix(verb)
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_destroys() {
+        for operation in [
+            "DeleteBucket",
+            "TerminateInstances",
+            "ReleaseAddress",
+            "ScheduleKeyDeletion",
+        ] {
+            assert!(destructive(operation).is_some(), "{operation}");
+        }
+        for operation in ["PutBucketPolicy", "CancelKeyDeletion", "Deletion"] {
+            assert_eq!(destructive(operation), None, "{operation}");
+        }
+    }
 
     #[test]
     fn reads_and_the_rest() {

@@ -312,6 +312,41 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "File with attestations and reviews; relative to the file that names it.",
     ),
+    key(
+        "fix",
+        "role_arn",
+        "role-arn",
+        "role_arn",
+        Kind::Text,
+        "Role that applies and takes back, in place of `target.role_arn`.",
+    ),
+    key(
+        "fix",
+        "protect",
+        "protect",
+        "protect",
+        Kind::Texts,
+        "ARNs or ids, with `*` and `?`, that are never changed.",
+    )
+    .or("[]"),
+    key(
+        "fix",
+        "protect_tags",
+        "protect-tag",
+        "protect_tag",
+        Kind::Texts,
+        "Tags, `Key` or `Key=Value`, of resources that are never changed.",
+    )
+    .or("[]"),
+    key(
+        "fix",
+        "production",
+        "production",
+        "production",
+        Kind::Texts,
+        "Accounts that only change when --allow names them.",
+    )
+    .or("[]"),
 ];
 
 #[cfg(test)]

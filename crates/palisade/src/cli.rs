@@ -3,7 +3,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use palisade_core::{Category, Severity};
 use std::path::PathBuf;
 
+mod fix;
 mod iam;
+pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
     List, OutputFormat, PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
@@ -92,6 +94,9 @@ pub enum Command {
     /// IAM: exact answers about policies and principals
     #[command(subcommand)]
     Iam(Iam),
+    /// Repair what checks find: a plan of exact calls, applied by compare-and-set, taken back by its journal
+    #[command(subcommand)]
+    Fix(Fix),
     /// The configuration: check it, show what is in effect and why, take over another scanner's
     #[command(subcommand)]
     Config(Config),

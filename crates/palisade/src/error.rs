@@ -45,6 +45,9 @@ pub enum Failure {
     /// A file does not hold what it should.
     #[error("`{}`: {message}", path.display())]
     Content { path: PathBuf, message: String },
+    /// Planning, applying or taking back.
+    #[error(transparent)]
+    Fix(#[from] palisade_fix::FixError),
     /// The demo or a recording.
     #[error("cannot replay: {0}")]
     Replay(#[from] palisade_replay::ReplayError),

@@ -7,82 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod moto;
+
+use moto::{CREDENTIALS, Moto, python, root};
 use palisade_core::{Assessment, Status};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-struct Moto {
-    server: Child,
-    url: String,
-}
-
-impl Moto {
-    fn start(python: &Path) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let server = Command::new(python.parent().unwrap().join("moto_server"))
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .envs([
-                ("MOTO_EC2_LOAD_DEFAULT_AMIS", "false"),
-                ("MOTO_IAM_LOAD_MANAGED_POLICIES", "true"),
-            ])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(
-                started.elapsed() < Duration::from_secs(120),
-                "moto does not start"
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Self {
-            server,
-            url: format!("http://127.0.0.1:{port}"),
-        }
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
-}
-
-fn python() -> PathBuf {
-    let made = Command::new("python3")
-        .arg(root().join("tests/venv.py"))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "the virtual environment could not be made"
-    );
-    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
-}
-
-const CREDENTIALS: [(&str, &str); 4] = [
-    ("AWS_ACCESS_KEY_ID", "testing"),
-    ("AWS_SECRET_ACCESS_KEY", "testing"),
-    ("AWS_EC2_METADATA_DISABLED", "true"),
-    ("AWS_DEFAULT_REGION", "us-east-1"),
-];
+use std::process::Command;
 
 /// Fact of the seed → the check that must fail for exactly these of the resources named in the second fact.
 const FAILS: &[(&str, &str, &str)] = &[

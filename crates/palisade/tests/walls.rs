@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("palisade-table", &["core", "model", "catalog"]),
     ("palisade-collect", &["core", "model", "catalog", "table"]),
     ("palisade-doctor", &["core", "model", "aws"]),
+    ("palisade-fix", &["core", "model", "catalog", "iam"]),
     ("palisade-iam", &["core"]),
     (
         "palisade-query",

@@ -7,7 +7,7 @@ use crate::progress::Bar;
 use palisade_aws::{Client, ClientConfig, ConnectError, Role, StaticCredentials};
 use palisade_collect::{AccountTarget, Collected, Limits, Request, Targets};
 use palisade_core::{CallErrorKind, Coverage, Region, Timestamp};
-use palisade_model::{Models, Regions};
+use palisade_model::{Api, Models, Regions};
 use palisade_replay::{Exchange, Faults, Header, Recording, Server};
 use palisade_scan::Scanner;
 use std::path::Path;
@@ -38,6 +38,10 @@ pub struct Connection {
     targets: Targets,
     /// The account's twelve digits.
     pub account_id: String,
+    /// Who the credentials belong to.
+    pub caller: String,
+    /// As the connection was made, without a recorder.
+    config: ClientConfig,
     /// The regions that are scanned, sorted.
     pub regions: Vec<String>,
     /// Ages are counted from here.
@@ -102,6 +106,10 @@ impl Connection {
             message: e.to_string(),
             hint: None,
         })?;
+        let plain = ClientConfig {
+            recorder: None,
+            ..config.clone()
+        };
         let (client, identity, regions) = runtime.block_on(async {
             let client = Client::connect(config, Arc::clone(models))
                 .await
@@ -133,6 +141,8 @@ impl Connection {
                 regions: facts,
             },
             account_id,
+            caller: identity.arn,
+            config: plain,
             regions: names,
             now,
             recorded,
@@ -183,6 +193,48 @@ impl Connection {
             terminal.warn("stopped; what was read until now is evaluated, the rest is unknown");
         }
         Ok(collected)
+    }
+
+    /// Answers for the account.
+    pub fn api(&self) -> Option<Arc<dyn Api>> {
+        self.targets.accounts.first().map(|a| Arc::clone(&a.api))
+    }
+
+    /// The account, with only these regions.
+    pub fn targets(&self, regions: &[String]) -> Targets {
+        let mut targets = self.targets.clone();
+        for account in &mut targets.accounts {
+            account.regions = regions.iter().filter_map(|r| r.parse().ok()).collect();
+        }
+        targets
+    }
+
+    /// Somebody who makes every call once: what a call that fails has done is for the caller to find out.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub fn writer(&self, models: &Arc<Models>) -> Result<Arc<dyn Api>, Failure> {
+        let config = ClientConfig {
+            max_attempts: Some(1),
+            ..self.config.clone()
+        };
+        let client = self
+            .block_on(Client::connect(config, Arc::clone(models)))
+            .map_err(connect_failure)?;
+        Ok(Arc::new(client))
+    }
+
+    /// Starts a future beside.
+    pub fn spawn(
+        &self,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        self.runtime.spawn(future)
+    }
+
+    /// Waits for a future on the connection's threads.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     /// Writes what was recorded, if that was asked for.

@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod connect;
 mod doctor;
+mod fix;
 mod frameworks;
 mod iam;
 mod inventory;
@@ -106,6 +107,10 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             review::run(&args, given, &global, &catalog, terminal)
         }
         Command::Iam(args) => iam::run(&args, &global, terminal),
+        Command::Fix(args) => {
+            let catalog = catalog(&global, terminal)?;
+            fix::run(args, given, &global, catalog, terminal)
+        }
     }
 }
 

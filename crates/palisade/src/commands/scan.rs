@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 /// A scan of which every setting is known: flags, environment and configuration file.
 pub struct Ready {
-    args: Scan,
+    pub(super) args: Scan,
     attestations: palisade_config::Attestations,
-    selection: palisade_scan::Selection,
+    pub(super) selection: palisade_scan::Selection,
     sends: BTreeMap<String, SendSettings>,
 }
 

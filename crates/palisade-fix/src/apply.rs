@@ -1,0 +1,486 @@
+//! Applying a plan: every item by compare-and-set, every call under the journal, every result read back.
+use crate::guard::Protection;
+use crate::journal::{CallOutcome, Event, Journal, Run};
+use crate::read::{Observed, observe};
+use crate::{Call, FixError, Item, Plan, Step};
+use palisade_core::{CallErrorKind, Timestamp};
+use palisade_model::{Api, ApiError, CallRequest, Models};
+use serde::{Deserialize, Serialize};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// Times that a throttled call is made again: AWS says that it was not done.
+const THROTTLED: u32 = 6;
+
+/// Seconds that are waited for a described state when it is not known whether a call was made.
+const LEAST_SETTLE: u32 = 10;
+
+/// What came of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Changed, and every check passes on fresh data.
+    Fixed,
+    /// Changed, and a check still fails.
+    NotFixed,
+    /// Changed, and a check cannot be decided.
+    Unverified,
+    /// Everything was as it is wanted; nothing was sent.
+    Already,
+    /// The state is not the planned one; nothing was sent.
+    Stale,
+    /// Protected; nothing was sent.
+    Protected,
+    /// A call was refused, or the state did not follow.
+    Failed,
+    /// It is not known what came of a call, and the state does not tell.
+    Unclear,
+    /// Taken back: the described state is the saved one.
+    Undone,
+    /// There is no call that takes it back.
+    Irreversible,
+}
+
+/// What a check says on fresh data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It passes, or has nothing to say about the resource any more.
+    Fixed,
+    /// It fails.
+    NotFixed,
+    /// It cannot be decided.
+    Unknown,
+}
+
+/// The future of an evaluation.
+pub type RecheckFuture<'a> = Pin<Box<dyn Future<Output = Vec<(String, Verdict)>> + 'a>>;
+
+/// Somebody who evaluates the checks of an item on fresh data.
+pub trait Recheck {
+    /// The id of every check of the item, with what it says now.
+    fn recheck<'a>(&'a self, item: &'a Item) -> RecheckFuture<'a>;
+}
+
+/// What applying needs.
+pub struct Apply<'a> {
+    /// Reads states.
+    pub reader: &'a dyn Api,
+    /// Makes the changes. It must not retry by itself: a call whose outcome is unknown is looked at first.
+    pub writer: &'a dyn Api,
+    /// The API models.
+    pub models: &'a Models,
+    /// The time.
+    pub now: &'a dyn Fn() -> Timestamp,
+    /// Evaluates again.
+    pub recheck: &'a dyn Recheck,
+    /// What may not be touched.
+    pub protection: &'a Protection,
+    /// Goes on after an item that failed; the first one must succeed all the same.
+    pub keep_going: bool,
+    /// Seconds that are waited for a described state to follow, at most.
+    pub settle: u32,
+    /// Asked before every item: true ends the run.
+    pub stop: &'a dyn Fn() -> bool,
+    /// Told of everything that is journalled.
+    pub notify: &'a dyn Fn(&Event),
+}
+
+impl std::fmt::Debug for Apply<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Apply")
+            .field("keep_going", &self.keep_going)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a step or item ended, with the reason where it is not what was wanted.
+type Ended = (Outcome, Option<String>);
+
+impl Outcome {
+    /// The word in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::NotFixed => "not fixed",
+            Self::Unverified => "changed, the check is unknown",
+            Self::Already => "already as wanted",
+            Self::Stale => "stale",
+            Self::Protected => "protected",
+            Self::Failed => "failed",
+            Self::Unclear => "unclear",
+            Self::Undone => "undone",
+            Self::Irreversible => "cannot be taken back",
+        }
+    }
+    /// Whether a run goes on after it.
+    pub(crate) const fn is_good(self) -> bool {
+        matches!(
+            self,
+            Self::Fixed | Self::Already | Self::Undone | Self::Protected | Self::Stale
+        )
+    }
+}
+
+impl Apply<'_> {
+    /// Applies a plan, or goes on with a run that was broken off (`resumed`). Returns whether every item is done with.
+    ///
+    /// # Errors
+    /// When the journal cannot be written; nothing is called after that.
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        journal: &mut Journal,
+        resumed: Option<&Run>,
+    ) -> Result<bool, FixError> {
+        let mut stopped = false;
+        let mut first = true;
+        for item in &plan.items {
+            let known = resumed.and_then(|run| run.outcome(item.number));
+            if known.is_some_and(Outcome::is_good) {
+                continue;
+            }
+            if (self.stop)() {
+                stopped = true;
+                break;
+            }
+            let outcome = self.item(item, journal, resumed).await?;
+            // The first is the canary: whatever is wrong with it is wrong with the rest.
+            if !outcome.is_good() && (first || !self.keep_going) {
+                stopped = item.number < plan.items.len();
+                break;
+            }
+            first = false;
+        }
+        self.write(
+            journal,
+            Event::End {
+                time: (self.now)(),
+                undo: false,
+                stopped,
+            },
+        )?;
+        Ok(!stopped)
+    }
+
+    fn write(&self, journal: &mut Journal, event: Event) -> Result<(), FixError> {
+        journal.write(&event)?;
+        (self.notify)(&event);
+        Ok(())
+    }
+
+    async fn item(
+        &self,
+        item: &Item,
+        journal: &mut Journal,
+        resumed: Option<&Run>,
+    ) -> Result<Outcome, FixError> {
+        let mut verdicts = Vec::new();
+        let (outcome, reason) = match self.protection.forbids(item) {
+            Some(why) => (Outcome::Protected, Some(why)),
+            None => {
+                let ended = self.steps(item, journal, resumed).await?;
+                if matches!(ended.0, Outcome::Fixed | Outcome::Already) {
+                    verdicts = self.recheck.recheck(item).await;
+                }
+                judged(ended, &verdicts)
+            }
+        };
+        self.write(
+            journal,
+            Event::Item {
+                time: (self.now)(),
+                item: item.number,
+                undo: false,
+                outcome,
+                reason,
+                verdicts,
+            },
+        )?;
+        Ok(outcome)
+    }
+
+    /// All steps of an item; [`Outcome::Fixed`] stands for "changed".
+    async fn steps(
+        &self,
+        item: &Item,
+        journal: &mut Journal,
+        resumed: Option<&Run>,
+    ) -> Result<Ended, FixError> {
+        let mut changed = false;
+        for (index, step) in item.steps.iter().enumerate() {
+            let seen = observe(
+                self.reader,
+                self.models,
+                &item.region,
+                &step.read,
+                &step.attributes,
+            )
+            .await;
+            let seen = match seen {
+                Ok(seen) => seen,
+                Err(reason) => return Ok((Outcome::Failed, Some(reason))),
+            };
+            if seen.is_after(&step.attributes) {
+                // A call whose end the journal does not know was made, then.
+                let log = resumed.map(|run| run.step(item.number, index));
+                if log.is_some_and(|log| log.may_stand()) {
+                    changed = true;
+                    self.state(journal, item, index, false, Ok(&seen), true)?;
+                }
+                continue;
+            }
+            if !seen.is_before(&step.attributes) {
+                let reason = difference(&seen, step);
+                return Ok((Outcome::Stale, Some(reason)));
+            }
+            match self.step(item, index, step, &seen, journal).await? {
+                None => changed = true,
+                Some(ended) => return Ok(ended),
+            }
+        }
+        Ok((
+            if changed {
+                Outcome::Fixed
+            } else {
+                Outcome::Already
+            },
+            None,
+        ))
+    }
+
+    /// One call. `None` when the state is as it is wanted.
+    async fn step(
+        &self,
+        item: &Item,
+        index: usize,
+        step: &Step,
+        seen: &Observed,
+        journal: &mut Journal,
+    ) -> Result<Option<Ended>, FixError> {
+        let sent = self
+            .send(journal, item, index, &step.call, seen, false)
+            .await?;
+        let wait = match sent.outcome {
+            CallOutcome::Made => step.settle.min(self.settle),
+            CallOutcome::Unknown => step.settle.clamp(LEAST_SETTLE, 60).min(self.settle),
+            CallOutcome::Refused => 0,
+        };
+        let after = self
+            .settled(item, step, wait, |o| o.is_after(&step.attributes))
+            .await;
+        let reached = after.as_ref().is_ok_and(|o| o.is_after(&step.attributes));
+        self.state(journal, item, index, false, after.as_ref(), reached)?;
+        if reached {
+            return Ok(None);
+        }
+        let error = sent.error.unwrap_or_default();
+        Ok(Some(match (sent.outcome, &after) {
+            (CallOutcome::Refused, _) => (Outcome::Failed, Some(error)),
+            (CallOutcome::Made, Ok(seen)) => (
+                Outcome::Failed,
+                Some(format!(
+                    "AWS answered that it was done, and after {wait} seconds: {}",
+                    difference_to(seen, step)
+                )),
+            ),
+            (CallOutcome::Unknown, Ok(seen)) if seen.is_before(&step.attributes) => (
+                Outcome::Failed,
+                Some(format!("{error}; the state is as it was")),
+            ),
+            (_, Ok(seen)) => (
+                Outcome::Unclear,
+                Some(format!("{error}; {}", difference_to(seen, step))),
+            ),
+            (_, Err(reason)) => (Outcome::Unclear, Some(format!("{error}; {reason}"))),
+        }))
+    }
+
+    /// Makes a call between two lines of the journal.
+    pub(crate) async fn send(
+        &self,
+        journal: &mut Journal,
+        item: &Item,
+        index: usize,
+        call: &Call,
+        seen: &Observed,
+        undo: bool,
+    ) -> Result<Sent, FixError> {
+        self.write(
+            journal,
+            Event::Call {
+                time: (self.now)(),
+                item: item.number,
+                step: index,
+                undo,
+                call: call.clone(),
+                before: seen.values.clone(),
+            },
+        )?;
+        let sent = self.call(&item.region, call).await;
+        self.write(
+            journal,
+            Event::Answer {
+                time: (self.now)(),
+                item: item.number,
+                step: index,
+                undo,
+                outcome: sent.outcome,
+                error: sent.error.clone(),
+            },
+        )?;
+        Ok(sent)
+    }
+
+    async fn call(&self, region: &str, call: &Call) -> Sent {
+        let mut throttled = 0;
+        loop {
+            let request = CallRequest {
+                service: &call.service,
+                operation: &call.operation,
+                region,
+                params: &call.params,
+            };
+            let error = match self.writer.call(request).await {
+                Ok(_) => {
+                    return Sent {
+                        outcome: CallOutcome::Made,
+                        error: None,
+                    };
+                }
+                Err(error) => error,
+            };
+            if error.kind == CallErrorKind::Throttled && throttled < THROTTLED {
+                tokio::time::sleep(Duration::from_millis(500 << throttled)).await;
+                throttled += 1;
+                continue;
+            }
+            return Sent {
+                outcome: outcome_of(&error),
+                error: Some(format!("{} failed with {error}", call.name())),
+            };
+        }
+    }
+
+    /// Reads the state until it is as wanted, for so many seconds at most.
+    pub(crate) async fn settled(
+        &self,
+        item: &Item,
+        step: &Step,
+        seconds: u32,
+        wanted: impl Fn(&Observed) -> bool,
+    ) -> Result<Observed, String> {
+        let mut waited = 0;
+        let mut pause = 1;
+        loop {
+            let seen = observe(
+                self.reader,
+                self.models,
+                &item.region,
+                &step.read,
+                &step.attributes,
+            )
+            .await;
+            if seen.as_ref().is_ok_and(&wanted) || waited >= seconds {
+                return seen;
+            }
+            let next = pause.min(seconds - waited);
+            tokio::time::sleep(Duration::from_secs(next.into())).await;
+            waited += next;
+            pause = (pause * 2).min(30);
+        }
+    }
+
+    pub(crate) fn state(
+        &self,
+        journal: &mut Journal,
+        item: &Item,
+        index: usize,
+        undo: bool,
+        after: Result<&Observed, &String>,
+        reached: bool,
+    ) -> Result<(), FixError> {
+        self.write(
+            journal,
+            Event::State {
+                time: (self.now)(),
+                item: item.number,
+                step: index,
+                undo,
+                after: after.ok().map(|o| o.values.clone()),
+                reached,
+                error: after.err().cloned(),
+            },
+        )
+    }
+
+    pub(crate) fn told(&self, journal: &mut Journal, event: Event) -> Result<(), FixError> {
+        self.write(journal, event)
+    }
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) outcome: CallOutcome,
+    pub(crate) error: Option<String>,
+}
+
+/// What a failure says about whether the call was done.
+fn outcome_of(error: &ApiError) -> CallOutcome {
+    match error.kind {
+        CallErrorKind::Denied
+        | CallErrorKind::Credentials
+        | CallErrorKind::Throttled
+        | CallErrorKind::Unavailable
+        | CallErrorKind::NotMade
+        | CallErrorKind::Other => CallOutcome::Refused,
+        // 5xx, no answer, half an answer: it may have been done
+        _ => CallOutcome::Unknown,
+    }
+}
+
+fn judged(ended: Ended, verdicts: &[(String, Verdict)]) -> Ended {
+    let of = |verdict: Verdict| -> Vec<&str> {
+        let those = verdicts.iter().filter(|(_, v)| *v == verdict);
+        those.map(|(id, _)| id.as_str()).collect()
+    };
+    if !matches!(ended.0, Outcome::Fixed | Outcome::Already) {
+        return ended;
+    }
+    let (failing, unknown) = (of(Verdict::NotFixed), of(Verdict::Unknown));
+    if !failing.is_empty() {
+        let reason = format!("still failing: {}", failing.join(", "));
+        return (Outcome::NotFixed, Some(reason));
+    }
+    if !unknown.is_empty() && ended.0 == Outcome::Fixed {
+        let reason = format!("cannot be decided: {}", unknown.join(", "));
+        return (Outcome::Unverified, Some(reason));
+    }
+    ended
+}
+
+/// What differs from the planned state.
+fn difference(seen: &Observed, step: &Step) -> String {
+    let differing = step.attributes.iter().find_map(|a| {
+        let now = seen.values.get(&a.name).unwrap_or(&serde_json::Value::Null);
+        (!crate::json::same(now, &a.before)).then(|| {
+            format!(
+                "`{}` was {} when the plan was made and is {now} now",
+                a.name, a.before
+            )
+        })
+    });
+    differing.unwrap_or_else(|| "the state has changed since the plan was made".to_owned())
+}
+
+/// What differs from the wanted state.
+fn difference_to(seen: &Observed, step: &Step) -> String {
+    let differing = step.attributes.iter().find_map(|a| {
+        let now = seen.values.get(&a.name).unwrap_or(&serde_json::Value::Null);
+        (!crate::json::reached(now, &a.after))
+            .then(|| format!("`{}` is {now}, not {}", a.name, a.after))
+    });
+    differing.unwrap_or_else(|| "the state is as it was wanted".to_owned())
+}

@@ -1,0 +1,392 @@
+//! From failed findings to a plan.
+use crate::cli_line::cli_line;
+use crate::compile::{NoStep, compile, read_of, risk_of};
+use crate::guard::Protection;
+use crate::json::set;
+use crate::read::{answer, state_of};
+use crate::template::fill_row;
+use crate::{Call, FORMAT, FixError, Item, ItemCheck, Left, Plan, Read, Step};
+use futures::StreamExt;
+use palisade_catalog::{Catalog, Change, Check, Risk, parse_state_path};
+use palisade_core::{Finding, Timestamp};
+use palisade_model::{Api, Models};
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Reads in flight at once.
+const READS: usize = 32;
+
+/// A failed finding, with what its fix may name.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The finding.
+    pub finding: Finding,
+    /// Its check, with the parameters that it was evaluated with.
+    pub check: Arc<Check>,
+    /// The check's id in the catalogue.
+    pub catalog_id: String,
+    /// The resource's columns.
+    pub row: Map<String, Json>,
+    /// The resource's tags.
+    pub tags: Tags,
+    /// What is known to use it.
+    pub uses: Vec<String>,
+}
+
+/// A resource's tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tags {
+    /// The type has none in the tables.
+    None,
+    /// As they were read.
+    Known(BTreeMap<String, String>),
+    /// They could not be read.
+    Unknown,
+}
+
+/// What a plan is made under.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// When it is made.
+    pub now: Timestamp,
+    /// Until when it may be applied.
+    pub expires: Timestamp,
+    /// Accounts, sorted.
+    pub accounts: Vec<String>,
+    /// Regions, sorted.
+    pub regions: Vec<String>,
+    /// Whose credentials read the states.
+    pub planned_by: String,
+    /// What may not be touched.
+    pub protection: Protection,
+    /// Nothing riskier than this is planned.
+    pub most_risk: Risk,
+}
+
+/// What a candidate's calls are, before the states are read.
+struct Draft<'c> {
+    candidate: &'c Candidate,
+    calls: Vec<(Arc<Change>, Map<String, Json>, Read)>,
+    risk: Risk,
+}
+
+/// A read in one region of one account.
+type ReadKey = (String, String, String);
+
+/// Makes a plan. `api` needs to read only; `unknown` are findings that could not be decided.
+///
+/// # Errors
+/// When an API model is damaged. Whatever concerns one finding is told in the plan.
+pub async fn plan(
+    candidates: &[Candidate],
+    unknown: &[Finding],
+    catalog: &Catalog,
+    models: &Models,
+    api: &dyn Api,
+    options: &Options,
+) -> Result<Plan, FixError> {
+    let mut guided = Vec::new();
+    let mut protected = Vec::new();
+    let mut drafts = Vec::new();
+    for candidate in candidates {
+        let protection = options.protection.why(
+            &candidate.finding.resource,
+            &candidate.finding.resource_id,
+            &candidate.tags,
+        );
+        match draft(candidate, catalog, options.most_risk) {
+            Err(reason) => guided.push(left(&candidate.finding, reason)),
+            Ok(_) if protection.is_some() => {
+                protected.push(left(&candidate.finding, protection.unwrap_or_default()))
+            }
+            Ok(draft) => drafts.push(draft),
+        }
+    }
+    drafts.sort_by(|a, b| {
+        let key = |d: &Draft<'_>| (d.risk, d.candidate.finding.check.clone());
+        (key(a), a.candidate.finding.sort_key()).cmp(&(key(b), b.candidate.finding.sort_key()))
+    });
+    let mut states = read_all(&drafts, models, api).await;
+    let mut builder = Builder {
+        catalog,
+        models,
+        states: &mut states,
+        touched: BTreeMap::new(),
+        by_calls: BTreeMap::new(),
+        items: Vec::new(),
+        guided,
+    };
+    for draft in &drafts {
+        builder.add(draft)?;
+    }
+    let Builder { items, guided, .. } = builder;
+    let mut guided = guided;
+    guided.sort();
+    protected.sort();
+    let mut unknown: Vec<Left> = unknown.iter().map(|f| left(f, f.message.clone())).collect();
+    unknown.sort();
+    let permissions: BTreeSet<String> = items
+        .iter()
+        .flat_map(|i| i.permissions.iter().cloned())
+        .collect();
+    let mut plan = Plan {
+        format: FORMAT,
+        palisade: env!("CARGO_PKG_VERSION").to_owned(),
+        created: options.now,
+        expires: options.expires,
+        accounts: options.accounts.clone(),
+        regions: options.regions.clone(),
+        planned_by: options.planned_by.clone(),
+        items,
+        guided,
+        unknown,
+        protected,
+        permissions: permissions.into_iter().collect(),
+        hash: String::new(),
+    };
+    plan.hash = plan.content_hash();
+    Ok(plan)
+}
+
+fn left(finding: &Finding, reason: String) -> Left {
+    Left {
+        check: finding.check.to_string(),
+        account_id: finding.account_id.to_string(),
+        region: finding.region.to_string(),
+        resource: finding.resource.clone(),
+        reason,
+    }
+}
+
+/// What would be called, as far as the row and the change files say it.
+fn draft<'c>(
+    candidate: &'c Candidate,
+    catalog: &Catalog,
+    most_risk: Risk,
+) -> Result<Draft<'c>, String> {
+    let check = &candidate.check;
+    if check.fix_calls.is_empty() {
+        return Err("needs judgement: the check's page says what to do".to_owned());
+    }
+    let mut calls = Vec::new();
+    let mut risk = Risk::None;
+    for call in &check.fix_calls {
+        let name = format!("{}:{}", call.service, call.operation);
+        let change = catalog
+            .changes
+            .get(&call.service)
+            .and_then(|of| of.get(&call.operation));
+        let Some(change) = change else {
+            return Err(format!(
+                "`{name}` is not a change that palisade can take back: the check's page says what to do"
+            ));
+        };
+        let params = fill_row(&call.params, &candidate.row, check)?;
+        let read = read_of(change, &params)?;
+        risk = risk.max(risk_of(change, &params));
+        calls.push((Arc::clone(change), params, read));
+    }
+    if risk > most_risk {
+        return Err(format!(
+            "its risk is `{risk}`, and the plan is for `{most_risk}` at most"
+        ));
+    }
+    Ok(Draft {
+        candidate,
+        calls,
+        risk,
+    })
+}
+
+fn key(finding: &Finding, read: &Read) -> ReadKey {
+    let call = serde_json::to_string(&(&read.call, &read.absent)).unwrap_or_default();
+    (
+        finding.account_id.to_string(),
+        finding.region.to_string(),
+        call,
+    )
+}
+
+type Answers = BTreeMap<ReadKey, Result<Option<Json>, String>>;
+
+/// Makes every read once, several at a time.
+async fn read_all(drafts: &[Draft<'_>], models: &Models, api: &dyn Api) -> Answers {
+    let mut reads: BTreeMap<ReadKey, (&Read, &str)> = BTreeMap::new();
+    for draft in drafts {
+        let finding = &draft.candidate.finding;
+        for (_, _, read) in &draft.calls {
+            reads.insert(key(finding, read), (read, &finding.region));
+        }
+    }
+    let answers = reads.into_iter().map(|(key, (read, region))| async move {
+        let answered = answer(api, models, region, read).await;
+        let answered = answered.map_err(|e| format!("{} failed with {e}", read.call.name()));
+        (key, answered)
+    });
+    futures::stream::iter(answers)
+        .buffer_unordered(READS)
+        .collect()
+        .await
+}
+
+struct Builder<'a> {
+    catalog: &'a Catalog,
+    models: &'a Models,
+    /// What AWS says, with what earlier items will have made of it.
+    states: &'a mut Answers,
+    /// Reads whose answer an item changes → the last such item.
+    touched: BTreeMap<ReadKey, usize>,
+    /// Filled calls in an account and region → the item that makes them.
+    by_calls: BTreeMap<(String, String, String), usize>,
+    items: Vec<Item>,
+    guided: Vec<Left>,
+}
+
+impl Builder<'_> {
+    fn add(&mut self, draft: &Draft<'_>) -> Result<(), FixError> {
+        let candidate = draft.candidate;
+        let finding = &candidate.finding;
+        let calls: Vec<_> = draft
+            .calls
+            .iter()
+            .map(|(c, params, _)| (&c.service, &c.operation, params))
+            .collect();
+        let calls = (
+            finding.account_id.to_string(),
+            finding.region.to_string(),
+            serde_json::to_string(&calls).unwrap_or_default(),
+        );
+        if let Some(same) = self.by_calls.get(&calls)
+            && let Some(item) = self.items.get_mut(*same)
+        {
+            item.checks.push(item_check(candidate));
+            return Ok(());
+        }
+        match self.steps(draft)? {
+            Ok(steps) => {
+                self.by_calls.insert(calls, self.items.len());
+                self.push(draft, steps);
+            }
+            Err(NoStep::Nothing) => {
+                let covered = draft
+                    .calls
+                    .iter()
+                    .find_map(|(_, _, read)| self.touched.get(&key(finding, read)));
+                match covered.and_then(|index| self.items.get_mut(*index)) {
+                    Some(item) => item.checks.push(item_check(candidate)),
+                    None => self.guided.push(left(
+                        finding,
+                        "AWS describes the setting as it is wanted, and the check fails: look at the check's page".to_owned(),
+                    )),
+                }
+            }
+            Err(NoStep::Unclear(reason)) => self.guided.push(left(finding, reason)),
+        }
+        Ok(())
+    }
+
+    /// The steps, and the states as they will be after them.
+    fn steps(&mut self, draft: &Draft<'_>) -> Result<Result<Vec<Step>, NoStep>, FixError> {
+        let finding = &draft.candidate.finding;
+        let mut steps = Vec::new();
+        let mut made = Vec::new();
+        for (change, params, read) in &draft.calls {
+            let model = self.models.get(&change.service)?;
+            let key = key(finding, read);
+            let answered = match made.iter().rev().find(|(k, _)| *k == key) {
+                Some((_, answer)) => Ok(Some(answer)),
+                None => match self.states.get(&key) {
+                    Some(Ok(answer)) => Ok(answer.as_ref()),
+                    Some(Err(reason)) => Err(reason.clone()),
+                    None => Err("the state was not read".to_owned()),
+                },
+            };
+            let step = answered
+                .and_then(|answer| Ok((answer.cloned(), state_of(answer, &read.from)?)))
+                .map_err(NoStep::Unclear)
+                .and_then(|(answer, state)| Ok((answer, compile(change, &model, params, &state)?)));
+            match step {
+                Ok((answer, mut step)) => {
+                    step.cli = cli_line(&step.call, &finding.region);
+                    made.push((key, after(answer, &step)));
+                    steps.push(step);
+                }
+                // one of several calls has nothing to do
+                Err(NoStep::Nothing) if draft.calls.len() > 1 => {}
+                Err(no) => return Ok(Err(no)),
+            }
+        }
+        if steps.is_empty() {
+            return Ok(Err(NoStep::Nothing));
+        }
+        for (key, answer) in made {
+            self.touched.insert(key.clone(), self.items.len());
+            self.states.insert(key, Ok(Some(answer)));
+        }
+        Ok(Ok(steps))
+    }
+
+    fn push(&mut self, draft: &Draft<'_>, steps: Vec<Step>) {
+        let candidate = draft.candidate;
+        let finding = &candidate.finding;
+        let mut permissions = BTreeSet::new();
+        for step in &steps {
+            let inverse = step.inverse.iter();
+            for call in [&step.call, &step.read.call].into_iter().chain(inverse) {
+                permissions.extend(self.permissions(call));
+            }
+        }
+        self.items.push(Item {
+            number: self.items.len() + 1,
+            checks: vec![item_check(candidate)],
+            account_id: finding.account_id.to_string(),
+            region: finding.region.to_string(),
+            resource: finding.resource.clone(),
+            resource_id: finding.resource_id.clone(),
+            resource_type: finding.resource_type.to_string(),
+            tags: match &candidate.tags {
+                Tags::Known(tags) => Some(tags.clone()),
+                _ => None,
+            },
+            risk: draft.risk,
+            uses: candidate.uses.clone(),
+            steps,
+            permissions: permissions.into_iter().collect(),
+        });
+    }
+
+    fn permissions(&self, call: &Call) -> Vec<String> {
+        self.catalog.permissions(&call.service, &call.operation)
+    }
+}
+
+fn item_check(candidate: &Candidate) -> ItemCheck {
+    let check = &candidate.check;
+    let params = check.params.iter();
+    ItemCheck {
+        id: check.id.clone(),
+        check: candidate.catalog_id.clone(),
+        title: check.title.clone(),
+        severity: candidate.finding.severity,
+        found: candidate.finding.message.clone(),
+        params: params
+            .map(|(name, p)| (name.clone(), p.default.to_json()))
+            .collect(),
+    }
+}
+
+/// The answer as it will be after a step.
+fn after(answer: Option<Json>, step: &Step) -> Json {
+    let mut answer = answer.unwrap_or_else(|| Json::Object(Map::new()));
+    let Ok(start) = parse_state_path(&step.read.from) else {
+        return answer;
+    };
+    for attribute in &step.attributes {
+        if let Ok(path) = parse_state_path(&attribute.from) {
+            let steps: Vec<_> = start.iter().cloned().chain(path).collect();
+            set(&mut answer, &steps, &attribute.after);
+        }
+    }
+    answer
+}

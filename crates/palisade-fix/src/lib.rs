@@ -1,0 +1,35 @@
+//! Remediation that dares to be used: a plan of exact calls with what was there before, applied by compare-and-set
+//! under a durable journal, and taken back by it. Formats: `docs/specs/change.md`, `docs/fix.md`.
+//!
+//! Invariants: a mutating operation is called only when a change file describes it (what it changes, how that is read,
+//! how it is taken back); nothing is sent that the plan does not show; before every call the journal says on disk that
+//! it is about to be made, and after it what came of it; a state that is not the planned one is left alone.
+//!
+//! Whoever calls brings the [`Api`](palisade_model::Api), the time, the findings, and somebody who evaluates a check
+//! again ([`Recheck`]).
+
+mod apply;
+mod build;
+mod cli_line;
+mod compile;
+mod error;
+mod guard;
+mod hash;
+mod journal;
+mod json;
+mod plan;
+pub mod policy;
+mod read;
+mod show;
+mod template;
+mod undo;
+
+pub use apply::{Apply, Outcome, Recheck, RecheckFuture, Verdict};
+pub use build::{Candidate, Options, Tags, plan};
+pub use compile::covers;
+pub use error::FixError;
+pub use guard::{Limits, Protection, check_limits, check_plan};
+pub use journal::{Event, Journal, Run, Who, list_runs, read_run};
+pub use plan::{Attribute, Call, FORMAT, Item, ItemCheck, Left, Plan, Read, Step};
+pub use show::{plan_text, run_text, runs_text};
+pub use undo::{Undo, UndoOutcome};

@@ -1,0 +1,192 @@
+//! Reading a state afresh.
+use crate::json::get;
+use crate::{Attribute, Read};
+use palisade_catalog::parse_state_path;
+use palisade_core::CallErrorKind;
+use palisade_model::{Api, ApiError, CallRequest, Models};
+use serde_json::{Map, Value as Json};
+
+/// Pages of one answer that are read before it is given up.
+const MOST_PAGES: usize = 500;
+
+/// What AWS describes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum State {
+    /// Nothing is set.
+    Absent,
+    /// The state.
+    Present(Json),
+}
+
+impl State {
+    /// The state; null when nothing is set.
+    pub(crate) fn json(&self) -> &Json {
+        match self {
+            Self::Absent => &Json::Null,
+            Self::Present(state) => state,
+        }
+    }
+}
+
+/// Makes the call that describes a state.
+///
+/// # Errors
+/// When the call fails with an error that does not mean "nothing is set": what happened.
+pub(crate) async fn answer(
+    api: &dyn Api,
+    models: &Models,
+    region: &str,
+    read: &Read,
+) -> Result<Option<Json>, ApiError> {
+    let call = &read.call;
+    let model = models.get(&call.service).map_err(|e| ApiError {
+        kind: CallErrorKind::Other,
+        code: "NoModel".to_owned(),
+        message: e.to_string(),
+    })?;
+    let mut params = call.params.clone();
+    let mut whole = Json::Null;
+    for _ in 0..MOST_PAGES {
+        let request = CallRequest {
+            service: &call.service,
+            operation: &call.operation,
+            region,
+            params: &params,
+        };
+        let page = match api.call(request).await {
+            Ok(page) => page,
+            Err(e) if read.absent.contains(&e.code) => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        append(&mut whole, page.value.to_json(&model));
+        match page.next {
+            Some(next) => params = next,
+            None => return Ok(Some(whole)),
+        }
+    }
+    Err(ApiError {
+        kind: CallErrorKind::Malformed,
+        code: "TooManyPages".to_owned(),
+        message: format!("{} has more than {MOST_PAGES} pages", call.name()),
+    })
+}
+
+/// Lists of later pages continue those of the first.
+fn append(whole: &mut Json, page: Json) {
+    match (whole, page) {
+        (Json::Object(whole), Json::Object(page)) => {
+            for (name, value) in page {
+                match whole.get_mut(&name) {
+                    Some(old) => append(old, value),
+                    None => {
+                        whole.insert(name, value);
+                    }
+                }
+            }
+        }
+        (Json::Array(whole), Json::Array(page)) => whole.extend(page),
+        (whole @ Json::Null, page) => *whole = page,
+        _ => {}
+    }
+}
+
+/// The state in an answer.
+///
+/// # Errors
+/// When the answer describes none, or several: which.
+pub(crate) fn state_of(answer: Option<&Json>, from: &str) -> Result<State, String> {
+    let Some(answer) = answer else {
+        return Ok(State::Absent);
+    };
+    let steps = parse_state_path(from)?;
+    match get(answer, &steps) {
+        Ok(Some(state)) => Ok(State::Present(state.clone())),
+        Ok(None) => Ok(State::Absent),
+        Err(lost) => Err(lost.to_string()),
+    }
+}
+
+/// Reads a state and takes the attributes from it, by their names.
+///
+/// # Errors
+/// When it cannot be read: the failed call, or what is wrong with the answer.
+pub(crate) async fn observe(
+    api: &dyn Api,
+    models: &Models,
+    region: &str,
+    read: &Read,
+    attributes: &[Attribute],
+) -> Result<Observed, String> {
+    let answer = answer(api, models, region, read)
+        .await
+        .map_err(|e| format!("{} failed with {e}", read.call.name()))?;
+    let state = state_of(answer.as_ref(), &read.from)?;
+    let mut observed = Observed::default();
+    for attribute in attributes {
+        let value = |path: &str| -> Result<Json, String> {
+            let steps = parse_state_path(path)?;
+            let found = get(state.json(), &steps).unwrap_or(None);
+            Ok(found.cloned().unwrap_or(Json::Null))
+        };
+        observed
+            .values
+            .insert(attribute.name.clone(), value(&attribute.from)?);
+        if let Some(pending) = &attribute.pending {
+            let waiting = value(pending)?;
+            if !waiting.is_null() {
+                observed.pending.insert(attribute.name.clone(), waiting);
+            }
+        }
+    }
+    Ok(observed)
+}
+
+/// Values of attributes as AWS describes them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Observed {
+    /// By the attribute's name.
+    pub(crate) values: Map<String, Json>,
+    /// Values that will hold later, by the attribute's name.
+    pub(crate) pending: Map<String, Json>,
+}
+
+impl Observed {
+    fn value(&self, name: &str) -> &Json {
+        self.values.get(name).unwrap_or(&Json::Null)
+    }
+    /// Whether everything is as it was when the plan was made.
+    pub(crate) fn is_before(&self, attributes: &[Attribute]) -> bool {
+        attributes
+            .iter()
+            .all(|a| crate::json::same(self.value(&a.name), &a.before))
+    }
+    /// Whether everything is, or will be, as it is wanted.
+    pub(crate) fn is_after(&self, attributes: &[Attribute]) -> bool {
+        attributes.iter().all(|a| {
+            crate::json::reached(self.value(&a.name), &a.after)
+                || self
+                    .pending
+                    .get(&a.name)
+                    .is_some_and(|p| crate::json::reached(p, &a.after))
+        })
+    }
+    /// Whether everything is what the inverse makes of it.
+    pub(crate) fn is_back(&self, attributes: &[Attribute]) -> bool {
+        attributes.iter().all(|a| {
+            let value = self.value(&a.name);
+            let waiting = self.pending.get(&a.name);
+            let is = |wanted: &Json| {
+                crate::json::same(value, wanted)
+                    || waiting.is_some_and(|p| crate::json::same(p, wanted))
+            };
+            is(&a.before) || a.back.as_ref().is_some_and(is)
+        })
+    }
+    /// Whether the values are those that were saved.
+    pub(crate) fn is(&self, saved: &Map<String, Json>) -> bool {
+        crate::json::same(
+            &Json::Object(self.values.clone()),
+            &Json::Object(saved.clone()),
+        )
+    }
+}

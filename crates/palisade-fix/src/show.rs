@@ -1,0 +1,279 @@
+//! Plans and runs for people.
+use crate::journal::{CallOutcome, Event, Run};
+use crate::{Attribute, Item, Left, Outcome, Plan};
+use serde_json::Value as Json;
+use std::fmt::Write as _;
+
+/// Longest value that is shown in one line.
+const LONGEST: usize = 160;
+
+/// A plan as text.
+pub fn plan_text(plan: &Plan) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "plan {}\nmade {} by {}, valid until {}",
+        plan.hash, plan.created, plan.planned_by, plan.expires
+    );
+    for item in &plan.items {
+        item_text(item, &mut out);
+    }
+    left_text("for a person to repair", &plan.guided, &mut out);
+    left_text("protected, not touched", &plan.protected, &mut out);
+    left_text("unknown, not touched", &plan.unknown, &mut out);
+    let irreversible = plan.items.iter().filter(|i| !i.is_reversible()).count();
+    let _ = writeln!(
+        out,
+        "\n{} to change ({irreversible} cannot be taken back), {} for a person, {} protected, {} unknown",
+        plan.items.len(),
+        plan.guided.len(),
+        plan.protected.len(),
+        plan.unknown.len()
+    );
+    if !plan.permissions.is_empty() {
+        let _ = writeln!(
+            out,
+            "applying and taking back need: {}",
+            plan.permissions.join(", ")
+        );
+    }
+    out
+}
+
+fn item_text(item: &Item, out: &mut String) {
+    let _ = writeln!(
+        out,
+        "\n{}. {} in {} {}",
+        item.number, item.resource, item.account_id, item.region
+    );
+    for check in &item.checks {
+        let _ = writeln!(
+            out,
+            "   {} {}: {} ({})",
+            check.severity, check.id, check.title, check.found
+        );
+    }
+    let _ = writeln!(out, "   risk: {}", item.risk);
+    for used in &item.uses {
+        let _ = writeln!(out, "   used by: {used}");
+    }
+    for step in &item.steps {
+        let _ = writeln!(out, "   {}: {}", step.call.name(), step.about);
+        for attribute in &step.attributes {
+            attribute_text(attribute, out);
+        }
+        let _ = writeln!(out, "     $ {}", step.cli);
+        match &step.inverse {
+            Some(inverse) => {
+                let params = Json::Object(inverse.params.clone());
+                let _ = writeln!(out, "     undo: {} {}", inverse.name(), short(&params));
+            }
+            None => {
+                let _ = writeln!(out, "     undo: none");
+            }
+        }
+        for lost in &step.lost {
+            let _ = writeln!(out, "     not brought back: {lost}");
+        }
+    }
+}
+
+fn attribute_text(attribute: &Attribute, out: &mut String) {
+    if attribute.before == attribute.after {
+        return;
+    }
+    if let (Json::Object(before), Json::Object(after)) = (&attribute.before, &attribute.after) {
+        for (name, value) in after {
+            let old = before.get(name).unwrap_or(&Json::Null);
+            if old != value {
+                let _ = writeln!(
+                    out,
+                    "     {}.{name}: {} -> {}",
+                    attribute.name,
+                    short(old),
+                    short(value)
+                );
+            }
+        }
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "     {}: {} -> {}",
+        attribute.name,
+        short(&attribute.before),
+        short(&attribute.after)
+    );
+}
+
+fn short(value: &Json) -> String {
+    let text = match value {
+        Json::Null => return "(not set)".to_owned(),
+        Json::String(text) if !text.is_empty() => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let mut cut: String = text.chars().take(LONGEST).collect();
+    cut.push('…');
+    cut
+}
+
+fn left_text(title: &str, left: &[Left], out: &mut String) {
+    if left.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{title}:");
+    for one in left {
+        let _ = writeln!(
+            out,
+            "  {} {} ({} {}): {}",
+            one.check, one.resource, one.account_id, one.region, one.reason
+        );
+    }
+}
+
+/// One line a run.
+pub fn runs_text(runs: &[Run]) -> String {
+    let mut out = String::new();
+    for run in runs {
+        let fixed = |outcome: Outcome| {
+            let items = run.plan.items.iter();
+            items
+                .filter(|i| run.outcome(i.number) == Some(outcome))
+                .count()
+        };
+        let undone = run.events.iter().filter(|e| {
+            matches!(
+                e,
+                Event::Item {
+                    undo: true,
+                    outcome: Outcome::Undone,
+                    ..
+                }
+            )
+        });
+        let _ = writeln!(
+            out,
+            "{}  {} items, {} fixed, {} undone, {}  {}",
+            run.name,
+            run.plan.items.len(),
+            fixed(Outcome::Fixed),
+            undone.count(),
+            if run.is_ended() {
+                "ended"
+            } else {
+                "broken off: `palisade fix apply --resume` goes on"
+            },
+            run.who().map(|w| w.arn.as_str()).unwrap_or_default()
+        );
+    }
+    out
+}
+
+/// Everything that happened in a run: who, what, when, before, after.
+pub fn run_text(run: &Run) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "run {}\nplan {}", run.name, run.plan.hash);
+    for event in &run.events {
+        event_text(run, event, &mut out);
+    }
+    out
+}
+
+fn event_text(run: &Run, event: &Event, out: &mut String) {
+    let resource = |number: usize| {
+        let item = run.plan.items.iter().find(|i| i.number == number);
+        item.map(|i| i.resource.as_str()).unwrap_or_default()
+    };
+    let _ = match event {
+        Event::Run {
+            time, who, resumed, ..
+        } => {
+            let what = if *resumed { "resumed" } else { "begun" };
+            writeln!(out, "{time} {what} by {}", who.arn)
+        }
+        Event::Undo { time, who } => writeln!(out, "{time} taken back by {}", who.arn),
+        Event::Call {
+            time,
+            item,
+            call,
+            before,
+            undo,
+            ..
+        } => writeln!(
+            out,
+            "{time} {item}. {}: {}{} {} (before: {})",
+            resource(*item),
+            if *undo { "undo " } else { "" },
+            call.name(),
+            short(&Json::Object(call.params.clone())),
+            short(&Json::Object(before.clone()))
+        ),
+        Event::Answer {
+            time,
+            item,
+            outcome,
+            error,
+            ..
+        } => {
+            let outcome = match outcome {
+                CallOutcome::Made => "done",
+                CallOutcome::Refused => "refused",
+                CallOutcome::Unknown => "no clear answer",
+            };
+            let error = error.as_deref().map(|e| format!(": {e}"));
+            writeln!(out, "{time} {item}. {outcome}{}", error.unwrap_or_default())
+        }
+        Event::State {
+            time,
+            item,
+            after,
+            reached,
+            error,
+            ..
+        } => {
+            let after = after.clone().map(Json::Object);
+            writeln!(
+                out,
+                "{time} {item}. {}: {}",
+                if *reached {
+                    "the state is as wanted"
+                } else {
+                    "the state is not as wanted"
+                },
+                after
+                    .map(|a| short(&a))
+                    .or_else(|| error.clone())
+                    .unwrap_or_default()
+            )
+        }
+        Event::Item {
+            time,
+            item,
+            outcome,
+            reason,
+            ..
+        } => {
+            let reason = reason.as_deref().map(|r| format!(": {r}"));
+            writeln!(
+                out,
+                "{time} {item}. {} {}{}",
+                resource(*item),
+                outcome.as_str(),
+                reason.unwrap_or_default()
+            )
+        }
+        Event::End {
+            time,
+            undo,
+            stopped,
+        } => writeln!(
+            out,
+            "{time} {}{}",
+            if *undo { "taking back ended" } else { "ended" },
+            if *stopped { " early" } else { "" }
+        ),
+    };
+}

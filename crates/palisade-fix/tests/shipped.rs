@@ -1,0 +1,54 @@
+//! The shipped change files fit the API models and the shipped fix blocks.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use palisade_catalog::{Source, load, validate_models};
+use palisade_model::Models;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[test]
+fn change_files_fit_the_models_and_the_fix_blocks() {
+    let loaded = load(&[Source::embedded()]);
+    assert!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
+    let catalog = loaded.catalog;
+    let wrong: Vec<String> = validate_models(&catalog, &Models::embedded())
+        .iter()
+        .filter(|d| d.is_error())
+        .map(ToString::to_string)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let mut without: BTreeMap<String, usize> = BTreeMap::new();
+    let mut uncovered = Vec::new();
+    let mut machine = 0;
+    let mut used = BTreeSet::new();
+    for check in catalog.checks.values().filter(|c| !c.fix_calls.is_empty()) {
+        let mut all = true;
+        for call in &check.fix_calls {
+            let name = format!("{}:{}", call.service, call.operation);
+            let change = catalog
+                .changes
+                .get(&call.service)
+                .and_then(|of| of.get(&call.operation));
+            match change {
+                None => {
+                    all = false;
+                    *without.entry(name).or_default() += 1;
+                }
+                Some(change) => {
+                    if let Err(reason) = palisade_fix::covers(change, &call.params) {
+                        uncovered.push(format!("{}: {reason}", check.id));
+                    }
+                    used.insert(name);
+                }
+            }
+        }
+        machine += usize::from(all);
+    }
+    println!("{machine} checks are repaired by {} operations", used.len());
+    println!("guided, for want of a change entry: {without:#?}");
+    assert!(uncovered.is_empty(), "{uncovered:#?}");
+    assert!(machine >= 100, "only {machine} checks have a machine fix");
+}

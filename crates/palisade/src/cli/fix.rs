@@ -1,0 +1,216 @@
+//! The arguments of `palisade fix`.
+use super::{ListFormat, NoiseArgs, Selection, Target};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub enum Fix {
+    /// Scan, read the state of what fails, and write a plan: every call, before and after, and the call that takes it back
+    Plan(Box<FixPlan>),
+    /// Apply a plan: shows what would be sent, and sends it when it is approved
+    Apply(Box<FixApply>),
+    /// Take a run back to the values that were there, as far as nobody changed them since
+    Undo(Box<FixUndo>),
+    /// List the runs
+    List {
+        #[command(flatten)]
+        runs: Runs,
+    },
+    /// Show a plan's file, or everything that happened in a run: who, what, when, before, after
+    Show {
+        /// The file of a plan, or a run's name (its beginning is enough)
+        what: String,
+        #[command(flatten)]
+        runs: Runs,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where the journals lie.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Folder of the journals
+    #[arg(
+        long = "runs",
+        value_name = "DIR",
+        default_value = "palisade-runs",
+        env = "PALISADE_RUNS",
+        hide_env = true
+    )]
+    pub folder: PathBuf,
+}
+
+/// What is never changed.
+#[derive(Debug, Args)]
+pub struct Protect {
+    /// Never change this ARN or id (`*` and `?` are understood); may repeat
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        value_delimiter = ',',
+        env = "PALISADE_PROTECT",
+        hide_env = true,
+        help_heading = "Guard rails"
+    )]
+    pub protect: Vec<String>,
+    /// Never change resources with this tag, `Key` or `Key=Value`; may repeat
+    #[arg(
+        long,
+        value_name = "TAG",
+        value_delimiter = ',',
+        env = "PALISADE_PROTECT_TAG",
+        hide_env = true,
+        help_heading = "Guard rails"
+    )]
+    pub protect_tag: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct FixPlan {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub protect: Protect,
+    /// A parameter of a check, over what the configuration file says; may repeat
+    #[arg(long, value_name = "CHECK.NAME=VALUE", help_heading = "Which checks")]
+    pub param: Vec<String>,
+    #[command(flatten)]
+    pub noise: NoiseArgs,
+    /// Only resources of this ARN or id (`*` and `?` are understood); may repeat
+    #[arg(long, value_name = "PATTERN", help_heading = "Which checks")]
+    pub resource: Vec<String>,
+    /// Leave riskier changes to a person: `none`, `brief-interruption`, `may-break-access`
+    #[arg(
+        long,
+        value_name = "RISK",
+        default_value = "may-break-access",
+        help_heading = "Guard rails"
+    )]
+    pub max_risk: String,
+    /// Hours in which the plan may be applied
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=720), help_heading = "Guard rails")]
+    pub valid: u16,
+    /// Where the plan goes
+    #[arg(
+        long,
+        short,
+        value_name = "PATH",
+        default_value = "palisade-plan.json",
+        help_heading = "Report"
+    )]
+    pub output: PathBuf,
+    /// How the plan is shown on stdout
+    #[arg(
+        long,
+        short,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Report"
+    )]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct FixApply {
+    /// The plan; with --resume the run has it
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub plan: Option<PathBuf>,
+    /// Seconds to wait at most until AWS describes a change; some take minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub settle: u32,
+    /// Go on with a run that was broken off
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<String>,
+    /// Apply the plan with exactly this hash, without asking
+    #[arg(long, value_name = "HASH", help_heading = "Guard rails")]
+    pub approve: Option<String>,
+    /// Refuse plans that change more resources
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 50,
+        help_heading = "Guard rails"
+    )]
+    pub max_resources: usize,
+    /// Refuse plans that change more resources in one account
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 50,
+        help_heading = "Guard rails"
+    )]
+    pub max_per_account: usize,
+    /// Go on after an item that failed; the first one must succeed all the same
+    #[arg(long, help_heading = "Guard rails")]
+    pub keep_going: bool,
+    /// Change this production account; may repeat
+    #[arg(
+        long,
+        value_name = "ACCOUNT",
+        value_delimiter = ',',
+        help_heading = "Guard rails"
+    )]
+    pub allow: Vec<String>,
+    /// Account that only changes with --allow; may repeat
+    #[arg(
+        long,
+        value_name = "ACCOUNT",
+        value_delimiter = ',',
+        env = "PALISADE_PRODUCTION",
+        hide_env = true,
+        help_heading = "Guard rails"
+    )]
+    pub production: Vec<String>,
+    /// Apply items that cannot be taken back, too
+    #[arg(long, help_heading = "Guard rails")]
+    pub allow_irreversible: bool,
+    #[command(flatten)]
+    pub protect: Protect,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub runs: Runs,
+}
+
+#[derive(Debug, Args)]
+pub struct FixUndo {
+    /// The run's name, or its beginning
+    pub run: String,
+    /// Take back the run whose plan has exactly this hash, without asking
+    #[arg(long, value_name = "HASH", help_heading = "Guard rails")]
+    pub approve: Option<String>,
+    /// Seconds to wait at most until AWS describes a change; some take minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub settle: u32,
+    /// Only this item of the plan; may repeat
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
+    pub item: Vec<usize>,
+    /// Change this production account; may repeat
+    #[arg(
+        long,
+        value_name = "ACCOUNT",
+        value_delimiter = ',',
+        help_heading = "Guard rails"
+    )]
+    pub allow: Vec<String>,
+    /// Account that only changes with --allow; may repeat
+    #[arg(
+        long,
+        value_name = "ACCOUNT",
+        value_delimiter = ',',
+        env = "PALISADE_PRODUCTION",
+        hide_env = true,
+        help_heading = "Guard rails"
+    )]
+    pub production: Vec<String>,
+    #[command(flatten)]
+    pub protect: Protect,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub runs: Runs,
+}
