@@ -113,7 +113,7 @@ impl Model {
             name: name.to_owned(),
             reason,
         };
-        let plain = zstd::decode_all(bytes).map_err(|e| damaged(e.to_string()))?;
+        let plain = decompress(bytes).map_err(|e| damaged(e.to_string()))?;
         postcard::from_bytes(&plain).map_err(|e| damaged(e.to_string()))
     }
     /// Postcard in a zstd frame.
@@ -126,9 +126,22 @@ impl Model {
             reason,
         };
         let plain = postcard::to_allocvec(self).map_err(|e| damaged(e.to_string()))?;
-        zstd::encode_all(plain.as_slice(), 19).map_err(|e| damaged(e.to_string()))
+        zstd::bulk::compress(&plain, 19).map_err(|e| damaged(e.to_string()))
     }
 }
+
+/// In one piece when the frame says how much it holds, as ours do: a stream would keep a window of that size beside it.
+fn decompress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    match zstd::zstd_safe::get_frame_content_size(bytes) {
+        Ok(Some(size)) if size <= LARGEST_MODEL => {
+            zstd::bulk::decompress(bytes, usize::try_from(size).unwrap_or(usize::MAX))
+        }
+        _ => zstd::decode_all(bytes),
+    }
+}
+
+/// More than any model has: a damaged frame must not ask for more memory than there is. the largest has 0.7 MB.
+const LARGEST_MODEL: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -102,6 +102,9 @@ impl<'de> Deserialize<'de> for Shapes {
                     shapes.ends.push(end);
                     shapes.cells.push(OnceLock::new());
                 }
+                shapes.bytes.shrink_to_fit();
+                shapes.ends.shrink_to_fit();
+                shapes.cells.shrink_to_fit();
                 Ok(shapes)
             }
         }

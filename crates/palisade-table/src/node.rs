@@ -72,6 +72,9 @@ pub struct ShapeError {
 }
 
 impl Node {
+    /// A scan has thousands of these, most of them for tables without rows: none reserves memory before its first value
+    /// (Arrow's own default is room for 1,024).
+    ///
     /// `shape` is the shape of the values in `model`; without one nothing is known to be sensitive.
     pub(crate) fn new(
         ty: &ColumnType,
@@ -97,19 +100,19 @@ impl Node {
         let kind = match ty {
             ColumnType::Boolean => {
                 wanted(&[ShapeKind::Boolean])?;
-                Kind::Boolean(BooleanBuilder::new())
+                Kind::Boolean(BooleanBuilder::with_capacity(0))
             }
             ColumnType::Integer => {
                 wanted(&[ShapeKind::Integer])?;
-                Kind::Integer(Int64Builder::new())
+                Kind::Integer(Int64Builder::with_capacity(0))
             }
             ColumnType::Float => {
                 wanted(&[ShapeKind::Double, ShapeKind::Integer])?;
-                Kind::Float(Float64Builder::new())
+                Kind::Float(Float64Builder::with_capacity(0))
             }
             ColumnType::Timestamp => {
                 wanted(&[ShapeKind::Timestamp])?;
-                Kind::Timestamp(TimestampMicrosecondBuilder::new().with_timezone(UTC))
+                Kind::Timestamp(TimestampMicrosecondBuilder::with_capacity(0).with_timezone(UTC))
             }
             ColumnType::Text => {
                 let form = match (model, described.map(|s| s.kind)) {
@@ -131,7 +134,7 @@ impl Node {
                     }
                     _ => Form::Plain,
                 };
-                Kind::Text(StringBuilder::new(), form)
+                Kind::Text(StringBuilder::with_capacity(0, 0), form)
             }
             ColumnType::List(item) => {
                 wanted(&[ShapeKind::List])?;
@@ -145,7 +148,7 @@ impl Node {
             ColumnType::Map(value) => {
                 wanted(&[ShapeKind::Map])?;
                 Kind::Map {
-                    keys: StringBuilder::new(),
+                    keys: StringBuilder::with_capacity(0, 0),
                     value: element(value)?,
                     lengths: Vec::new(),
                     nulls: NullBufferBuilder::new(0),

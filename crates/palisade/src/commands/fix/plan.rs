@@ -31,7 +31,8 @@ pub fn run(
     FileOutput::probe(&args.output)?;
     let mut target = args.target;
     let config = super::super::settings::config(global, &catalog)?;
-    let settings = palisade_config::Settings::merge(given, config.as_ref(), target.is_recorded(), &[]);
+    let settings =
+        palisade_config::Settings::merge(given, config.as_ref(), target.is_recorded(), &[]);
     let protection = super::protection(&args.protect, &settings);
     let scan = Scan {
         selection: args.selection,
