@@ -192,10 +192,13 @@ impl Engine {
     /// Makes the executable forms of a plan, which evaluation would make when first needed: worth doing while the
     /// answers of AWS are awaited. What fails here fails again, and is reported, when it is evaluated.
     pub fn prepare(&self, plan: &Plan) {
-        let prepared = evaluate::on_deep_stack(|| {
-            for check in &plan.checks {
-                check.prepare(&self.planner);
-            }
+        let parts = evaluate::parts_of(plan.checks.len());
+        let prepared = evaluate::on_deep_stacks((0..parts).collect(), |part| {
+            evaluate::block_here(async {
+                for check in plan.checks.iter().skip(part).step_by(parts) {
+                    check.prepare(&self.planner).await;
+                }
+            })
         });
         debug_assert!(prepared.is_ok(), "preparing a plan stopped: {prepared:?}");
     }

@@ -1,17 +1,21 @@
 //! Checks → what is evaluated, and which columns of which tables that needs.
 use crate::error::{QueryError, SqlProblem, plain};
+use crate::evaluate;
 use crate::expr::{Compiled, Frame, Resolved};
 use crate::message::Message;
 use crate::scans::{Scan, is_region_bound, is_row_wise, scans};
 use crate::session::{Known, Planner};
 use crate::sql::{self, Values};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
+use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
 use palisade_catalog::{Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema};
 use palisade_core::FixAvailability;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Table → columns that must be collected.
 pub type Needs = BTreeMap<String, BTreeSet<String>>;
@@ -61,14 +65,14 @@ pub struct PlannedCheck {
 
 impl PlannedCheck {
     /// Makes what is otherwise made when first needed.
-    pub(crate) fn prepare(&self, planner: &Planner) {
+    pub(crate) async fn prepare(&self, planner: &Planner) {
         match &self.kind {
             Kind::Predicate(predicate) => {
                 for expression in predicate.applies.iter().chain([&predicate.holds]) {
                     expression.prepare(planner, &predicate.frame);
                 }
             }
-            Kind::Query(query) => drop(query.optimised(planner)),
+            Kind::Query(query) => query.prepare(planner).await,
         }
     }
 }
@@ -102,6 +106,8 @@ pub(crate) struct Query {
     /// Pruned.
     pub plan: LogicalPlan,
     optimised: OnceLock<Result<LogicalPlan, String>>,
+    /// What runs it, made ahead; it serves one run.
+    executable: Mutex<Option<Arc<dyn ExecutionPlan>>>,
     /// Its output.
     pub frame: Frame,
     /// `pass` or `status`.
@@ -120,6 +126,36 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// Makes what the first run needs. What fails here fails again, and is reported, when it is run.
+    async fn prepare(&self, planner: &Planner) {
+        if let Ok(plan) = self.optimised(planner)
+            && let Ok(executable) = evaluate::executable(&planner.state, plan).await
+        {
+            *self.lock() = Some(executable);
+        }
+    }
+
+    /// All rows that it gives, over the rows that the session holds.
+    pub(crate) async fn run(
+        &self,
+        planner: &Planner,
+        state: &SessionState,
+    ) -> Result<Vec<RecordBatch>, QueryError> {
+        let plan = self.optimised(planner)?;
+        let prepared = self.lock().take();
+        let rows = match prepared {
+            Some(executable) => evaluate::execute(state, executable).await,
+            None => evaluate::collect(state, plan).await,
+        };
+        rows.map_err(evaluate::query_error)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn ExecutionPlan>>> {
+        self.executable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The plan as it is run; made when first needed.
     pub(crate) fn optimised(&self, planner: &Planner) -> Result<&LogicalPlan, QueryError> {
         let optimised = self
@@ -399,6 +435,7 @@ fn plan_query(
             frame,
             plan,
             optimised: OnceLock::new(),
+            executable: Mutex::default(),
         },
         needs,
     ))

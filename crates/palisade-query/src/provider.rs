@@ -2,13 +2,15 @@
 use crate::error::QueryError;
 use crate::iam::IamAccounts;
 use async_trait::async_trait;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use palisade_table::{Dataset, Table};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -88,6 +90,32 @@ impl Rows {
         }
     }
 
+    /// The rows of a table, with the columns that are wanted.
+    fn read(&self, table: &str, wanted: &SchemaRef) -> Result<Vec<RecordBatch>> {
+        let refuse = |e: QueryError| DataFusionError::External(Box::new(e));
+        let (have, batches) = self
+            .tables
+            .get(table)
+            .ok_or_else(|| refuse(QueryError::TableMissing(table.to_owned())))?;
+        let indices = wanted
+            .fields()
+            .iter()
+            .map(|f| column_index(table, have, wanted, f.name()))
+            .collect::<Result<Vec<usize>, QueryError>>()
+            .map_err(refuse)?;
+        let project = |batch: &RecordBatch| {
+            let columns = indices.iter().filter_map(|i| batch.columns().get(*i));
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let columns = columns.cloned().collect();
+            Ok(RecordBatch::try_new_with_options(
+                Arc::clone(wanted),
+                columns,
+                &options,
+            )?)
+        };
+        batches.iter().map(project).collect()
+    }
+
     /// Number of rows of a table.
     pub(crate) fn count(&self, table: &str) -> usize {
         self.tables.get(table).map_or(0, |(_, batches)| {
@@ -115,46 +143,66 @@ impl TableProvider for CatalogTable {
     }
     async fn scan(
         &self,
-        state: &dyn Session,
+        _state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let refuse = |e: QueryError| DataFusionError::External(Box::new(e));
-        let rows = state.config().get_extension::<Rows>();
-        let (have, batches) = rows
-            .as_ref()
-            .and_then(|r| r.tables.get(&self.name))
-            .ok_or_else(|| refuse(QueryError::TableMissing(self.name.clone())))?;
-        let wanted = match projection {
-            Some(indices) => self.schema.project(indices)?,
-            None => self.schema.as_ref().clone(),
+        let schema = match projection {
+            Some(indices) => Arc::new(self.schema.project(indices)?),
+            None => Arc::clone(&self.schema),
         };
-        let indices = wanted
-            .fields()
-            .iter()
-            .map(|f| column_index(&self.name, have, &wanted, f.name()))
-            .collect::<Result<Vec<usize>, QueryError>>()
-            .map_err(refuse)?;
-        let schema = Arc::new(wanted);
-        let batches = batches
-            .iter()
-            .map(|batch| {
-                let columns = indices
-                    .iter()
-                    .filter_map(|i| batch.columns().get(*i))
-                    .cloned()
-                    .collect();
-                let options = datafusion::arrow::array::RecordBatchOptions::new()
-                    .with_row_count(Some(batch.num_rows()));
-                Ok(RecordBatch::try_new_with_options(
-                    Arc::clone(&schema),
-                    columns,
-                    &options,
-                )?)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
+        let (table, wanted) = (self.name.clone(), Arc::clone(&schema));
+        Ok(when_run(schema, move |rows| rows.read(&table, &wanted))?)
+    }
+}
+
+/// A plan's source that reads its rows when the plan is run, from the session that runs it: plans are made before there
+/// are rows.
+pub(crate) fn when_run(
+    schema: SchemaRef,
+    read: impl Fn(&Rows) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let source: Arc<dyn PartitionStream> = Arc::new(WhenRun {
+        schema: Arc::clone(&schema),
+        read: Box::new(read),
+    });
+    let plan = StreamingTableExec::try_new(schema, vec![source], None, None, false, None)?;
+    Ok(Arc::new(plan))
+}
+
+struct WhenRun {
+    schema: SchemaRef,
+    read: Box<dyn Fn(&Rows) -> Result<Vec<RecordBatch>> + Send + Sync>,
+}
+
+impl std::fmt::Debug for WhenRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WhenRun").finish_non_exhaustive()
+    }
+}
+
+impl PartitionStream for WhenRun {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let batches = match context.session_config().get_extension::<Rows>() {
+            Some(rows) => (self.read)(&rows),
+            // without rows there is no answer, not an empty one
+            None => Err(DataFusionError::External(Box::new(QueryError::Run(
+                "a plan was run without rows".to_owned(),
+            )))),
+        };
+        let items = match batches {
+            Ok(batches) => batches.into_iter().map(Ok).collect(),
+            Err(e) => vec![Err(e)],
+        };
+        let stream = futures::stream::iter(items);
+        Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            stream,
+        ))
     }
 }
 

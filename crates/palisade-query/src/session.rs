@@ -22,6 +22,10 @@ use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateS
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
+use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
+use datafusion::physical_optimizer::join_selection::JoinSelection;
+use datafusion::physical_optimizer::limit_pushdown::LimitPushdown;
+use datafusion::physical_optimizer::output_requirements::OutputRequirements;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, VisitMut};
@@ -146,7 +150,7 @@ impl Planner {
             .with_target_partitions(1)
             .with_batch_size(8192)
             .with_information_schema(false);
-        config.options_mut().optimizer.max_passes = 2;
+        config.options_mut().optimizer.max_passes = 1;
         let options = config.options_mut();
         options.sql_parser.enable_ident_normalization = false;
         options.sql_parser.collect_spans = true;
@@ -155,6 +159,15 @@ impl Planner {
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
+            // What a plan needs to be right over one partition; the others save work on files and clusters, and cost
+            // more here than they save.
+            .with_physical_optimizer_rules(vec![
+                Arc::new(OutputRequirements::new_add_mode()),
+                Arc::new(JoinSelection::new()),
+                Arc::new(EnsureRequirements::new()),
+                Arc::new(OutputRequirements::new_remove_mode()),
+                Arc::new(LimitPushdown::new()),
+            ])
             .build();
         let start = |e: DataFusionError| QueryError::Start(plain(&e));
         use datafusion::execution::FunctionRegistry;

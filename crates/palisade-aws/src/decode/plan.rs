@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 pub(crate) struct Plans {
     pub(crate) model: Arc<Model>,
     pub(crate) protocol: Protocol,
-    plans: Box<[OnceLock<ShapePlan>]>,
+    /// Boxed: few of a model's shapes are ever met.
+    plans: Box<[OnceLock<Box<ShapePlan>>]>,
     unknown: ShapePlan,
 }
 
@@ -64,7 +65,7 @@ impl Plans {
             .get(shape.0 as usize)
             .zip(self.model.shape(shape));
         cell.map_or(&self.unknown, |(cell, shape)| {
-            cell.get_or_init(|| self.plan(shape))
+            cell.get_or_init(|| Box::new(self.plan(shape)))
         })
     }
 

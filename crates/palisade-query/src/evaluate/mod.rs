@@ -5,7 +5,10 @@ mod query;
 mod run;
 
 pub use block::{Block, Counts, Options};
-pub(crate) use run::{block_on, collect, on_deep_stack, on_deep_stacks, parts_of, query_error};
+pub(crate) use run::{
+    block_here, block_on, collect, executable, execute, on_deep_stack, on_deep_stacks, parts_of,
+    query_error,
+};
 
 use crate::plan::{Kind, Plan, PlannedCheck};
 use crate::provider::Rows;

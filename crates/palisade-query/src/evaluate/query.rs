@@ -1,7 +1,6 @@
 //! Checks that are full queries.
 use super::block::{Block, Content, evidence, texts, value};
-use super::run::query_error;
-use super::{CheckError, Reason, block_on, collect, gap_findings, note, unlisted};
+use super::{CheckError, Reason, block_on, gap_findings, note, unlisted};
 use crate::error::QueryError;
 use crate::plan::{Kind, PlannedCheck, Query, REASON, Verdict};
 use crate::provider::Rows;
@@ -96,9 +95,7 @@ async fn run(
     };
     let resource = planned.check.resource.as_str();
     let total = rows.count(resource);
-    let plan = query.optimised(planner)?;
-    let first = collect(state, plan).await.map_err(query_error);
-    let reason = match first {
+    let reason = match query.run(planner, state).await {
         Ok(batches) => {
             answer.batches = batches;
             return Ok(answer);
@@ -115,10 +112,7 @@ async fn run(
     while let Some((from, count)) = open.pop() {
         runs += 1;
         let part = Arc::new(rows.with_slice(resource, from, count));
-        match collect(&planner.state_over(part), plan)
-            .await
-            .map_err(query_error)
-        {
+        match query.run(planner, &planner.state_over(part)).await {
             Ok(mut batches) => answer.batches.append(&mut batches),
             Err(QueryError::Run(reason)) if count == 1 || runs >= SPLITS => {
                 answer.failed.push((from, count, reason))

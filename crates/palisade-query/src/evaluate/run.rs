@@ -4,24 +4,42 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use std::sync::Arc;
 use std::thread::{Scope, ScopedJoinHandle};
 
 /// All rows of an optimised plan, over the rows that the session holds.
 pub(crate) async fn collect(state: &SessionState, plan: &LogicalPlan) -> Result<Vec<RecordBatch>> {
-    let physical = state
-        .query_planner()
-        .create_physical_plan(plan, state)
-        .await?;
-    datafusion::physical_plan::collect(physical, state.task_ctx()).await
+    execute(state, executable(state, plan).await?).await
+}
+
+/// What runs an optimised plan, once: a join keeps what it has read of one side.
+pub(crate) async fn executable(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let planner = state.query_planner();
+    planner.create_physical_plan(plan, state).await
+}
+
+/// All rows, over the rows that the session holds.
+pub(crate) async fn execute(
+    state: &SessionState,
+    plan: Arc<dyn ExecutionPlan>,
+) -> Result<Vec<RecordBatch>> {
+    datafusion::physical_plan::collect(plan, state.task_ctx()).await
 }
 
 /// Waits for a future on a new thread with a runtime of its own.
 pub(crate) fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> Result<T, QueryError> {
-    on_deep_stack(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let runtime = runtime.map_err(|e| QueryError::Start(e.to_string()))?;
-        Ok(runtime.block_on(future))
-    })?
+    on_deep_stack(|| block_here(future))?
+}
+
+/// Waits for a future on this thread, which must not be one of a runtime.
+pub(crate) fn block_here<T>(future: impl Future<Output = T>) -> Result<T, QueryError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|e| QueryError::Start(e.to_string()))?;
+    Ok(runtime.block_on(future))
 }
 
 /// Runs a function on a thread whose stack is deep enough for the longest SQL: planners are recursive. Memory is only

@@ -1,9 +1,8 @@
 //! Tables that are computed: permissions, escalation, access from outside, findings of the policy linter.
 use super::sources::{IamQuestion, iam_needs};
 use super::{IamScope, iam_accounts};
-use crate::error::QueryError;
 use crate::plan::Needs;
-use crate::provider::Rows;
+use crate::provider::{Rows, when_run};
 use async_trait::async_trait;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
@@ -11,7 +10,6 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType,
 };
@@ -157,6 +155,7 @@ impl DerivedSpec {
 }
 
 /// A computed table as DataFusion sees it: rows are made when a query runs over a dataset.
+#[derive(Clone)]
 pub(crate) struct DerivedTable {
     spec: &'static DerivedSpec,
     schema: SchemaRef,
@@ -326,33 +325,28 @@ impl TableProvider for DerivedTable {
     }
     async fn scan(
         &self,
-        state: &dyn Session,
+        _state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        // without rows there is no answer, not an empty one
-        let rows = state.config().get_extension::<Rows>().ok_or_else(|| {
-            DataFusionError::External(Box::new(QueryError::TableMissing(
-                self.spec.name.to_owned(),
-            )))
-        })?;
-        let wanted = self.wanted(filters);
-        let batch = if wanted.0.is_empty() {
-            rows.derived(self.spec.name, || self.batch(&rows, &wanted))?
-        } else {
-            self.batch(&rows, &wanted)?
+        let schema = match projection {
+            Some(indices) => Arc::new(self.schema.project(indices)?),
+            None => Arc::clone(&self.schema),
         };
-        let batch = match projection {
-            Some(indices) => batch.project(indices)?,
-            None => batch,
-        };
-        let schema = batch.schema();
-        Ok(MemorySourceConfig::try_new_exec(
-            &[vec![batch]],
-            schema,
-            None,
-        )?)
+        let (table, wanted) = (self.clone(), self.wanted(filters));
+        let projection = projection.cloned();
+        when_run(schema, move |rows| {
+            let batch = if wanted.0.is_empty() {
+                rows.derived(table.spec.name, || table.batch(rows, &wanted))?
+            } else {
+                table.batch(rows, &wanted)?
+            };
+            Ok(vec![match &projection {
+                Some(indices) => batch.project(indices)?,
+                None => batch,
+            }])
+        })
     }
 }
 
