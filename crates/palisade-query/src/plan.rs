@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use palisade_catalog::{Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema};
 use palisade_core::FixAvailability;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Table → columns that must be collected.
 pub type Needs = BTreeMap<String, BTreeSet<String>>;
@@ -105,7 +105,6 @@ pub(crate) struct Predicate {
 pub(crate) struct Query {
     /// Pruned.
     pub plan: LogicalPlan,
-    optimised: OnceLock<Result<LogicalPlan, String>>,
     /// What runs it, made ahead; it serves one run.
     executable: Mutex<Option<Arc<dyn ExecutionPlan>>>,
     /// Its output.
@@ -128,9 +127,7 @@ pub(crate) struct Query {
 impl Query {
     /// Makes what the first run needs. What fails here fails again, and is reported, when it is run.
     async fn prepare(&self, planner: &Planner) {
-        if let Ok(plan) = self.optimised(planner)
-            && let Ok(executable) = evaluate::executable(&planner.state, plan).await
-        {
+        if let Ok(executable) = self.executable(planner).await {
             *self.lock() = Some(executable);
         }
     }
@@ -141,27 +138,27 @@ impl Query {
         planner: &Planner,
         state: &SessionState,
     ) -> Result<Vec<RecordBatch>, QueryError> {
-        let plan = self.optimised(planner)?;
         let prepared = self.lock().take();
-        let rows = match prepared {
-            Some(executable) => evaluate::execute(state, executable).await,
-            None => evaluate::collect(state, plan).await,
+        let executable = match prepared {
+            Some(executable) => executable,
+            None => self.executable(planner).await?,
         };
+        let rows = evaluate::execute(state, executable).await;
         rows.map_err(evaluate::query_error)
+    }
+
+    async fn executable(&self, planner: &Planner) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        let optimised = planner
+            .optimize(self.plan.clone())
+            .map_err(|e| QueryError::Run(plain(&e)))?;
+        let executable = evaluate::executable(&planner.state, &optimised).await;
+        executable.map_err(evaluate::query_error)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn ExecutionPlan>>> {
         self.executable
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The plan as it is run; made when first needed.
-    pub(crate) fn optimised(&self, planner: &Planner) -> Result<&LogicalPlan, QueryError> {
-        let optimised = self
-            .optimised
-            .get_or_init(|| planner.optimize(self.plan.clone()).map_err(|e| plain(&e)));
-        optimised.as_ref().map_err(|e| QueryError::Run(e.clone()))
     }
 }
 
@@ -434,7 +431,6 @@ fn plan_query(
             region_bound,
             frame,
             plan,
-            optimised: OnceLock::new(),
             executable: Mutex::default(),
         },
         needs,
