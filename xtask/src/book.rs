@@ -13,25 +13,31 @@ const REFERENCE: &[&str] = &["checks", "tables", "frameworks"];
 /// Runs the command.
 pub fn run() -> Result<()> {
     let docs = crate::paths::root().join("docs");
+    let path = docs.join("SUMMARY.md");
+    std::fs::write(&path, summary(&docs)?)
+        .with_context(|| format!("writing {}", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+/// Every page below a folder, in the order of the site.
+fn summary(docs: &Path) -> Result<String> {
     let mut text = "# Summary\n\n".to_owned();
     for (title, folder) in CHAPTERS {
         writeln!(text, "# {title}\n")?;
-        for page in pages(&docs, folder)? {
-            writeln!(text, "- {}", link(&docs, &page)?)?;
+        for page in pages(docs, folder)? {
+            writeln!(text, "- {}", link(docs, &page)?)?;
         }
         writeln!(text)?;
     }
     writeln!(text, "# Reference\n")?;
-    writeln!(text, "- {}", link(&docs, "reference/README.md")?)?;
+    writeln!(text, "- {}", link(docs, "reference/README.md")?)?;
     for folder in REFERENCE {
-        for page in pages(&docs, &format!("reference/{folder}"))? {
-            writeln!(text, "  - {}", link(&docs, &page)?)?;
+        for page in pages(docs, &format!("reference/{folder}"))? {
+            writeln!(text, "  - {}", link(docs, &page)?)?;
         }
     }
-    let path = docs.join("SUMMARY.md");
-    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-    println!("{}", path.display());
-    Ok(())
+    Ok(text)
 }
 
 /// The pages of a folder below `docs/`, sorted.
@@ -64,4 +70,38 @@ fn link(docs: &Path, page: &str) -> Result<String> {
         .filter(|c| !"[]`".contains(*c))
         .collect();
     Ok(format!("[{}]({page})", title.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
+    fn below(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                below(&path, found);
+            } else if path.extension().is_some_and(|e| e == "md") && !path.ends_with("SUMMARY.md") {
+                found.insert(path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_site_has_every_page_once() {
+        let docs = crate::paths::root().join("docs");
+        let text = summary(&docs).unwrap();
+        let linked: Vec<PathBuf> = text
+            .split("](")
+            .skip(1)
+            .map(|rest| docs.join(rest.split(')').next().unwrap()))
+            .collect();
+        let mut all = BTreeSet::new();
+        below(&docs, &mut all);
+        assert_eq!(linked.len(), all.len());
+        assert_eq!(linked.into_iter().collect::<BTreeSet<_>>(), all);
+        assert!(text.find("running.md").unwrap() < text.find("conformance.md").unwrap());
+    }
 }

@@ -197,21 +197,18 @@ impl Client {
                 request.set_uri("/")?;
                 Ok(request)
             })
-            .deserializer::<Reached, NoAnswer>(
-                #[expect(clippy::result_large_err, reason = "the signature is AWS's")]
-                |response: &Response| {
-                    let date = response.headers().get("date");
-                    let date = date.and_then(|d| {
-                        let format = aws_smithy_types::date_time::Format::HttpDate;
-                        aws_smithy_types::DateTime::from_str(d, format).ok()
-                    });
-                    let reached = Reached {
-                        status: response.status().as_u16(),
-                        date: date.map(|d| d.secs()),
-                    };
-                    Ok::<_, OrchestratorError<NoAnswer>>(reached)
-                },
-            )
+            .deserializer::<Reached, NoAnswer>(|response: &Response| {
+                let date = response.headers().get("date");
+                let date = date.and_then(|d| {
+                    let format = aws_smithy_types::date_time::Format::HttpDate;
+                    aws_smithy_types::DateTime::from_str(d, format).ok()
+                });
+                let reached = Reached {
+                    status: response.status().as_u16(),
+                    date: date.map(|d| d.secs()),
+                };
+                Ok::<_, OrchestratorError<NoAnswer>>(reached)
+            })
             .build();
         reach.invoke(()).await.map_err(|error| match &error {
             SdkError::TimeoutError(_) => {

@@ -50,8 +50,13 @@ pub enum SendError {
         message: String,
     },
     /// A request over HTTP failed. The message has neither URL nor secret in it.
-    #[error("{0}")]
-    Request(String),
+    #[error("{message}")]
+    Request {
+        /// What went wrong.
+        message: String,
+        /// Whether the server may have done what was asked all the same.
+        ambiguous: bool,
+    },
     /// The answer makes no sense.
     #[error("{0}")]
     Answer(String),
@@ -62,7 +67,10 @@ pub enum SendError {
 
 impl From<HttpError> for SendError {
     fn from(error: HttpError) -> Self {
-        Self::Request(error.to_string())
+        Self::Request {
+            message: error.to_string(),
+            ambiguous: error.is_ambiguous(),
+        }
     }
 }
 

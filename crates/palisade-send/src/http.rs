@@ -72,6 +72,21 @@ pub(crate) enum HttpError {
     Busy(u64),
 }
 
+impl HttpError {
+    /// Whether the server may have done what was asked all the same.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout(..)
+                | Self::Unreachable(_)
+                | Self::Refused {
+                    status: 408 | 500 | 502 | 504,
+                    ..
+                }
+        )
+    }
+}
+
 fn said(message: &str) -> String {
     if message.is_empty() {
         String::new()
@@ -111,6 +126,11 @@ impl Http {
             proxied: connector(ProxyConfig::from_env()),
             policy,
         }
+    }
+
+    /// A wait before something is looked for that may just have been made.
+    pub(crate) fn pause(&self) -> Duration {
+        self.policy.first * 2
     }
 
     /// Sends until it succeeds, and gives the answer's body.

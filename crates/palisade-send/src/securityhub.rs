@@ -3,7 +3,7 @@
 //! Rules are those of the Security Hub User Guide ("BatchImportFindings for finding providers"): 100 findings and 6 MB a
 //! call, 240 KB a finding; an update needs a later `UpdatedAt`; what people set (workflow, note) is theirs and is
 //! changed by `BatchUpdateFindings` only.
-use crate::changes::{Place, Scope, Standing};
+use crate::changes::{Closed, Place, Scope, Standing};
 use crate::deliver::{Aws, SendError, Sender, Sent, shown_call};
 use crate::destination::SecurityHub;
 use palisade_core::Finding;
@@ -120,19 +120,36 @@ async fn hub(
         }
     }
     if to.archive {
+        let mut over: BTreeMap<&str, (&Json, Option<&Finding>)> = BTreeMap::new();
         for (id, known) in &existing {
             let active = text(known, "RecordState") != "ARCHIVED";
-            if active && !records.contains_key(id) && is_over(known, scope, aws.account_id) {
-                if newer(known, &at) {
-                    sent.problems.push(newer_than(known));
-                    continue;
-                }
-                let mut record = importable(known);
-                record.insert("RecordState".to_owned(), "ARCHIVED".into());
-                record.insert("UpdatedAt".to_owned(), at.as_str().into());
-                record.insert("Compliance".to_owned(), json!({ "Status": "PASSED" }));
-                work.import.push((Json::Object(record), true));
+            if !active || records.contains_key(id) {
+                continue;
             }
+            let Some(finding) = over_of(known, scope, aws.account_id) else {
+                continue;
+            };
+            if newer(known, &at) {
+                sent.problems.push(newer_than(known));
+            } else {
+                over.insert(id, (known, finding));
+            }
+        }
+        // what passes says so; what is gone keeps what was last known of it
+        let passing = over.values().filter_map(|(_, finding)| *finding);
+        let passing: BTreeMap<String, Json> = asff::records(sender.assessment, passing)
+            .map(|(_, record)| (text(&record, "Id").to_owned(), record))
+            .collect();
+        for (id, (known, _)) in over {
+            let mut record = importable(known);
+            if let Some(Json::Object(now)) = passing.get(id) {
+                const STAYS: &[&str] = &["CreatedAt", "ProductArn", "Workflow", "Note"];
+                let changed = now.iter().filter(|(k, _)| !STAYS.contains(&k.as_str()));
+                record.extend(changed.map(|(k, v)| (k.clone(), v.clone())));
+            }
+            record.insert("RecordState".to_owned(), "ARCHIVED".into());
+            record.insert("UpdatedAt".to_owned(), at.as_str().into());
+            work.import.push((Json::Object(record), true));
         }
     }
     import(sender, aws, region, work.import, sent).await?;
@@ -247,8 +264,8 @@ fn is_within(ours: &Json, theirs: &Json) -> bool {
     }
 }
 
-/// Whether what a record says is over.
-fn is_over(known: &Json, scope: &Scope<'_>, account: &str) -> bool {
+/// Of a record that says what is over: the finding that says so, when there is one. None when it is not over.
+fn over_of<'a>(known: &Json, scope: &Scope<'a>, account: &str) -> Option<Option<&'a Finding>> {
     let check = text(known, "GeneratorId");
     let owner = text(known, "AwsAccountId");
     let id = text(known, "Id").rsplit('/').next().unwrap_or_default();
@@ -260,10 +277,13 @@ fn is_over(known: &Json, scope: &Scope<'_>, account: &str) -> bool {
         region: of("Region").unwrap_or_default(),
         resource: of("Id").unwrap_or_default(),
     };
-    // an accepted finding that is in the hub is suppressed, not archived
-    owner == account
-        && matches!(scope.standing(id, &place), Standing::Closed(_))
-        && scope.get(id).is_none_or(|f| f.muted.is_none())
+    match scope.standing(id, &place) {
+        _ if owner != account => None,
+        Standing::Closed(Closed::Passed) => Some(scope.get(id)),
+        Standing::Closed(Closed::Gone) => Some(None),
+        // an accepted finding that is in the hub is suppressed, not archived
+        Standing::Closed(Closed::Muted) | Standing::Open(_) | Standing::Unseen => None,
+    }
 }
 
 /// The fields of an answer that a request may have.

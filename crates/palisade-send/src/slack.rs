@@ -30,8 +30,7 @@ pub(crate) async fn send(
             headers: Vec::new(),
             body,
             timeout: to.timeout,
-            // a message that is there twice is worse than one that the next run brings
-            once: true,
+            once: false,
             secrets: vec![&to.url],
         };
         sender.http.send(&outgoing).await?;

@@ -121,6 +121,7 @@ fn a_hub_gets_what_changed_and_archives_what_is_over() {
 
     // one passes, one is gone, one cannot be read, one says something else
     all[0].status = Status::Pass;
+    all[0].message = "it is pass".to_owned();
     all[2].status = Status::Unknown;
     all[3].message = "otherwise".to_owned();
     all.remove(1);
@@ -154,6 +155,23 @@ fn a_hub_gets_what_changed_and_archives_what_is_over() {
     assert!(archived.get("FindingProviderFields").is_none() && archived.get("Region").is_none());
     assert_eq!(archived["CreatedAt"], "2026-03-01T01:00:00Z");
     assert_eq!(archived["UpdatedAt"], "2026-03-01T03:00:00Z");
+
+    // what passes says so, what is gone keeps what was last known of it
+    let mut statuses: Vec<(&str, &str)> = imported
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|f| f["RecordState"] == "ARCHIVED")
+        .map(|f| {
+            let text = |path: &str| f.pointer(path).unwrap().as_str().unwrap();
+            (text("/Compliance/Status"), text("/Description"))
+        })
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(
+        statuses,
+        [("FAILED", "it is fail"), ("PASSED", "it is pass")]
+    );
 
     // an old report changes nothing of what a later one said
     let api = hub(&records);

@@ -334,11 +334,6 @@ fn failures_end_and_show_no_secret() {
             assert_eq!(server.asked().len(), times, "{part}");
         }
     }
-    // nobody knows whether a message that was not answered is there: it is not said twice
-    let error = send(&all, &slack(&slow.url), &State::default(), false)
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("1 times"), "{error}");
     assert_eq!(
         format!("{:?}", slack(&slow.url)).matches("secret").count(),
         0

@@ -290,7 +290,7 @@ fn failures_are_told_for_each_issue_and_have_no_secret() {
                 ),
             );
         }
-        // nobody knows whether it was made
+        // nobody knows whether it was made: it is looked for, and made again
         reply(500, "")
     });
     let sent = send(
@@ -308,7 +308,23 @@ fn failures_are_told_for_each_issue_and_have_no_secret() {
         sent.problems
     );
     assert!(!sent.problems[0].contains("bWVA"), "{:?}", sent.problems);
-    assert_eq!(server.asked().len(), 3, "an issue is not made twice");
+    let asked = server.asked();
+    let paths: Vec<&str> = asked
+        .iter()
+        .map(|a| a.path.rsplit("/3/").next().unwrap())
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "search/jql",
+            "issue",
+            "issue",
+            "search/jql",
+            "issue",
+            "search/jql",
+            "issue"
+        ]
+    );
     let closed = Destination {
         kind: match jira(&server, JiraApi::V2).kind {
             Kind::Jira(j) => Kind::Jira(Jira {
@@ -321,4 +337,30 @@ fn failures_are_told_for_each_issue_and_have_no_secret() {
     };
     let error = send(&assessment(1, failing()), &closed, &State::default(), false).unwrap_err();
     assert!(error.to_string().starts_with("no connection"), "{error}");
+}
+
+/// The server makes the issue and fails to say so.
+#[test]
+fn an_issue_is_not_made_twice() {
+    let made = Arc::new(Mutex::new(Vec::<Json>::new()));
+    let kept = Arc::clone(&made);
+    let server = Server::start(move |_, asked| {
+        let mut made = kept.lock().unwrap();
+        if asked.path.contains("/search") {
+            return reply(200, json!({ "issues": *made }).to_string());
+        }
+        let fields = asked.json()["fields"].clone();
+        let key = format!("SEC-{}", made.len() + 1);
+        made.push(json!({ "key": key, "fields": fields }));
+        reply(504, "")
+    });
+    let sent = send(
+        &assessment(1, failing()),
+        &jira(&server, JiraApi::V3),
+        &State::default(),
+        false,
+    )
+    .unwrap();
+    assert!(sent.problems.is_empty(), "{:?}", sent.problems);
+    assert_eq!((sent.told, made.lock().unwrap().len()), (2, 2));
 }

@@ -403,6 +403,16 @@ fn what_is_missing_is_told_before_the_scan() {
         "{told}"
     );
     assert!(scan("teem", None).contains("did you mean `team`?"));
+    // two that remember in one file would forget what the other sent
+    let two = ["a", "b"].map(|name| {
+        format!("[send.{name}]\ntype = \"slack\"\nurl_env = \"TEAM_URL\"\nstate = \"sent.json\"\n")
+    });
+    std::fs::write(folder.path().join("palisade.toml"), two.concat()).unwrap();
+    let told = scan("a,b", Some("https://hooks.example.com/x"));
+    assert!(
+        told.contains("`a` and `b` remember what was sent in one file, `sent.json`"),
+        "{told}"
+    );
     assert!(scan("securityhub", None).contains("the account is a recording"));
 }
 

@@ -27,6 +27,8 @@ const IS: &str = "palisade-is-";
 const IN: &str = "palisade-in-";
 /// Issues of one page of a search.
 const PAGE: usize = 100;
+/// An issue is tried to be made this often.
+const CREATIONS: u32 = 3;
 /// More pages than this are no answer to our question.
 const PAGES: usize = 200;
 
@@ -283,7 +285,7 @@ impl Server<'_> {
     ) -> Result<(), SendError> {
         let (state, regions) = (state(texts.findings), regions(texts.findings));
         // an issue that we told to be over was about earlier resources
-        let Some(issue) = issue.filter(|i| !(i.done && i.state() == FIXED)) else {
+        let Some(current) = issue.filter(|i| !(i.done && i.state() == FIXED)) else {
             let fixed = [
                 LABEL.to_owned(),
                 identity(texts.check, texts.account),
@@ -297,26 +299,65 @@ impl Server<'_> {
                 "description": texts.description(),
                 "labels": labels,
             });
-            let body = json!({ "fields": fields });
             return self
-                .change("POST", "/issue", &body, true, sent)
-                .await
-                .map(|()| sent.told += 1);
+                .create(texts, &json!({ "fields": fields }), issue, sent)
+                .await;
         };
-        if issue.state() == state {
+        if current.state() == state {
             sent.unchanged += 1;
             return Ok(());
         }
         let comment = json!({ "body": texts.comment() });
-        let path = format!("/issue/{}/comment", issue.key);
-        self.change("POST", &path, &comment, true, sent).await?;
+        let path = format!("/issue/{}/comment", current.key);
+        self.change("POST", &path, &comment, false, sent).await?;
         // what somebody closed stays closed: the comment tells them
         let body = json!({
             "fields": { "summary": texts.summary(), "description": texts.description() },
-            "update": issue.relabelled(&state, &regions),
+            "update": current.relabelled(&state, &regions),
         });
-        self.change("PUT", &format!("/issue/{}", issue.key), &body, false, sent)
-            .await?;
+        self.change(
+            "PUT",
+            &format!("/issue/{}", current.key),
+            &body,
+            false,
+            sent,
+        )
+        .await?;
+        sent.told += 1;
+        Ok(())
+    }
+
+    /// Makes an issue. When nobody knows whether it was made, it is looked for before it is made again.
+    async fn create(
+        &self,
+        texts: &Texts<'_>,
+        body: &Json,
+        known: Option<&Issue>,
+        sent: &mut Sent,
+    ) -> Result<(), SendError> {
+        for attempt in 1..=CREATIONS {
+            let error = match self.change("POST", "/issue", body, true, sent).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            let ambiguous = matches!(
+                error,
+                SendError::Request {
+                    ambiguous: true,
+                    ..
+                }
+            );
+            if !ambiguous || attempt == CREATIONS {
+                return Err(error);
+            }
+            // the search finds a new issue a moment later
+            tokio::time::sleep(self.sender.http.pause()).await;
+            let label = identity(texts.check, texts.account);
+            let found = self.existing().await?.remove(&label);
+            if found.is_some_and(|found| known.is_none_or(|k| k.key != found.key)) {
+                break;
+            }
+        }
         sent.told += 1;
         Ok(())
     }
@@ -356,7 +397,7 @@ impl Server<'_> {
     async fn comment_fixed(&self, issue: &Issue, sent: &mut Sent) -> Result<(), SendError> {
         let body = json!({ "body": text::fixed(self.to.api, self.sender.assessment) });
         let path = format!("/issue/{}/comment", issue.key);
-        self.change("POST", &path, &body, true, sent).await?;
+        self.change("POST", &path, &body, false, sent).await?;
         let body = json!({ "update": issue.relabelled(FIXED, &BTreeSet::new()) });
         self.change("PUT", &format!("/issue/{}", issue.key), &body, false, sent)
             .await

@@ -7,7 +7,7 @@ use crate::error::Failure;
 use crate::output::{Terminal, to_stdout};
 use palisade_aws::{Client, ConnectError};
 use palisade_catalog::{Catalog, DiagnosticLevel, Source};
-use palisade_config::{Config, ConfigError, Given};
+use palisade_config::{Config, ConfigError, Given, Settings};
 use palisade_doctor::{Answers, Caller, Examination, State};
 use palisade_model::Models;
 use palisade_scan::Scanner;
@@ -44,7 +44,15 @@ pub fn run(
     selection.params = settings::params(&effective);
     let checks = selection.resolve(&catalog)?;
     let scanner = Scanner::new(Arc::new(catalog));
-    let (actions, apis) = (scanner.permissions(&checks)?, scanner.apis(&checks)?);
+    let (mut actions, mut apis) = (scanner.permissions(&checks)?, scanner.apis(&checks)?);
+    for action in written(&effective) {
+        apis.extend(action.split_once(':').map(|(api, _)| api.to_owned()));
+        actions.push(action.to_owned());
+    }
+    for list in [&mut actions, &mut apis] {
+        list.sort();
+        list.dedup();
+    }
     account(&args, &scanner, &actions, &apis, &mut found)?;
     let broken = found.iter().any(|e| e.state == State::Broken);
     match args.format {
@@ -104,6 +112,29 @@ fn print(examination: &Examination, out: &mut dyn std::io::Write) -> std::io::Re
         writeln!(out, "{indent}hint: {hint}")?;
     }
     Ok(())
+}
+
+/// The actions that the configured destinations and outputs take. (Their APIs have the actions' prefixes as names.)
+fn written(settings: &Settings) -> Vec<&'static str> {
+    let mut actions = Vec::new();
+    for name in settings.texts("report.send") {
+        let kind = settings.sends.get(&name).map_or(name.as_str(), |s| s.kind);
+        actions.extend_from_slice(match kind {
+            "securityhub" => &[
+                "securityhub:BatchImportFindings",
+                "securityhub:BatchUpdateFindings",
+                "securityhub:GetFindings",
+            ][..],
+            "sns" => &["sns:Publish"],
+            "eventbridge" => &["events:PutEvents"],
+            _ => &[],
+        });
+    }
+    let outputs = settings.texts("report.output");
+    if outputs.iter().any(|o| o.contains("s3://")) {
+        actions.push("s3:PutObject");
+    }
+    actions
 }
 
 fn versions() -> Examination {

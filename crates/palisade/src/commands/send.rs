@@ -55,6 +55,18 @@ impl Destinations {
                 let path = settings.text("state").unwrap_or(&default);
                 settings::beside(origin.unwrap_or(&settings.origin), path)
             });
+            if let Some(path) = &state
+                && let Some(other) = all.iter().find(|r| r.state.as_ref() == Some(path))
+            {
+                return Err(Failure::Usage {
+                    message: format!(
+                        "`{}` and `{name}` remember what was sent in one file, `{}`",
+                        other.destination.name,
+                        path.display()
+                    ),
+                    hint: Some("give each its own `state`".to_owned()),
+                });
+            }
             let before = match &state {
                 Some(path) => read_state(path)?,
                 None => State::default(),
