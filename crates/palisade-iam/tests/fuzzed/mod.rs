@@ -1,6 +1,13 @@
 //! What the fuzzer runs on bytes, and what the kept corpus is run through in every test run: nothing panics, and what is
 //! said of each question holds. `fuzz/` has a target for each function of [`TARGETS`].
 #![allow(dead_code, reason = "each fuzz target uses one function")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may fail loudly"
+)]
 
 #[path = "../differential/oracle.rs"]
 mod oracle;
