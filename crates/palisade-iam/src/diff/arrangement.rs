@@ -4,7 +4,7 @@
 //! match there, and the string that led to it. The result is complete: whatever a string matches, some example
 //! matches exactly the same patterns.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use crate::glob::Token;
 
@@ -14,13 +14,13 @@ pub(super) const SEPARATOR: char = '\u{1f}';
 const FRESH: char = 'x';
 
 /// More states than real policies need.
-const MAX_STATES: usize = 200_000;
+const MAX_STATES: usize = 100_000;
 
 /// Which patterns match, and an example.
 pub(super) type Examples = BTreeMap<BTreeSet<usize>, String>;
 
-/// Places in patterns: pattern and token.
-type State = BTreeSet<(usize, usize)>;
+/// Places in patterns, sorted: pattern and token.
+type State = Vec<(usize, usize)>;
 
 /// How a pattern is matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +70,26 @@ impl Shape {
     }
 }
 
+/// The places that can be reached without reading anything, and are needed: after a `*` has been reached, whatever
+/// follows an earlier place follows the `*`, too, because it takes what the earlier place has still to read.
 fn close(patterns: &[Shape], places: impl IntoIterator<Item = (usize, usize)>) -> State {
-    let mut out = State::new();
+    let token = |pattern: usize, place: usize| patterns.get(pattern)?.tokens.get(place).copied();
+    let mut all = State::new();
     for (pattern, mut place) in places {
-        out.insert((pattern, place));
-        while patterns.get(pattern).and_then(|p| p.tokens.get(place)) == Some(&Token::Many) {
+        all.push((pattern, place));
+        while token(pattern, place) == Some(Token::Many) {
             place += 1;
-            out.insert((pattern, place));
+            all.push((pattern, place));
         }
+    }
+    all.sort_unstable();
+    all.dedup();
+    let mut out = State::with_capacity(all.len());
+    for own in all.chunk_by(|a, b| a.0 == b.0) {
+        let last = own
+            .iter()
+            .rposition(|(p, at)| token(*p, *at) == Some(Token::Many));
+        out.extend(own.iter().skip(last.unwrap_or(0)));
     }
     out
 }
@@ -102,7 +114,8 @@ pub(super) fn examples(patterns: &[Shape]) -> Option<Examples> {
         .chain('\u{4e00}'..'\u{9fff}')
         .find(|c| !named.contains(c))?;
     let start = close(patterns, (0..patterns.len()).map(|p| (p, 0)));
-    let mut seen = BTreeSet::from([start.clone()]);
+    // Only asked whether it has a state: its order is of no use.
+    let mut seen = HashSet::from([start.clone()]);
     let mut todo = VecDeque::from([(start, String::new())]);
     while let Some((state, text)) = todo.pop_front() {
         let accepted: BTreeSet<usize> = state

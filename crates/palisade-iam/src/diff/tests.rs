@@ -148,3 +148,26 @@ proptest! {
         }
     }
 }
+
+/// Patterns that combine in very many ways: an answer or a refusal, soon.
+#[test]
+fn hostile_patterns_stay_cheap() {
+    let side = |letters: &str| {
+        let texts: Vec<String> = letters
+            .as_bytes()
+            .windows(4)
+            .map(|w| {
+                let stars: Vec<String> = w.iter().map(|c| char::from(*c).to_string()).collect();
+                format!(r#""arn:aws:s3:::*{}*""#, stars.join("*"))
+            })
+            .collect();
+        policy(&format!(
+            r#"{{"Effect":"Allow","Action":"s3:GetObject","Resource":[{}]}}"#,
+            texts.join(",")
+        ))
+    };
+    let (a, b) = (side("abcdefghijabc"), side("bdfhjacegibdf"));
+    let start = std::time::Instant::now();
+    let _ = diff(&[&a], &[&b]);
+    assert!(start.elapsed() < std::time::Duration::from_secs(60));
+}

@@ -468,7 +468,11 @@ fn is_all(statement: &Statement) -> bool {
 
 /// Whether everything that is meant lies in something: names of buckets have no slash.
 fn has_slash(resource: &Widest) -> bool {
-    matches!(resource, Widest::Arn(ArnParts(parts)) if parts[5].tokens().contains(&Token::Char('/')))
+    let Widest::Arn(ArnParts(parts)) = resource else {
+        return false;
+    };
+    let [.., name] = &**parts;
+    name.tokens().contains(&Token::Char('/'))
 }
 
 /// A format in which `*` stands for something, and bucket names have no slash.

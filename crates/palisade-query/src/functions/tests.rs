@@ -276,3 +276,37 @@ fn wildcards() {
     );
     assert_eq!(value("wildcard_matches('*', NULL)"), "NULL");
 }
+
+#[test]
+fn ways_and_lint() {
+    let ways = |rest: &str| {
+        let document = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"iam:AttachUserPolicy","Resource":"*"{rest}}}]}}"#
+        );
+        value(&format!(
+            "array_to_string(policy_escalation_ways('{document}', TIMESTAMP '2026-01-15T00:00:00Z'), '; ')"
+        ))
+    };
+    assert!(ways("").contains("(iam:AttachUserPolicy)"), "{}", ways(""));
+    let until = |year: &str| {
+        ways(&format!(
+            r#","Condition":{{"DateLessThan":{{"aws:CurrentTime":"{year}-01-01T00:00:00Z"}}}}"#
+        ))
+    };
+    // What has run out opens nothing.
+    assert_eq!(until("2020"), "\"\"");
+    assert!(until("2030").contains("iam:AttachUserPolicy"));
+    let rules = |document: &str, kind: &str| {
+        value(&format!(
+            "policy_lint('{document}', '{kind}', '1')[1]['rule']"
+        ))
+    };
+    assert_eq!(rules("{", "identity"), "\"grammar\"");
+    let open = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}]}"#;
+    assert_eq!(rules(open, "resource"), "\"public\"");
+    assert!(
+        rows("SELECT policy_lint('{}', 'nope', '1')")
+            .unwrap_err()
+            .contains("no kind of policy `nope`")
+    );
+}
