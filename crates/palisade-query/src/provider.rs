@@ -171,9 +171,11 @@ pub(crate) fn when_run(
     Ok(Arc::new(plan))
 }
 
+type Read = dyn Fn(&Rows) -> Result<Vec<RecordBatch>> + Send + Sync;
+
 struct WhenRun {
     schema: SchemaRef,
-    read: Box<dyn Fn(&Rows) -> Result<Vec<RecordBatch>> + Send + Sync>,
+    read: Box<Read>,
 }
 
 impl std::fmt::Debug for WhenRun {
