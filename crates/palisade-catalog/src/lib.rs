@@ -25,6 +25,7 @@ mod page;
 mod path;
 mod permissions;
 mod places;
+mod playbook;
 mod reads;
 mod resolve;
 mod schema;
@@ -58,6 +59,7 @@ pub use message::{MessageError, MessagePart, parse_message};
 pub use names::snake_case;
 pub use path::{PathError, parse_path, write_path};
 pub use places::Places;
+pub use playbook::{Phase, Playbook, PlaybookStep, StepKind};
 pub use reads::Reads;
 pub use resolve::UnknownCheck;
 pub use schema::{SchemaCache, column_type, is_recursive, is_sensitive};
@@ -98,6 +100,8 @@ pub struct Catalog {
     pub changes: BTreeMap<String, BTreeMap<String, Arc<Change>>>,
     /// IAM actions of mutating operations, by API model and operation, where they are not `<prefix>:<Operation>`.
     pub change_actions: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// By id.
+    pub playbooks: BTreeMap<String, Arc<Playbook>>,
     /// By id, `<name>-<version>`.
     pub frameworks: BTreeMap<String, Arc<Framework>>,
     /// Where the parts of tables are written.
