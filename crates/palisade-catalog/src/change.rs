@@ -94,6 +94,17 @@ pub struct Change {
     pub settle: u32,
 }
 
+/// A query that says what uses the resources of a table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uses {
+    /// The table.
+    pub table: String,
+    /// What uses them, in words.
+    pub about: String,
+    /// SQL with the columns `account_id`, `id`, `used_by`, and `region` where the table is regional.
+    pub sql: String,
+}
+
 /// The call that describes the state that a change changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangeRead {

@@ -43,7 +43,8 @@ mod verbs;
 mod words;
 
 pub use change::{
-    Change, ChangeRead, Inverse, Items, Risk, Setting, StateStep, parse_state_path, placeholders,
+    Change, ChangeRead, Inverse, Items, Risk, Setting, StateStep, Uses, parse_state_path,
+    placeholders,
 };
 pub use check::{
     Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
@@ -98,6 +99,8 @@ pub struct Catalog {
     pub checks: BTreeMap<String, Arc<Check>>,
     /// By API model, then by operation.
     pub changes: BTreeMap<String, BTreeMap<String, Arc<Change>>>,
+    /// What uses the resources of tables, in the order of the change files.
+    pub uses: Vec<Uses>,
     /// IAM actions of mutating operations, by API model and operation, where they are not `<prefix>:<Operation>`.
     pub change_actions: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     /// By id.

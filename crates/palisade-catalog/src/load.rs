@@ -187,6 +187,7 @@ pub fn load(sources: &[Source]) -> Loaded {
         catalog
             .changes
             .insert((*name).to_owned(), changes.collect());
+        catalog.uses.extend(file.uses);
         catalog
             .change_actions
             .insert((*name).to_owned(), file.permissions);

@@ -20,6 +20,10 @@ use std::process::{Command, Output};
 
 /// Machine fixes that this moto cannot show, with what it does.
 const MOTO_DIFFERS: &[(&str, &str)] = &[
+    (
+        "athena-workgroup-encrypted",
+        "UpdateWorkGroup ends with 500",
+    ),
     ("athena-workgroup-enforced", "UpdateWorkGroup ends with 500"),
     ("athena-workgroup-logging", "UpdateWorkGroup ends with 500"),
     (
@@ -106,6 +110,10 @@ const MOTO_DIFFERS: &[(&str, &str)] = &[
     ),
     (
         "guardduty-rds-protection",
+        "UpdateDetector forgets features that it is not given",
+    ),
+    (
+        "guardduty-runtime-agents-managed",
         "UpdateDetector forgets features that it is not given",
     ),
     (

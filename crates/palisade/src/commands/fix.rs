@@ -3,6 +3,7 @@ mod apply;
 mod plan;
 mod recheck;
 mod rows;
+mod uses;
 
 use crate::Outcome;
 use crate::cli::{self, Fix, Global, Target};
