@@ -309,6 +309,9 @@ impl Builder<'_> {
             match step {
                 Ok((answer, mut step)) => {
                     step.cli = cli_line(&step.call, &finding.region);
+                    let chained =
+                        self.touched.contains_key(&key) || made.iter().any(|(k, _)| *k == key);
+                    step.attributes.iter_mut().for_each(|a| a.chained = chained);
                     made.push((key, after(answer, &step)));
                     steps.push(step);
                 }

@@ -195,6 +195,7 @@ impl Work<'_> {
             after: value,
             back: None,
             pending: None,
+            chained: false,
         });
         Ok(())
     }
@@ -262,6 +263,7 @@ impl Work<'_> {
             after,
             back,
             pending: setting.pending.clone(),
+            chained: false,
         });
         Ok(())
     }
@@ -316,6 +318,7 @@ impl Work<'_> {
                     after: value.clone(),
                     back: unset.filter(|_| was.is_none()).cloned(),
                     pending: None,
+                    chained: false,
                 });
             }
             back.push(Json::Object(prior));
@@ -351,6 +354,7 @@ impl Work<'_> {
                 after: after.clone(),
                 back: None,
                 pending: None,
+                chained: false,
             });
         }
         if !self.change.makes.is_empty() {
@@ -400,6 +404,7 @@ impl Work<'_> {
             after: Json::Array(after),
             back: None,
             pending: None,
+            chained: false,
         });
         self.items = Some(Json::Array(affected));
         self.back = Err("no call takes it back".to_owned());

@@ -172,6 +172,15 @@ pub(crate) async fn observe(
     Ok(observed)
 }
 
+/// Whether a value is the one before.
+fn is_former(value: &Json, attribute: &Attribute) -> bool {
+    crate::json::same(value, &attribute.before)
+        || (attribute.chained
+            && !attribute.before.is_null()
+            && crate::json::reached(value, &attribute.before)
+            && !crate::json::reached(value, &attribute.after))
+}
+
 /// Values of attributes as AWS describes them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Observed {
@@ -187,9 +196,7 @@ impl Observed {
     }
     /// Whether everything is as it was when the plan was made.
     pub(crate) fn is_before(&self, attributes: &[Attribute]) -> bool {
-        attributes
-            .iter()
-            .all(|a| crate::json::same(self.value(&a.name), &a.before))
+        attributes.iter().all(|a| is_former(self.value(&a.name), a))
     }
     /// Whether everything is, or will be, as it is wanted.
     pub(crate) fn is_after(&self, attributes: &[Attribute]) -> bool {
@@ -210,7 +217,7 @@ impl Observed {
                 crate::json::same(value, wanted)
                     || waiting.is_some_and(|p| crate::json::same(p, wanted))
             };
-            is(&a.before) || a.back.as_ref().is_some_and(is)
+            is_former(value, a) || is(&a.before) || a.back.as_ref().is_some_and(is)
         })
     }
     /// Whether the values are those that were saved.
