@@ -51,6 +51,8 @@ pub enum StateStep {
     Member(String),
     /// `[]`: the one element of a list; more than one, or none, is an error.
     Only,
+    /// `[*]`: every element; what follows is taken of each.
+    Every,
     /// `[Name=value]`: the element whose member has that value; none means that there is no such setting.
     Where(String, String),
 }
@@ -90,6 +92,17 @@ pub struct Change {
     pub inverse: Vec<Inverse>,
     /// Seconds in which the described state follows the call.
     pub settle: u32,
+}
+
+/// A query that says what uses the resources of a table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uses {
+    /// The table.
+    pub table: String,
+    /// What uses them, in words.
+    pub about: String,
+    /// SQL with the columns `account_id`, `id`, `used_by`, and `region` where the table is regional.
+    pub sql: String,
 }
 
 /// The call that describes the state that a change changes.
@@ -187,6 +200,8 @@ pub fn parse_state_path(path: &str) -> Result<Vec<StateStep>, String> {
             rest = after;
             if inside.is_empty() {
                 steps.push(StateStep::Only);
+            } else if inside == "*" {
+                steps.push(StateStep::Every);
             } else if let Some((member, value)) = inside.split_once('=')
                 && !member.is_empty()
                 && !value.is_empty()
@@ -264,6 +279,10 @@ mod tests {
                 member("Attributes"),
                 member("${B.c}")
             ]
+        );
+        assert_eq!(
+            parse_state_path("A[*].B").unwrap(),
+            [member("A"), StateStep::Every, member("B")]
         );
         for bad in ["A..B", ".A", "A.", "[]", "A[", "A[x]", "A[=x]", "A[]B"] {
             assert!(parse_state_path(bad).is_err(), "{bad}");

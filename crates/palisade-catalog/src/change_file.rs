@@ -3,7 +3,7 @@ use crate::change::{parse_state_path, placeholders};
 use crate::section::{self, Located, Section};
 use crate::template::texts_of;
 use crate::text::Reporter;
-use crate::{Change, ChangeRead, Inverse, Items, Risk, Setting, verbs};
+use crate::{Change, ChangeRead, Inverse, Items, Risk, Setting, Uses, verbs};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ pub(crate) struct ChangeFile {
     pub(crate) changes: Vec<Change>,
     /// Operation → IAM actions, where they are not `<prefix>:<Operation>`.
     pub(crate) permissions: BTreeMap<String, Vec<String>>,
+    pub(crate) uses: Vec<Uses>,
 }
 
 const RISKS: &[&str] = &["none", "brief-interruption", "may-break-access"];
@@ -31,6 +32,18 @@ pub(crate) fn parse(reporter: &Reporter<'_>, service: &str, text: &str) -> Optio
             reporter.error(operation.at, message);
         }
         file.permissions.insert(operation.value, actions);
+    }
+    for section in top.sections("uses") {
+        let (table, about) = (section.required("table"), section.required("about"));
+        let sql = section.required("sql");
+        section.finish();
+        if let (Some(table), Some(about), Some(sql)) = (table, about, sql) {
+            file.uses.push(Uses {
+                table: table.value,
+                about: about.value,
+                sql: sql.value,
+            });
+        }
     }
     for (header, section) in top.entries("change") {
         let parser = Parser { reporter, service };

@@ -25,6 +25,7 @@ mod page;
 mod path;
 mod permissions;
 mod places;
+mod playbook;
 mod reads;
 mod resolve;
 mod schema;
@@ -42,7 +43,8 @@ mod verbs;
 mod words;
 
 pub use change::{
-    Change, ChangeRead, Inverse, Items, Risk, Setting, StateStep, parse_state_path, placeholders,
+    Change, ChangeRead, Inverse, Items, Risk, Setting, StateStep, Uses, parse_state_path,
+    placeholders,
 };
 pub use check::{
     Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
@@ -58,6 +60,7 @@ pub use message::{MessageError, MessagePart, parse_message};
 pub use names::snake_case;
 pub use path::{PathError, parse_path, write_path};
 pub use places::Places;
+pub use playbook::{Phase, Playbook, PlaybookStep, StepKind};
 pub use reads::Reads;
 pub use resolve::UnknownCheck;
 pub use schema::{SchemaCache, column_type, is_recursive, is_sensitive};
@@ -96,8 +99,12 @@ pub struct Catalog {
     pub checks: BTreeMap<String, Arc<Check>>,
     /// By API model, then by operation.
     pub changes: BTreeMap<String, BTreeMap<String, Arc<Change>>>,
+    /// What uses the resources of tables, in the order of the change files.
+    pub uses: Vec<Uses>,
     /// IAM actions of mutating operations, by API model and operation, where they are not `<prefix>:<Operation>`.
     pub change_actions: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// By id.
+    pub playbooks: BTreeMap<String, Arc<Playbook>>,
     /// By id, `<name>-<version>`.
     pub frameworks: BTreeMap<String, Arc<Framework>>,
     /// Where the parts of tables are written.

@@ -5,8 +5,8 @@ use crate::places::Places;
 use crate::source::SourceFile;
 use crate::text::{LineIndex, Reporter};
 use crate::{
-    Catalog, Check, Diagnostic, DiagnosticLevel, Source, change_file, check_file, service_file,
-    suggest,
+    Catalog, Check, Diagnostic, DiagnosticLevel, Source, change_file, check_file, playbook,
+    service_file, suggest,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +34,7 @@ enum Kind<'p> {
     Check { service: &'p str, id: &'p str },
     Framework(&'p str),
     Changes(&'p str),
+    Playbook(&'p str),
 }
 
 fn kind(path: &str) -> Option<Kind<'_>> {
@@ -41,6 +42,7 @@ fn kind(path: &str) -> Option<Kind<'_>> {
     match parts.as_slice() {
         ["services", name] => name.strip_suffix(".toml").map(Kind::Service),
         ["changes", name] => name.strip_suffix(".toml").map(Kind::Changes),
+        ["playbooks", name] => name.strip_suffix(".toml").map(Kind::Playbook),
         ["frameworks", name] => name.strip_suffix(".toml").map(Kind::Framework),
         ["checks", service, name] => name
             .strip_suffix(".md")
@@ -56,6 +58,7 @@ struct Chosen<'s> {
     checks: BTreeMap<&'s str, (&'s str, &'s SourceFile)>,
     frameworks: BTreeMap<&'s str, &'s SourceFile>,
     changes: BTreeMap<&'s str, &'s SourceFile>,
+    playbooks: BTreeMap<&'s str, &'s SourceFile>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -84,6 +87,9 @@ impl<'s> Chosen<'s> {
                 Some(Kind::Changes(name)) => {
                     self.changes.insert(name, file);
                 }
+                Some(Kind::Playbook(name)) => {
+                    self.playbooks.insert(name, file);
+                }
                 Some(Kind::Check { service, id }) => {
                     if let Some(first) = of_this.insert(id, &file.shown) {
                         self.diagnostics.push(whole(
@@ -100,7 +106,7 @@ impl<'s> Chosen<'s> {
                     DiagnosticLevel::Warning,
                     "not a catalogue file; it is not used".to_owned(),
                     Some(
-                        "`services/<service>.toml`, `checks/<service>/<id>.md`, `changes/<model>.toml` and `frameworks/<name>-<version>.toml` are read"
+                        "`services/<service>.toml`, `checks/<service>/<id>.md`, `changes/<model>.toml`, `playbooks/<id>.toml` and `frameworks/<name>-<version>.toml` are read"
                             .to_owned(),
                     ),
                 )),
@@ -181,9 +187,19 @@ pub fn load(sources: &[Source]) -> Loaded {
         catalog
             .changes
             .insert((*name).to_owned(), changes.collect());
+        catalog.uses.extend(file.uses);
         catalog
             .change_actions
             .insert((*name).to_owned(), file.permissions);
+    }
+    for (id, file) in &chosen.playbooks {
+        let (parsed, problems) = read(file, |reporter, text| playbook::parse(reporter, id, text));
+        diagnostics.extend(problems);
+        if let Some(playbook) = parsed {
+            catalog
+                .playbooks
+                .insert((*id).to_owned(), Arc::new(playbook));
+        }
     }
     let place = |check: &Check, written: &str| {
         let file = chosen.checks.get(check.id.as_str()).map(|(_, file)| file);

@@ -153,7 +153,7 @@ impl Of<'_> {
                 (StateStep::Member(name), ShapeKind::Structure | ShapeKind::Union) => {
                     of.member(name).map(|(_, m)| m.shape)
                 }
-                (StateStep::Only, ShapeKind::List) => element,
+                (StateStep::Only | StateStep::Every, ShapeKind::List) => element,
                 (StateStep::Where(name, _), ShapeKind::List) => {
                     let inner = element.and_then(|e| self.model.shape(e));
                     element.filter(|_| inner.is_some_and(|i| i.member(name).is_some()))

@@ -277,7 +277,7 @@ impl Builder<'_> {
                     Some(item) => item.checks.push(item_check(candidate)),
                     None => self.guided.push(left(
                         finding,
-                        "AWS describes the setting as it is wanted, and the check fails: look at the check's page".to_owned(),
+                        "AWS describes the setting as it is wanted already: what fails is something else".to_owned(),
                     )),
                 }
             }
@@ -309,6 +309,9 @@ impl Builder<'_> {
             match step {
                 Ok((answer, mut step)) => {
                     step.cli = cli_line(&step.call, &finding.region);
+                    let chained =
+                        self.touched.contains_key(&key) || made.iter().any(|(k, _)| *k == key);
+                    step.attributes.iter_mut().for_each(|a| a.chained = chained);
                     made.push((key, after(answer, &step)));
                     steps.push(step);
                 }
@@ -389,4 +392,105 @@ fn after(answer: Option<Json>, step: &Step) -> Json {
         }
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use palisade_catalog::{Source, load};
+    use palisade_core::{FixAvailability, Severity, Status};
+    use palisade_model::{CallFuture, CallRequest, OperationStatistics, Page, Record, Value};
+    use serde_json::json;
+    use std::time::{Duration, Instant};
+
+    /// Buckets without versions.
+    struct Buckets(Arc<palisade_model::Model>);
+
+    impl Api for Buckets {
+        fn call<'a>(&'a self, request: CallRequest<'a>) -> CallFuture<'a> {
+            assert_eq!(request.operation, "GetBucketVersioning");
+            let shape = self
+                .0
+                .operation(request.operation)
+                .and_then(|o| o.output.as_ref())
+                .unwrap()
+                .shape;
+            let members = self.0.shape(shape).unwrap().members.len();
+            let value = Value::Struct(Box::new(Record {
+                shape,
+                fields: vec![Value::Null; members],
+            }));
+            Box::pin(async move { Ok(Page { value, next: None }) })
+        }
+        fn statistics(&self) -> Vec<OperationStatistics> {
+            Vec::new()
+        }
+    }
+
+    fn candidates(catalog: &Catalog, count: usize) -> Vec<Candidate> {
+        let check = Arc::clone(&catalog.checks["s3-bucket-versioning"]);
+        (0..count)
+            .map(|n| {
+                let name = format!("bucket-{n:05}");
+                let row =
+                    json!({"name": name, "account_id": "123456789012", "region": "us-east-1"});
+                Candidate {
+                    finding: Finding {
+                        check: check.id.as_str().into(),
+                        status: Status::Fail,
+                        severity: Severity::Medium,
+                        account_id: "123456789012".into(),
+                        region: "us-east-1".into(),
+                        resource: format!("arn:aws:s3:::{name}"),
+                        resource_id: name,
+                        resource_type: "s3_bucket".into(),
+                        message: "versioning is off".to_owned(),
+                        evidence: Map::new(),
+                        requirements: Arc::from([]),
+                        fix: FixAvailability::Automatic,
+                        missing_permissions: Vec::new(),
+                        muted: None,
+                    },
+                    check: Arc::clone(&check),
+                    catalog_id: check.id.clone(),
+                    row: row.as_object().unwrap().clone(),
+                    tags: Tags::Known(BTreeMap::new()),
+                    uses: Vec::new(),
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn ten_thousand_findings_in_ten_seconds_and_the_same_every_time() {
+        let catalog = load(&[Source::embedded()]).catalog;
+        let models = Models::embedded();
+        let api = Buckets(models.get("s3").unwrap());
+        let options = Options {
+            now: Timestamp::from_micros(0),
+            expires: Timestamp::from_micros(1),
+            accounts: vec!["123456789012".to_owned()],
+            regions: vec!["us-east-1".to_owned()],
+            planned_by: "arn:aws:iam::123456789012:user/a".to_owned(),
+            protection: Protection::default(),
+            most_risk: Risk::MayBreakAccess,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let make = |all: &[Candidate]| {
+            runtime
+                .block_on(plan(all, &[], &catalog, &models, &api, &options))
+                .unwrap()
+        };
+        let mut all = candidates(&catalog, 10_000);
+        let begun = Instant::now();
+        let made = make(&all);
+        let took = begun.elapsed();
+        assert_eq!(made.items.len(), 10_000);
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert_eq!(Plan::parse(&made.to_json()).unwrap(), made);
+        all.reverse();
+        assert_eq!(make(&all).to_json(), made.to_json());
+    }
 }

@@ -1,5 +1,5 @@
 //! From a fix call, the change that describes it and the state that was read, to a step: before → after, and the inverse.
-use crate::json::{get, input_shape, is_item, merge, param, prune, reached, set_param};
+use crate::json::{find, input_shape, is_item, merge, param, prune, reached, set_param};
 use crate::read::State;
 use crate::template::Scope;
 use crate::{Attribute, Call, Read, Step, policy};
@@ -160,8 +160,8 @@ impl Work<'_> {
     fn at(&self, path: &str) -> Result<(String, Option<Json>), String> {
         let path = Scope::of(self.params).text(path)?;
         let steps = parse_state_path(&path)?;
-        let found = get(self.state.json(), &steps).map_err(|lost| lost.to_string())?;
-        Ok((path, found.cloned()))
+        let found = find(self.state.json(), &steps).map_err(|lost| lost.to_string())?;
+        Ok((path, found))
     }
 
     fn settings(&mut self) -> Result<(), NoStep> {
@@ -195,6 +195,7 @@ impl Work<'_> {
             after: value,
             back: None,
             pending: None,
+            chained: false,
         });
         Ok(())
     }
@@ -262,6 +263,7 @@ impl Work<'_> {
             after,
             back,
             pending: setting.pending.clone(),
+            chained: false,
         });
         Ok(())
     }
@@ -316,6 +318,7 @@ impl Work<'_> {
                     after: value.clone(),
                     back: unset.filter(|_| was.is_none()).cloned(),
                     pending: None,
+                    chained: false,
                 });
             }
             back.push(Json::Object(prior));
@@ -351,6 +354,7 @@ impl Work<'_> {
                 after: after.clone(),
                 back: None,
                 pending: None,
+                chained: false,
             });
         }
         if !self.change.makes.is_empty() {
@@ -400,6 +404,7 @@ impl Work<'_> {
             after: Json::Array(after),
             back: None,
             pending: None,
+            chained: false,
         });
         self.items = Some(Json::Array(affected));
         self.back = Err("no call takes it back".to_owned());

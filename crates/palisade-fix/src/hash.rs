@@ -7,8 +7,13 @@ use std::fmt::Write as _;
 pub(crate) fn hash(value: &Json) -> String {
     let mut text = String::new();
     write(value, &mut text);
+    sha256(text.as_bytes())
+}
+
+/// Hexadecimal SHA-256.
+pub fn sha256(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(64);
-    for byte in Sha256::digest(text.as_bytes()) {
+    for byte in Sha256::digest(bytes) {
         let _ = write!(out, "{byte:02x}");
     }
     out

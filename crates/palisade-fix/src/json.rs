@@ -22,10 +22,28 @@ impl std::fmt::Display for Lost {
 }
 
 /// The value at a path; `None` when there is none.
+pub(crate) fn find(value: &Json, steps: &[StateStep]) -> Result<Option<Json>, Lost> {
+    let every = steps.iter().position(|s| *s == StateStep::Every);
+    let Some((list, rest)) = every.and_then(|at| steps.split_at_checked(at)) else {
+        return Ok(get(value, steps)?.cloned());
+    };
+    let Some(Json::Array(items)) = get(value, list)? else {
+        return Ok(None);
+    };
+    let rest = rest.get(1..).unwrap_or_default();
+    let mut found = Vec::new();
+    for item in items {
+        found.extend(find(item, rest)?);
+    }
+    Ok(Some(Json::Array(found)))
+}
+
+/// The same where every step leads to one value.
 pub(crate) fn get<'v>(value: &'v Json, steps: &[StateStep]) -> Result<Option<&'v Json>, Lost> {
     let mut at = value;
     for step in steps {
         let next = match step {
+            StateStep::Every => None,
             StateStep::Member(name) => at.get(name),
             StateStep::Only => match at.as_array().map(Vec::as_slice) {
                 Some([one]) => Some(one),
@@ -63,6 +81,8 @@ pub(crate) fn set(value: &mut Json, steps: &[StateStep], new: &Json) {
                 .map(|map| map.entry(name.clone()).or_insert(Json::Null))
         }
         StateStep::Only => value.as_array_mut().and_then(|items| items.first_mut()),
+        // what later items find is what is there: they are stale then, and say so
+        StateStep::Every => None,
         StateStep::Where(name, text) => value.as_array_mut().and_then(|items| {
             items
                 .iter_mut()
@@ -251,6 +271,13 @@ mod tests {
 
     #[test]
     fn paths_find_and_set() {
+        assert_eq!(
+            find(
+                &json!({"A": [{"B": 1}, {"B": 2}]}),
+                &parse_state_path("A[*].B").unwrap()
+            ),
+            Ok(Some(json!([1, 2])))
+        );
         let mut state =
             json!({"A": [{"B": {"C": 1}}], "D": [{"N": "x", "V": 1}, {"N": "y", "V": 2}]});
         let at = |path: &str| parse_state_path(path).unwrap();

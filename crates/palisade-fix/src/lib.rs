@@ -29,6 +29,7 @@ pub use build::{Candidate, Options, Tags, plan};
 pub use compile::covers;
 pub use error::FixError;
 pub use guard::{Limits, Protection, check_limits, check_plan};
+pub use hash::sha256;
 pub use journal::{Event, Journal, Run, Who, list_runs, read_run};
 pub use plan::{Attribute, Call, FORMAT, Item, ItemCheck, Left, Plan, Read, Step};
 pub use show::{plan_text, run_text, runs_text};

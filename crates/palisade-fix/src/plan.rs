@@ -159,6 +159,9 @@ pub struct Attribute {
     /// Path into the state where a value waits that will hold later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<String>,
+    /// True when `before` is what an earlier item will have made of it: AWS may describe more than was set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chained: bool,
 }
 
 /// A finding that the plan leaves alone.

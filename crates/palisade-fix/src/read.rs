@@ -1,5 +1,5 @@
 //! Reading a state afresh.
-use crate::json::get;
+use crate::json::{find, get};
 use crate::{Attribute, Read};
 use palisade_catalog::parse_state_path;
 use palisade_core::CallErrorKind;
@@ -58,7 +58,7 @@ pub(crate) async fn answer(
             Err(e) if read.absent.contains(&e.code) => return Ok(None),
             Err(e) => return Err(e),
         };
-        append(&mut whole, page.value.to_json(&model));
+        append(&mut whole, plain(page.value.to_json(&model)));
         match page.next {
             Some(next) => params = next,
             None => return Ok(Some(whole)),
@@ -69,6 +69,37 @@ pub(crate) async fn answer(
         code: "TooManyPages".to_owned(),
         message: format!("{} has more than {MOST_PAGES} pages", call.name()),
     })
+}
+
+/// IAM describes policies percent-encoded (RFC 3986): as they were written.
+fn plain(value: Json) -> Json {
+    match value {
+        Json::String(text) if text.starts_with("%7B") => Json::String(decoded(&text)),
+        Json::Array(items) => items.into_iter().map(plain).collect(),
+        Json::Object(map) => map.into_iter().map(|(name, v)| (name, plain(v))).collect(),
+        other => other,
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        let code = after.get(..2).and_then(|c| u8::from_str_radix(c, 16).ok());
+        match code {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 /// Lists of later pages continue those of the first.
@@ -125,8 +156,8 @@ pub(crate) async fn observe(
     for attribute in attributes {
         let value = |path: &str| -> Result<Json, String> {
             let steps = parse_state_path(path)?;
-            let found = get(state.json(), &steps).unwrap_or(None);
-            Ok(found.cloned().unwrap_or(Json::Null))
+            let found = find(state.json(), &steps).unwrap_or(None);
+            Ok(found.unwrap_or(Json::Null))
         };
         observed
             .values
@@ -139,6 +170,15 @@ pub(crate) async fn observe(
         }
     }
     Ok(observed)
+}
+
+/// Whether a value is the one before.
+fn is_former(value: &Json, attribute: &Attribute) -> bool {
+    crate::json::same(value, &attribute.before)
+        || (attribute.chained
+            && !attribute.before.is_null()
+            && crate::json::reached(value, &attribute.before)
+            && !crate::json::reached(value, &attribute.after))
 }
 
 /// Values of attributes as AWS describes them.
@@ -156,9 +196,7 @@ impl Observed {
     }
     /// Whether everything is as it was when the plan was made.
     pub(crate) fn is_before(&self, attributes: &[Attribute]) -> bool {
-        attributes
-            .iter()
-            .all(|a| crate::json::same(self.value(&a.name), &a.before))
+        attributes.iter().all(|a| is_former(self.value(&a.name), a))
     }
     /// Whether everything is, or will be, as it is wanted.
     pub(crate) fn is_after(&self, attributes: &[Attribute]) -> bool {
@@ -179,7 +217,7 @@ impl Observed {
                 crate::json::same(value, wanted)
                     || waiting.is_some_and(|p| crate::json::same(p, wanted))
             };
-            is(&a.before) || a.back.as_ref().is_some_and(is)
+            is_former(value, a) || is(&a.before) || a.back.as_ref().is_some_and(is)
         })
     }
     /// Whether the values are those that were saved.

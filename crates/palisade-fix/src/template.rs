@@ -40,6 +40,14 @@ fn row_text(text: &str, row: &Map<String, Json>, check: &Check) -> Result<Json, 
             TemplatePart::Parameter(name) => check.params.get(name).map(|p| p.default.to_json()),
             TemplatePart::Parent(name) => return Err(format!("`parent.{name}` is not known here")),
         };
+        if let (TemplatePart::Parameter(name), Some(Json::String(text))) = (part, &found)
+            && text.is_empty()
+        {
+            return Err(format!(
+                "says where or what only you know: `--param {}.{name}=…`",
+                check.id
+            ));
+        }
         match found {
             None | Some(Json::Null) => Err(format!("the row has no value for `{text}`")),
             Some(Json::String(long)) if long.chars().count() >= LONGEST => {

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 mod fix;
 mod iam;
+mod respond;
 pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
     List, OutputFormat, PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
 };
+pub use respond::{Respond, RespondRun};
 
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.
 #[derive(Debug, Parser)]
@@ -97,6 +99,9 @@ pub enum Command {
     /// Repair what checks find: a plan of exact calls, applied by compare-and-set, taken back by its journal
     #[command(subcommand)]
     Fix(Fix),
+    /// Respond to an incident: evidence first, then a plan that is approved, journalled and taken back as every repair
+    #[command(subcommand)]
+    Respond(Respond),
     /// The configuration: check it, show what is in effect and why, take over another scanner's
     #[command(subcommand)]
     Config(Config),

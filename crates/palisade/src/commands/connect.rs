@@ -200,6 +200,12 @@ impl Connection {
         self.targets.accounts.first().map(|a| Arc::clone(&a.api))
     }
 
+    /// Where global resources are asked and changed.
+    pub fn home_region(&self) -> &str {
+        let account = self.targets.accounts.first();
+        account.map_or("us-east-1", |a| a.home_region.as_str())
+    }
+
     /// The account, with only these regions.
     pub fn targets(&self, regions: &[String]) -> Targets {
         let mut targets = self.targets.clone();

@@ -3,6 +3,7 @@ mod apply;
 mod plan;
 mod recheck;
 mod rows;
+mod uses;
 
 use crate::Outcome;
 use crate::cli::{self, Fix, Global, Target};
@@ -57,7 +58,7 @@ fn show(what: &str, folder: &Path, json: bool) -> Result<Outcome, Failure> {
     print(&palisade_fix::run_text(&run))
 }
 
-fn read_plan(path: &Path) -> Result<Plan, Failure> {
+pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
     let text = std::fs::read_to_string(path).map_err(|source| Failure::Input {
         path: path.to_owned(),
         source,
@@ -85,7 +86,7 @@ fn settings(
 }
 
 /// What the flags and the file protect: both count.
-fn protection(args: &cli::Protect, settings: &Settings) -> Protection {
+pub fn protection(args: &cli::Protect, settings: &Settings) -> Protection {
     let both = |given: &[String], key: &str| {
         let mut all = settings.texts(key);
         all.extend(given.iter().cloned());

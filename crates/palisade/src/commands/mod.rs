@@ -14,6 +14,7 @@ mod permissions;
 mod query;
 mod reference;
 mod report;
+mod respond;
 mod review;
 mod scan;
 mod send;
@@ -107,6 +108,10 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             review::run(&args, given, &global, &catalog, terminal)
         }
         Command::Iam(args) => iam::run(&args, &global, terminal),
+        Command::Respond(args) => {
+            let catalog = catalog(&global, terminal)?;
+            respond::run(args, given, &global, catalog, terminal)
+        }
         Command::Fix(args) => {
             let catalog = catalog(&global, terminal)?;
             fix::run(args, given, &global, catalog, terminal)

@@ -1,5 +1,6 @@
 //! `palisade fix plan`
 use super::rows::{Wanted, row_of};
+use super::uses::Queries;
 use crate::Outcome;
 use crate::cli::{FixPlan, Format, Global, ListFormat, Scan};
 use crate::commands::connect::{Connection, limits};
@@ -65,6 +66,8 @@ pub fn run(
     let mut request = planned.request();
     let wanted = Wanted::of(&checks, &catalog, &scanner);
     wanted.add_to(&mut request);
+    let uses = Queries::of(&checks, &catalog, &scanner)?;
+    uses.add_to(&mut request);
     noise.add_tags(&mut request, &scanner);
     let collected =
         connection.collect(&scanner, &request, &limits(&ready.args.target), terminal)?;
@@ -75,6 +78,7 @@ pub fn run(
         });
     }
     let rows = wanted.read(&catalog, &scanner, &collected.dataset)?;
+    let used = uses.read(&scanner, &collected.dataset)?;
     let tags = noise.tags(&request, &scanner, &collected.dataset)?;
     let mut assessment = scanner.assess(
         &planned,
@@ -110,7 +114,7 @@ pub fn run(
                 check,
                 row: row.columns,
                 tags: row.tags,
-                uses: Vec::new(),
+                uses: used.by(&finding),
                 finding,
             });
         }
