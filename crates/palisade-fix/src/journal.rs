@@ -315,14 +315,15 @@ impl Run {
         for event in &self.events {
             match event {
                 Event::Call {
-                    item, step, undo, ..
+                    item,
+                    step,
+                    undo: false,
+                    ..
                 } if (*item, *step) == (number, index) => {
-                    if !undo {
-                        log = StepLog {
-                            started: true,
-                            ..StepLog::default()
-                        };
-                    }
+                    log = StepLog {
+                        started: true,
+                        ..StepLog::default()
+                    };
                 }
                 Event::Answer {
                     item,

@@ -216,10 +216,10 @@ fn machine_fixes() -> BTreeSet<String> {
         .collect()
 }
 
-fn verdicts(
-    run: &Run,
-    undo: bool,
-) -> BTreeMap<usize, (Outcome, Option<String>, Vec<(String, Verdict)>)> {
+/// What came of an item: outcome, reason, what the checks say.
+type Came = (Outcome, Option<String>, Vec<(String, Verdict)>);
+
+fn verdicts(run: &Run, undo: bool) -> BTreeMap<usize, Came> {
     let mut found = BTreeMap::new();
     for event in &run.events {
         if let Event::Item {
