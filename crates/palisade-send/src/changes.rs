@@ -61,8 +61,9 @@ pub struct Scope<'a> {
     checks: BTreeSet<&'a str>,
     accounts: BTreeSet<&'a str>,
     regions: BTreeSet<&'a str>,
-    /// Check, account and region of resources that could not be listed.
-    unlisted: BTreeSet<(&'a str, &'a str, &'a str)>,
+    /// Check, account and region of what could not be read: a list, or a resource that may be the reason why another
+    /// has no finding.
+    unread: BTreeSet<(&'a str, &'a str, &'a str)>,
     complete: bool,
 }
 
@@ -80,17 +81,15 @@ impl<'a> Scope<'a> {
                 })
                 .or_insert(finding);
         }
-        let unlisted = assessment
-            .findings
-            .iter()
-            .filter(|f| f.status == Status::Unknown && f.resource.is_empty());
+        let all = assessment.findings.iter();
+        let unread = all.filter(|f| f.status == Status::Unknown);
         Self {
             chosen: Chosen::of(filter, assessment),
             findings,
             checks: assessment.checks.iter().map(|c| c.id.as_str()).collect(),
             accounts: assessment.accounts.iter().map(String::as_str).collect(),
             regions: assessment.regions.iter().map(String::as_str).collect(),
-            unlisted: unlisted
+            unread: unread
                 .map(|f| (&*f.check, &*f.account_id, &*f.region))
                 .collect(),
             complete: !assessment.coverage.interrupted,
@@ -153,7 +152,7 @@ impl<'a> Scope<'a> {
         // what is global is listed in the home region, whatever the regions of its resources
         let lost = [region, home]
             .iter()
-            .any(|r| self.unlisted.contains(&(check, account, *r)));
+            .any(|r| self.unread.contains(&(check, account, *r)));
         if looked && !lost {
             Standing::Closed(Closed::Gone)
         } else {

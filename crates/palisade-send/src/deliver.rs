@@ -56,6 +56,8 @@ pub enum SendError {
         message: String,
         /// Whether the server may have done what was asked all the same.
         ambiguous: bool,
+        /// Whether every other request would fail alike.
+        lasting: bool,
     },
     /// The answer makes no sense.
     #[error("{0}")]
@@ -70,6 +72,7 @@ impl From<HttpError> for SendError {
         Self::Request {
             message: error.to_string(),
             ambiguous: error.is_ambiguous(),
+            lasting: error.is_lasting(),
         }
     }
 }
@@ -128,8 +131,23 @@ impl Sender<'_> {
     /// # Errors
     /// When nothing could be told. What was told in part is in [`Sent::problems`].
     pub async fn send(&self, destination: &Destination, before: &State) -> Result<Sent, SendError> {
+        let mut sent = Sent::default();
+        self.send_into(destination, before, &mut sent).await?;
+        Ok(sent)
+    }
+
+    /// The same, noting as it goes: whoever stops waiting still has what was told until then.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub async fn send_into(
+        &self,
+        destination: &Destination,
+        before: &State,
+        sent: &mut Sent,
+    ) -> Result<(), SendError> {
         let scope = Scope::of(self.assessment, &destination.filter);
-        let mut sent = Sent {
+        *sent = Sent {
             state: before.clone(),
             ..Sent::default()
         };
@@ -137,18 +155,18 @@ impl Sender<'_> {
         if destination.kind.needs_state() {
             sent.unchanged = changes.unchanged;
             if changes.is_empty() {
-                return Ok(sent);
+                return Ok(());
             }
         }
         match &destination.kind {
-            Kind::SecurityHub(to) => securityhub::send(self, to, &scope, &mut sent).await?,
-            Kind::Sns(to) => sns::send(self, to, &changes, &mut sent).await?,
-            Kind::EventBridge(to) => eventbridge::send(self, to, &changes, &mut sent).await?,
-            Kind::Slack(to) => slack::send(self, to, &changes, &mut sent).await?,
-            Kind::Webhook(to) => webhook::send(self, to, &changes, &mut sent).await?,
-            Kind::Jira(to) => jira::send(self, to, &scope, &mut sent).await?,
+            Kind::SecurityHub(to) => securityhub::send(self, to, &scope, sent).await?,
+            Kind::Sns(to) => sns::send(self, to, &changes, sent).await?,
+            Kind::EventBridge(to) => eventbridge::send(self, to, &changes, sent).await?,
+            Kind::Slack(to) => slack::send(self, to, &changes, sent).await?,
+            Kind::Webhook(to) => webhook::send(self, to, &changes, sent).await?,
+            Kind::Jira(to) => jira::send(self, to, &scope, sent).await?,
         }
-        Ok(sent)
+        Ok(())
     }
 
     pub(crate) fn aws(&self) -> Result<Aws<'_>, SendError> {

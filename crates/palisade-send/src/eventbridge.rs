@@ -55,7 +55,7 @@ pub(crate) async fn send(
     for (change, detail, resource) in opened.chain(over) {
         let (params, bytes) = entry(to, &time, resource, &detail);
         if bytes > BYTES {
-            let what = shorten(resource, 100);
+            let what = palisade_report::printable(&shorten(resource, 100));
             sent.problems
                 .push(format!("`{what}` is too large for an event: {bytes} bytes"));
             continue;
@@ -66,8 +66,8 @@ pub(crate) async fn send(
             bytes,
         });
     }
+    let before = sent.told + sent.closed;
     let mut rest = entries.as_slice();
-    let mut first = true;
     while !rest.is_empty() {
         let (batch, after) = rest.split_at(fitting(rest));
         rest = after;
@@ -82,11 +82,11 @@ pub(crate) async fn send(
             continue;
         }
         match put(&aws, region, batch, sent).await {
-            Ok(()) => first = false,
-            Err(error) if first => return Err(error),
+            Ok(()) => {}
+            Err(error) if sent.told + sent.closed == 0 && sent.problems.is_empty() => return Err(error),
             // the rest would fail alike; what was told is remembered
             Err(error) => {
-                let left = batch.len() + rest.len();
+                let left = entries.len() - (sent.told + sent.closed - before);
                 sent.problems
                     .push(format!("{left} events were not sent: {error}"));
                 break;

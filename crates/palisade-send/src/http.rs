@@ -5,6 +5,7 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
@@ -73,6 +74,19 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
+    /// Whether every other request to the server would fail alike.
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout(..)
+                | Self::Unreachable(_)
+                | Self::Busy(_)
+                | Self::Refused {
+                    status: 401 | 403,
+                    ..
+                }
+        )
+    }
     /// Whether the server may have done what was asked all the same.
     pub(crate) fn is_ambiguous(&self) -> bool {
         matches!(
@@ -80,7 +94,7 @@ impl HttpError {
             Self::Timeout(..)
                 | Self::Unreachable(_)
                 | Self::Refused {
-                    status: 408 | 500 | 502 | 504,
+                    status: 408 | 500 | 502..=504,
                     ..
                 }
         )
@@ -171,11 +185,13 @@ impl Http {
             &self.proxied
         };
         let exchange = async {
-            let mut response = connector.call(request).await.map_err(|e| root_cause(&e))?;
+            let answer = connector.call(request).await;
+            let mut response = answer.map_err(|e| (root_cause(&e), !is_connecting(&e)))?;
             let body = std::mem::replace(response.body_mut(), SdkBody::taken());
             let body = ByteStream::new(body).collect().await;
-            let body = body.map_err(|e| root_cause(&e))?.into_bytes().to_vec();
-            Ok::<_, String>((response, body))
+            // who begins to answer has read the request
+            let body = body.map_err(|e| (root_cause(&e), true))?;
+            Ok::<_, (String, bool)>((response, body.into_bytes().to_vec()))
         };
         let (response, body) = match tokio::time::timeout(outgoing.timeout, exchange).await {
             Err(_) => {
@@ -185,9 +201,9 @@ impl Http {
                     wait: None,
                 };
             }
-            Ok(Err(message)) => {
+            Ok(Err((message, acted))) => {
                 return Attempt::Again {
-                    acted: !message.contains("onnect") && !message.contains("dns"),
+                    acted,
                     error: HttpError::Unreachable(outgoing.scrub(&message)),
                     wait: None,
                 };
@@ -207,7 +223,8 @@ impl Http {
         match status {
             429 | 503 => Attempt::Again {
                 error,
-                acted: false,
+                // a gateway answers 503 also of a server that was asked
+                acted: status == 503,
                 wait: retry_after(
                     response.headers().get("retry-after"),
                     response.headers().get("date"),
@@ -265,6 +282,19 @@ fn retry_after(value: Option<&str>, date: Option<&str>) -> Option<Duration> {
     let time = |text: &str| DateTime::from_str(text, Format::HttpDate).ok();
     let wait = time(value)?.secs() - time(date?)?.secs();
     Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
+}
+
+/// Whether a request failed before there was a connection to send it on: the client says so in its own words
+/// (`hyper_util::client::legacy::Error`), and of names that are not found.
+fn is_connecting(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<ResolveDnsError>() || error.to_string() == "client error (Connect)" {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The innermost message: the outer ones say `io error` and no more.

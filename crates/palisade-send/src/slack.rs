@@ -30,7 +30,8 @@ pub(crate) async fn send(
             headers: Vec::new(),
             body,
             timeout: to.timeout,
-            once: false,
+            // nobody can ask a channel what it was told
+            once: true,
             secrets: vec![&to.url],
         };
         sender.http.send(&outgoing).await?;

@@ -119,7 +119,7 @@ fn a_hub_gets_what_changed_and_archives_what_is_over() {
     assert_eq!((again.told, again.closed, again.unchanged), (0, 0, 205));
     assert_eq!(api.of("securityhub:BatchImportFindings").len(), 0);
 
-    // one passes, one is gone, one cannot be read, one says something else
+    // one passes, one says something else, one cannot be read, so that one without a finding may still be there
     all[0].status = Status::Pass;
     all[0].message = "it is pass".to_owned();
     all[2].status = Status::Unknown;
@@ -134,11 +134,11 @@ fn a_hub_gets_what_changed_and_archives_what_is_over() {
         false,
     )
     .unwrap();
-    assert_eq!((third.told, third.closed, third.unchanged), (1, 2, 201));
+    assert_eq!((third.told, third.closed, third.unchanged), (1, 1, 201));
     assert!(third.problems.is_empty(), "{:?}", third.problems);
     assert_eq!(
         states(&records),
-        BTreeMap::from([("ACTIVE".to_owned(), 203), ("ARCHIVED".to_owned(), 2)])
+        BTreeMap::from([("ACTIVE".to_owned(), 204), ("ARCHIVED".to_owned(), 1)])
     );
     let imported = &api.of("securityhub:BatchImportFindings")[0]["Findings"];
     let archived = imported
@@ -156,11 +156,22 @@ fn a_hub_gets_what_changed_and_archives_what_is_over() {
     assert_eq!(archived["CreatedAt"], "2026-03-01T01:00:00Z");
     assert_eq!(archived["UpdatedAt"], "2026-03-01T03:00:00Z");
 
+    // all is read: it is gone
+    all[1].status = Status::Fail;
+    let fourth = send_aws(
+        &assessment(4, all.clone()),
+        &api,
+        &to_hub(),
+        &State::default(),
+        false,
+    )
+    .unwrap();
+    assert_eq!((fourth.told, fourth.closed), (0, 1));
     // what passes says so, what is gone keeps what was last known of it
-    let mut statuses: Vec<(&str, &str)> = imported
-        .as_array()
-        .unwrap()
+    let imports = api.of("securityhub:BatchImportFindings");
+    let mut statuses: Vec<(&str, &str)> = imports
         .iter()
+        .flat_map(|i| i["Findings"].as_array().unwrap())
         .filter(|f| f["RecordState"] == "ARCHIVED")
         .map(|f| {
             let text = |path: &str| f.pointer(path).unwrap().as_str().unwrap();

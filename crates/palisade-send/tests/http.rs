@@ -77,7 +77,7 @@ fn slack_gets_a_summary_and_the_worst_once() {
     assert_eq!((again.told, again.closed, again.unchanged), (0, 0, 5));
     assert_eq!(again.state, sent.state);
     assert_eq!(server.asked().len(), 1);
-    // one passes, one is gone, one cannot be read
+    // one passes, one has no finding, one cannot be read: which may be why the other has none
     let mut later = five();
     later[0].status = Status::Pass;
     later.remove(1);
@@ -89,15 +89,22 @@ fn slack_gets_a_summary_and_the_worst_once() {
         false,
     )
     .unwrap();
-    assert_eq!((third.told, third.closed, third.unchanged), (0, 2, 2));
+    assert_eq!((third.told, third.closed, third.unchanged), (0, 1, 2));
     let text = server.asked()[1].body.clone();
     assert!(
         text.contains("`arn:aws:s3:::b0` (`s3-x`): passed"),
         "{text}"
     );
+    assert!(!text.contains("b1") && !text.contains("b2"), "{text}");
+    assert_eq!(third.state.0.len(), 4);
+    // all is read: it is gone
+    let mut last = five();
+    last.remove(1);
+    last[0].status = Status::Pass;
+    let fourth = send(&assessment(3, last), &slack(&server.url), &third.state, false).unwrap();
+    assert_eq!((fourth.told, fourth.closed), (0, 1));
+    let text = server.asked()[2].body.clone();
     assert!(text.contains("`arn:aws:s3:::b1` (`s3-x`): gone"), "{text}");
-    assert!(!text.contains("b2"), "{text}");
-    assert_eq!(third.state.0.len(), 3);
 }
 
 #[test]
@@ -264,6 +271,49 @@ fn a_server_that_is_busy_is_asked_again() {
     assert_eq!(asked.len(), 3);
     assert!(asked.iter().all(|a| a.body == asked[0].body
         && a.header("idempotency-key") == asked[0].header("idempotency-key")));
+}
+
+/// Nobody knows what became of a message when the server closes the connection, or a gateway gives up.
+#[test]
+fn a_message_is_not_sent_twice() {
+    let cut = |bytes: usize| common::Reply {
+        cut: Some(bytes),
+        ..reply(200, "a long answer")
+    };
+    for (answers, times, ambiguous) in [
+        ([Some(0), None], 1, true),
+        ([Some(50), None], 1, true),
+        ([None, None], 2, false),
+    ] {
+        let server = Server::start(move |n, _| match answers[n] {
+            Some(bytes) => cut(bytes),
+            None if n == 0 => reply(429, ""),
+            None => reply(200, "ok"),
+        });
+        let sent = send(
+            &assessment(1, five()),
+            &slack(&server.url),
+            &State::default(),
+            false,
+        );
+        assert_eq!(server.asked().len(), times, "{answers:?}: {sent:?}");
+        match sent {
+            Ok(sent) => assert!(!ambiguous && sent.told == 5),
+            Err(palisade_send::SendError::Request { ambiguous: is, .. }) => {
+                assert_eq!(is, ambiguous);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let gateway = Server::start(|_, _| reply(503, ""));
+    let sent = send(
+        &assessment(1, five()),
+        &slack(&gateway.url),
+        &State::default(),
+        false,
+    );
+    assert!(sent.is_err());
+    assert_eq!(gateway.asked().len(), 1);
 }
 
 #[test]

@@ -364,3 +364,226 @@ fn an_issue_is_not_made_twice() {
     assert!(sent.problems.is_empty(), "{:?}", sent.problems);
     assert_eq!((sent.told, made.lock().unwrap().len()), (2, 2));
 }
+
+fn run(
+    server: &Server,
+    assessment: &palisade_core::Assessment,
+    close: bool,
+) -> palisade_send::Sent {
+    let mut destination = jira(server, JiraApi::V3);
+    if let Kind::Jira(jira) = &mut destination.kind
+        && !close
+    {
+        jira.close = None;
+    }
+    send(assessment, &destination, &State::default(), false).unwrap()
+}
+
+/// The bucket that cannot be read may be the one that the issue is about.
+#[test]
+fn a_scan_that_did_not_read_all_rewrites_no_issue() {
+    let tracker = Tracker::default();
+    let server = tracker.serve(JiraApi::V3);
+    run(&server, &assessment(1, failing()), true);
+    let before = tracker.issues();
+    let mut unread = failing();
+    unread[0].status = Status::Unknown;
+    let sent = run(&server, &assessment(2, unread.clone()), true);
+    assert_eq!((sent.told, sent.closed, sent.unchanged), (0, 0, 2));
+    assert_eq!(sent.problems.len(), 1, "{:?}", sent.problems);
+    assert!(
+        sent.problems[0].ends_with("stays as it is, because not all of it could be read"),
+        "{:?}",
+        sent.problems
+    );
+    let mut stopped = assessment(3, failing()[1..].to_vec());
+    stopped.coverage.interrupted = true;
+    let sent = run(&server, &stopped, true);
+    assert_eq!((sent.told, sent.closed, sent.unchanged), (0, 0, 2));
+    assert_eq!(tracker.issues(), before);
+    // an issue that was made of a scan like this one is as it was
+    let other = Tracker::default();
+    let server = other.serve(JiraApi::V3);
+    run(&server, &assessment(1, unread.clone()), true);
+    let sent = run(&server, &assessment(2, unread), true);
+    assert_eq!((sent.unchanged, sent.problems.len()), (2, 0));
+}
+
+#[test]
+fn what_fails_in_another_region_is_added_to_the_issue() {
+    let tracker = Tracker::default();
+    let server = tracker.serve(JiraApi::V3);
+    let regional = |region: &str, name: &str| Finding {
+        region: region.into(),
+        ..finding("s3-x", Status::Fail, &format!("arn:aws:s3:::{name}"))
+    };
+    run(
+        &server,
+        &assessment(1, vec![regional("eu-west-1", "b0")]),
+        true,
+    );
+    let mut elsewhere = assessment(2, vec![regional("us-east-1", "b1")]);
+    elsewhere.regions = vec!["us-east-1".to_owned()];
+    let sent = run(&server, &elsewhere, true);
+    assert_eq!((sent.told, sent.unchanged, sent.problems.len()), (1, 0, 0));
+    let issue = tracker.issues().remove(0);
+    let labels = issue["fields"]["labels"].to_string();
+    assert!(
+        labels.contains("palisade-in-eu-west-1") && labels.contains("palisade-in-us-east-1"),
+        "{labels}"
+    );
+    let comments = issue["comments"].as_array().unwrap();
+    assert_eq!(comments.len(), 1);
+    assert!(comments[0].to_string().contains("b1"));
+    assert!(issue["fields"]["description"].to_string().contains("b0"));
+    // once
+    let sent = run(&server, &elsewhere, true);
+    assert_eq!((sent.told, sent.unchanged), (0, 1));
+    assert_eq!(
+        tracker.issues()[0]["comments"].as_array().unwrap().len(),
+        1
+    );
+    // a scan of one of the regions does not close it, one of both does
+    let only = assessment(3, vec![]);
+    assert_eq!(run(&server, &only, true).closed, 0);
+    let mut both = assessment(4, vec![]);
+    both.regions.push("us-east-1".to_owned());
+    assert_eq!(run(&server, &both, true).closed, 1);
+}
+
+/// A tracker in front of which some requests are refused.
+fn refusing(tracker: &Tracker, refuse: impl Fn(usize, &Asked) -> Option<u16> + Send + Sync + 'static) -> (Server, Server) {
+    let inner = tracker.serve(JiraApi::V3);
+    let address = inner.url.strip_prefix("http://").unwrap().to_owned();
+    let outer = Server::start(move |n, asked| {
+        if let Some(status) = refuse(n, asked) {
+            return reply(status, "no");
+        }
+        forward(&address, asked)
+    });
+    (outer, inner)
+}
+
+fn forward(address: &str, asked: &Asked) -> Reply {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "{} {} HTTP/1.1\r\ncontent-length: {}\r\n\r\n{}",
+        asked.method,
+        asked.path,
+        asked.body.len(),
+        asked.body
+    )
+    .unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    reply(status, body)
+}
+
+#[test]
+fn an_issue_that_cannot_be_written_gets_no_comments() {
+    let tracker = Tracker::default();
+    let (server, _inner) = refusing(&tracker, |_, asked| (asked.method == "PUT").then_some(400));
+    run(&server, &assessment(1, failing()), true);
+    let mut more = failing();
+    more.push(finding("s3-x", Status::Fail, "arn:aws:s3:::b2"));
+    for hour in [2, 3] {
+        let sent = run(&server, &assessment(hour, more.clone()), true);
+        assert_eq!((sent.told, sent.problems.len()), (0, 1));
+    }
+    for issue in tracker.issues() {
+        assert!(issue["comments"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn an_issue_that_could_not_be_closed_is_closed_the_next_time() {
+    let tracker = Tracker::default();
+    let transitions = Mutex::new(0);
+    let (server, _inner) = refusing(&tracker, move |_, asked| {
+        if asked.method != "POST" || !asked.path.ends_with("/transitions") {
+            return None;
+        }
+        let mut tried = transitions.lock().unwrap();
+        *tried += 1;
+        (*tried == 1).then_some(400)
+    });
+    let one = vec![finding("s3-x", Status::Fail, "arn:aws:s3:::b0")];
+    run(&server, &assessment(1, one), true);
+    let over = |hour| run(&server, &assessment(hour, Vec::new()), true);
+    let first = over(2);
+    assert_eq!((first.closed, first.problems.len()), (0, 1));
+    let second = over(3);
+    assert_eq!((second.closed, second.problems.len()), (1, 0));
+    let issue = tracker.issues().remove(0);
+    assert_eq!(issue["fields"]["status"]["statusCategory"]["key"], "done");
+    assert_eq!(issue["comments"].as_array().unwrap().len(), 1);
+    // without a transition it is told once
+    let tracker = Tracker::default();
+    let server = tracker.serve(JiraApi::V3);
+    run(
+        &server,
+        &assessment(
+            1,
+            vec![finding("s3-x", Status::Fail, "arn:aws:s3:::b0")],
+        ),
+        false,
+    );
+    for (hour, closed) in [(2, 1), (3, 0)] {
+        let sent = run(&server, &assessment(hour, Vec::new()), false);
+        assert_eq!((sent.closed, sent.problems.len()), (closed, 0));
+    }
+}
+
+#[test]
+fn a_server_that_takes_no_more_is_not_asked_for_every_check() {
+    let tracker = Tracker::default();
+    let (server, _inner) = refusing(&tracker, |_, asked| {
+        asked.path.ends_with("/issue").then_some(401)
+    });
+    let sent = run(&server, &assessment(1, failing()), true);
+    assert_eq!(changes(&server), 1);
+    assert_eq!(sent.problems.len(), 2, "{:?}", sent.problems);
+    assert_eq!(sent.problems[1], "1 more checks that fail were not told");
+}
+
+/// Jira takes 32,767 characters; in wiki markup every `-` is five.
+#[test]
+fn a_description_is_never_too_long() {
+    for api in [JiraApi::V2, JiraApi::V3] {
+        let tracker = Tracker::default();
+        let server = tracker.serve(api);
+        let all: Vec<Finding> = (10..60)
+            .map(|n| Finding {
+                resource_id: format!("{n}{}", "-".repeat(298)),
+                message: "-".repeat(300),
+                ..finding("s3-x", Status::Fail, &format!("arn:aws:s3:::b{n}"))
+            })
+            .collect();
+        let sent = send(
+            &assessment(1, all),
+            &jira(&server, api),
+            &State::default(),
+            false,
+        )
+        .unwrap();
+        assert!(sent.problems.is_empty(), "{:?}", sent.problems);
+        let description = tracker.issues()[0]["fields"]["description"].clone();
+        let text = match &description {
+            Json::String(text) => text.clone(),
+            document => document.to_string(),
+        };
+        assert!(text.chars().count() <= 32_767, "{}", text.chars().count());
+        let listed = (10..60).filter(|n| text.contains(&format!("{n}&#45;")) || text.contains(&format!("{n}--"))).count();
+        assert!(listed > 5 && listed <= 50, "{listed}");
+        if listed < 50 {
+            assert!(text.contains(&format!("and {} more", 50 - listed)), "{text}");
+        } else {
+            assert_eq!(api, JiraApi::V3);
+        }
+    }
+}

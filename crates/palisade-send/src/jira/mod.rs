@@ -3,7 +3,8 @@
 //! The labels of an issue say what it is of: `palisade`, `palisade-<digits>` (check and account) and
 //! `palisade-is-<digits>` (the failed resources that were written into it), `palisade-in-<region>` (where they are). So
 //! an issue is looked for before it is made, written again only when the resources are others, and closed when all of
-//! them are over. A scan that leaves out a region of an issue says nothing about it.
+//! them are over. A scan that leaves out a region of an issue only adds what fails in regions that the issue does not
+//! have; a scan that could not read all of a check, or was stopped, leaves its issue as it is.
 mod text;
 
 use crate::changes::{Place, Scope, Standing, is_global};
@@ -94,7 +95,9 @@ pub(crate) async fn send(
     let mut worst_first: Vec<_> = failing.iter().collect();
     let severity = |findings: &[(&str, &Finding)]| findings.iter().map(|(_, f)| f.severity).max();
     worst_first.sort_by(|(a, x), (b, y)| severity(y).cmp(&severity(x)).then(a.cmp(b)));
+    let mut left = worst_first.len();
     for ((check, account), findings) in worst_first {
+        left -= 1;
         let texts = Texts {
             api: to.api,
             check,
@@ -103,12 +106,28 @@ pub(crate) async fn send(
             findings,
         };
         let issue = existing.get(&identity(check, account));
-        if issue.is_some_and(|i| !i.is_within(scope)) {
+        let about = issue.filter(|i| i.state() != FIXED);
+        let done = if let Some(issue) = about.filter(|_| !is_read(sender, check, account)) {
             sent.unchanged += 1;
-            continue;
+            if issue.state() != state(findings) {
+                sent.problems.push(format!(
+                    "`{check}` in {account}: {} stays as it is, because not all of it could be read",
+                    issue.key
+                ));
+            }
+            Ok(())
+        } else if let Some(issue) = about.filter(|i| !i.is_within(scope)) {
+            server.elsewhere(&texts, issue, sent).await
+        } else {
+            server.failing(&texts, issue, sent).await
+        };
+        if problem(done, check, account, sent) {
+            if left > 0 {
+                sent.problems
+                    .push(format!("{left} more checks that fail were not told"));
+            }
+            return Ok(());
         }
-        let done = server.failing(&texts, issue, sent).await;
-        problem(done, check, account, sent);
     }
     for check in &sender.assessment.checks {
         for account in &sender.assessment.accounts {
@@ -119,18 +138,33 @@ pub(crate) async fn send(
             let issue = existing.get(&identity(&check.id, account));
             if let Some(issue) = issue.filter(|i| i.is_within(scope)) {
                 let done = server.over(issue, sent).await;
-                problem(done, &check.id, account, sent);
+                if problem(done, &check.id, account, sent) {
+                    sent.problems
+                        .push("what else is over was not told".to_owned());
+                    return Ok(());
+                }
             }
         }
     }
     Ok(())
 }
 
-fn problem(done: Result<(), SendError>, check: &str, account: &str, sent: &mut Sent) {
-    if let Err(error) = done {
-        sent.problems
-            .push(format!("`{check}` in {account}: {error}"));
-    }
+/// Notes a failure; tells whether every other request would fail alike.
+fn problem(done: Result<(), SendError>, check: &str, account: &str, sent: &mut Sent) -> bool {
+    let Err(error) = done else {
+        return false;
+    };
+    sent.problems
+        .push(format!("`{check}` in {account}: {error}"));
+    matches!(error, SendError::Request { lasting: true, .. })
+}
+
+/// Whether a scan ended and read all that a check asks for in an account.
+fn is_read(sender: &Sender<'_>, check: &str, account: &str) -> bool {
+    let unread = |f: &Finding| {
+        *f.check == *check && *f.account_id == *account && f.status == Status::Unknown
+    };
+    !sender.assessment.coverage.interrupted && !sender.assessment.findings.iter().any(unread)
 }
 
 /// Whether nothing of a check is left in an account: all of it was looked at, and nothing fails.
@@ -307,9 +341,6 @@ impl Server<'_> {
             sent.unchanged += 1;
             return Ok(());
         }
-        let comment = json!({ "body": texts.comment() });
-        let path = format!("/issue/{}/comment", current.key);
-        self.change("POST", &path, &comment, false, sent).await?;
         // what somebody closed stays closed: the comment tells them
         let body = json!({
             "fields": { "summary": texts.summary(), "description": texts.description() },
@@ -323,8 +354,43 @@ impl Server<'_> {
             sent,
         )
         .await?;
+        // told by the issue itself: a comment that fails is not worth a second one
         sent.told += 1;
-        Ok(())
+        self.comment(current, &texts.comment(), sent).await
+    }
+
+    /// Something fails, and the issue is also about regions that were not scanned: what fails in regions that it does
+    /// not have is added to it.
+    async fn elsewhere(
+        &self,
+        texts: &Texts<'_>,
+        issue: &Issue,
+        sent: &mut Sent,
+    ) -> Result<(), SendError> {
+        let has = |region: &str| issue.labels.iter().any(|l| l.strip_prefix(IN) == Some(region));
+        let new: Vec<(&str, &Finding)> = texts
+            .findings
+            .iter()
+            .filter(|(_, f)| !is_global(&f.resource) && !has(&f.region))
+            .copied()
+            .collect();
+        if new.is_empty() {
+            sent.unchanged += 1;
+            return Ok(());
+        }
+        let added: Vec<Json> = regions(&new)
+            .into_iter()
+            .map(|l| json!({ "add": l }))
+            .collect();
+        let body = json!({ "update": { "labels": added } });
+        self.change("PUT", &format!("/issue/{}", issue.key), &body, false, sent)
+            .await?;
+        sent.told += 1;
+        let texts = Texts {
+            findings: &new,
+            ..*texts
+        };
+        self.comment(issue, &texts.comment(), sent).await
     }
 
     /// Makes an issue. When nobody knows whether it was made, it is looked for before it is made again.
@@ -362,45 +428,53 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Nothing fails any more: the issue says so, once, and is closed when a transition is named.
+    /// Nothing fails any more: the issue says so, once, and is closed when a transition is named. What failed of that is
+    /// done by the next scan.
     async fn over(&self, issue: &Issue, sent: &mut Sent) -> Result<(), SendError> {
-        if issue.done || issue.state() == FIXED {
+        let told = issue.state() == FIXED;
+        if issue.done || (told && self.to.close.is_none()) {
             return Ok(());
         }
+        if !told {
+            let body = json!({ "update": issue.relabelled(FIXED, &BTreeSet::new()) });
+            self.change("PUT", &format!("/issue/{}", issue.key), &body, false, sent)
+                .await?;
+            let fixed = text::fixed(self.to.api, self.sender.assessment);
+            self.comment(issue, &fixed, sent).await?;
+        }
         if let Some(name) = &self.to.close {
-            let path = format!("/issue/{}/transitions", issue.key);
-            let answer = self.ask("GET", &path, None, false).await?;
-            let transitions = answer.get("transitions").and_then(Json::as_array);
-            let named = |t: &&Json| {
-                let is = t.get("name").and_then(Json::as_str);
-                is.is_some_and(|is| is.eq_ignore_ascii_case(name))
-            };
-            let id = transitions
-                .and_then(|t| t.iter().find(named))
-                .and_then(|t| t.get("id"));
-            let Some(id) = id else {
-                return Err(SendError::Answer(format!(
-                    "{} has no transition `{name}` from where it stands",
-                    issue.key
-                )));
-            };
-            self.comment_fixed(issue, sent).await?;
-            let body = json!({ "transition": { "id": id } });
-            self.change("POST", &path, &body, true, sent).await?;
-        } else {
-            self.comment_fixed(issue, sent).await?;
+            self.close(issue, name, sent).await?;
         }
         sent.closed += 1;
         Ok(())
     }
 
-    async fn comment_fixed(&self, issue: &Issue, sent: &mut Sent) -> Result<(), SendError> {
-        let body = json!({ "body": text::fixed(self.to.api, self.sender.assessment) });
+    async fn close(&self, issue: &Issue, name: &str, sent: &mut Sent) -> Result<(), SendError> {
+        let path = format!("/issue/{}/transitions", issue.key);
+        let answer = self.ask("GET", &path, None, false).await?;
+        let transitions = answer.get("transitions").and_then(Json::as_array);
+        let named = |t: &&Json| {
+            let is = t.get("name").and_then(Json::as_str);
+            is.is_some_and(|is| is.eq_ignore_ascii_case(name))
+        };
+        let id = transitions
+            .and_then(|t| t.iter().find(named))
+            .and_then(|t| t.get("id"));
+        let Some(id) = id else {
+            return Err(SendError::Answer(format!(
+                "{} has no transition `{name}` from where it stands",
+                issue.key
+            )));
+        };
+        let body = json!({ "transition": { "id": id } });
+        self.change("POST", &path, &body, true, sent).await
+    }
+
+    /// Never sent twice: nobody knows of a comment whether it is there.
+    async fn comment(&self, issue: &Issue, text: &Json, sent: &mut Sent) -> Result<(), SendError> {
         let path = format!("/issue/{}/comment", issue.key);
-        self.change("POST", &path, &body, false, sent).await?;
-        let body = json!({ "update": issue.relabelled(FIXED, &BTreeSet::new()) });
-        self.change("PUT", &format!("/issue/{}", issue.key), &body, false, sent)
-            .await
+        let body = json!({ "body": text });
+        self.change("POST", &path, &body, true, sent).await
     }
 
     async fn change(

@@ -8,7 +8,11 @@ use serde_json::{Value as Json, json};
 /// Resources that an issue lists.
 const LISTED: usize = 50;
 
+/// Characters of a list, as they are sent: Jira takes 32,767 of a description or comment.
+const MOST: usize = 30_000;
+
 /// A check that fails in an account.
+#[derive(Clone, Copy)]
 pub(super) struct Texts<'t> {
     pub(super) api: JiraApi,
     pub(super) check: &'t str,
@@ -58,8 +62,15 @@ impl Texts<'_> {
             resource: resource_line(f, 300),
             rest: format!("{}, {}: {}", f.region, f.severity, message_line(f, 300)),
         });
-        let items: Vec<Item> = items.collect();
-        let more = all.len().saturating_sub(LISTED);
+        let mut left = MOST;
+        let fits = |item: &Item| {
+            let length = item.length(self.api);
+            let fits = length <= left;
+            left = left.saturating_sub(length);
+            fits
+        };
+        let items: Vec<Item> = items.take_while(fits).collect();
+        let more = all.len().saturating_sub(items.len());
         document(self.api, intro, &items, more)
     }
 }
@@ -85,19 +96,29 @@ struct Item {
     rest: String,
 }
 
+impl Item {
+    fn wiki(&self) -> String {
+        format!("* {} {}", wiki(&self.resource), wiki(&self.rest))
+    }
+    fn node(&self) -> Json {
+        let texts = vec![code(&self.resource), plain(&format!(" {}", self.rest))];
+        json!({ "type": "listItem", "content": [paragraph(texts)] })
+    }
+    fn length(&self, api: JiraApi) -> usize {
+        match api {
+            JiraApi::V2 => self.wiki().chars().count() + 1,
+            JiraApi::V3 => self.node().to_string().chars().count() + 1,
+        }
+    }
+}
+
 fn document(api: JiraApi, intro: &str, items: &[Item], more: usize) -> Json {
     let more = (more > 0).then(|| format!("and {more} more"));
     match api {
         JiraApi::V3 => {
             let mut content = vec![paragraph(vec![plain(intro)])];
             if !items.is_empty() {
-                let items: Vec<Json> = items
-                    .iter()
-                    .map(|i| {
-                        let texts = vec![code(&i.resource), plain(&format!(" {}", i.rest))];
-                        json!({ "type": "listItem", "content": [paragraph(texts)] })
-                    })
-                    .collect();
+                let items: Vec<Json> = items.iter().map(Item::node).collect();
                 content.push(json!({ "type": "bulletList", "content": items }));
             }
             if let Some(more) = more {
@@ -107,10 +128,7 @@ fn document(api: JiraApi, intro: &str, items: &[Item], more: usize) -> Json {
         }
         JiraApi::V2 => {
             let mut lines = vec![wiki(intro)];
-            let list = items
-                .iter()
-                .map(|i| format!("* {} {}", wiki(&i.resource), wiki(&i.rest)));
-            lines.extend(list);
+            lines.extend(items.iter().map(Item::wiki));
             lines.extend(more);
             Json::from(lines.join("\n"))
         }

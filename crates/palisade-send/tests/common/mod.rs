@@ -228,6 +228,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
     pub after: Duration,
+    /// The connection is closed after so many bytes of the answer.
+    pub cut: Option<usize>,
 }
 
 pub fn reply(status: u16, body: impl Into<String>) -> Reply {
@@ -236,6 +238,7 @@ pub fn reply(status: u16, body: impl Into<String>) -> Reply {
         headers: Vec::new(),
         body: body.into(),
         after: Duration::ZERO,
+        cut: None,
     }
 }
 
@@ -315,6 +318,10 @@ fn serve(
         }
         text.push_str("\r\n");
         text.push_str(&reply.body);
+        if let Some(bytes) = reply.cut {
+            stream.write_all(&text.as_bytes()[..bytes]).unwrap();
+            return;
+        }
         // who asked may have gone
         if stream.write_all(text.as_bytes()).is_err() {
             return;
