@@ -313,6 +313,27 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn nothing_was_sent_where_nobody_listens() {
+        let http = Http::new(Policy::default());
+        for url in ["http://127.0.0.1:9/x", "http://palisade.invalid/x"] {
+            let outgoing = Outgoing {
+                method: "POST",
+                url,
+                headers: Vec::new(),
+                body: Vec::new(),
+                timeout: Duration::from_secs(20),
+                once: true,
+                secrets: Vec::new(),
+            };
+            let attempt = http.attempt(&outgoing, 1).await;
+            assert!(
+                matches!(attempt, Attempt::Again { acted: false, .. }),
+                "{url}"
+            );
+        }
+    }
+
     #[test]
     fn how_long_to_wait() {
         let date = Some("Wed, 21 Oct 2026 07:28:00 GMT");

@@ -38,24 +38,27 @@ pub(crate) async fn send(
             aws.account_id
         ));
     }
-    let mut done = false;
+    let mut errors = Vec::new();
+    let mut answered = false;
     for (region, records) in &hubs {
         match hub(sender, &aws, region, records, scope, to, sent).await {
-            Ok(()) => done = true,
+            Ok(()) => answered = true,
             // where Security Hub is off and there is nothing to say, nothing is missed
             Err(SendError::Call { code, .. })
-                if records.is_empty() && code == "InvalidAccessException" =>
-            {
-                done = true;
-            }
+                if records.is_empty() && code == "InvalidAccessException" => {}
+            // these credentials have told nothing in a region that is closed to them, and nothing is to be told there
+            Err(SendError::Call { code, .. })
+                if records.is_empty()
+                    && !sender.assessment.regions.contains(region)
+                    && code.starts_with("AccessDenied") => {}
             // another region's hub may be there
-            Err(error) if hubs.len() > 1 => sent.problems.push(error.to_string()),
-            Err(error) => return Err(error),
+            Err(error) => errors.push(error),
         }
     }
-    if !done && !hubs.is_empty() && sent.problems.is_empty() {
-        return Err(SendError::Answer("no hub answered".to_owned()));
+    if !answered && sent.problems.is_empty() && errors.len() == 1 {
+        return errors.pop().map_or(Ok(()), Err);
     }
+    sent.problems.extend(errors.iter().map(ToString::to_string));
     Ok(())
 }
 
@@ -70,9 +73,16 @@ fn hubs<'a>(
 ) -> (BTreeMap<String, Records<'a>>, usize) {
     let mut foreign = 0;
     let mut hubs: BTreeMap<String, Records<'a>> = BTreeMap::new();
-    // a hub without a finding to do may have some to archive
-    for region in &sender.assessment.regions {
-        hubs.entry(to.region.clone().unwrap_or_else(|| region.clone()))
+    // a hub without a finding to do may have some to archive: where something was looked at, and in the region of what
+    // is global
+    let of = |f: &&Finding| *f.account_id == *aws.account_id;
+    let looked = sender.assessment.findings.iter().filter(of);
+    let home = aws.region.parse::<palisade_core::Region>();
+    let home = home.map(|r| r.partition().home_region());
+    let regions = sender.assessment.regions.iter().map(String::as_str);
+    let regions = regions.chain(looked.map(|f| &*f.region)).chain(home.ok());
+    for region in regions.filter(|r| !r.is_empty()) {
+        hubs.entry(to.region.clone().unwrap_or_else(|| region.to_owned()))
             .or_default();
     }
     let wanted = sender
@@ -152,8 +162,18 @@ async fn hub(
             work.import.push((Json::Object(record), true));
         }
     }
-    import(sender, aws, region, work.import, sent).await?;
-    mute(sender, aws, region, work.mute, sent).await
+    // first what a record says of its mute, then the record: one that says `false` is not asked for its workflow again
+    let left = mute(sender, aws, region, work.mute, sent).await;
+    work.import
+        .retain(|(record, _)| said_muted(record) != Some("false") || !left.contains(text(record, "Id")));
+    import(sender, aws, region, work.import, sent).await;
+    Ok(())
+}
+
+/// Whether a record says that Palisade muted it.
+fn said_muted(record: &Json) -> Option<&str> {
+    let said = record.pointer("/ProductFields/palisade~1muted");
+    said.and_then(Json::as_str)
 }
 
 /// Everything that we have in a hub, by id; what is archived too, because an old report must not bring it back.
@@ -196,18 +216,22 @@ fn changed(
     sent: &mut Sent,
 ) {
     let workflow = known.pointer("/Workflow/Status").and_then(Json::as_str);
-    let was_muted = known
-        .pointer("/ProductFields/palisade~1muted")
-        .and_then(Json::as_str)
-        == Some("true");
-    let same = is_same(record, known);
+    let was_muted = said_muted(known) == Some("true");
+    let mut record = record.clone();
+    if was_muted
+        && finding.muted.is_none()
+        && let Some(Json::Object(fields)) = record.get_mut("ProductFields")
+    {
+        // what a hub has is not taken back by saying nothing
+        fields.insert("palisade/muted".to_owned(), "false".into());
+    }
+    let same = is_same(&record, known);
     if same {
         sent.unchanged += 1;
     } else if newer(known, at) {
         sent.problems.push(newer_than(known));
         return;
     } else {
-        let mut record = record.clone();
         if let Json::Object(record) = &mut record
             && let Some(created) = known.get("CreatedAt")
         {
@@ -325,7 +349,7 @@ async fn import(
     region: &str,
     records: Vec<(Json, bool)>,
     sent: &mut Sent,
-) -> Result<(), SendError> {
+) {
     let mut batches: Vec<Vec<(Json, bool)>> = Vec::new();
     let mut bytes = 0;
     for (record, over) in records {
@@ -364,9 +388,16 @@ async fn import(
             sent.told += total - over.len();
             continue;
         }
-        let (answer, _) = aws
-            .call("securityhub", "BatchImportFindings", region, &params)
-            .await?;
+        let called = aws.call("securityhub", "BatchImportFindings", region, &params);
+        let answer = match called.await {
+            Ok((answer, _)) => answer,
+            // the other batches are tried all the same
+            Err(error) => {
+                sent.problems
+                    .push(format!("{total} findings were not imported: {error}"));
+                continue;
+            }
+        };
         let mut failed = (0, 0);
         let list = answer.get("FailedFindings").and_then(Json::as_array);
         for failure in list.into_iter().flatten() {
@@ -396,16 +427,17 @@ async fn import(
         sent.closed += over.len().saturating_sub(failed.1);
         sent.told += (total - over.len()).saturating_sub(failed.0);
     }
-    Ok(())
 }
 
+/// Changes workflows; gives the identifiers of those that were not changed.
 async fn mute(
     sender: &Sender<'_>,
     aws: &Aws<'_>,
     region: &str,
     changes: Vec<(Json, &'static str, String)>,
     sent: &mut Sent,
-) -> Result<(), SendError> {
+) -> BTreeSet<String> {
+    let mut left = BTreeSet::new();
     // one call for all that get the same words
     let mut alike: BTreeMap<(&str, String), Vec<Json>> = BTreeMap::new();
     for (identifier, status, note) in changes {
@@ -430,21 +462,30 @@ async fn mute(
                 ));
                 continue;
             }
-            let (answer, _) = aws
-                .call("securityhub", "BatchUpdateFindings", region, &params)
-                .await?;
+            let called = aws.call("securityhub", "BatchUpdateFindings", region, &params);
+            let answer = match called.await {
+                Ok((answer, _)) => answer,
+                Err(error) => {
+                    left.extend(batch.iter().map(|id| text(id, "Id").to_owned()));
+                    let total = batch.len();
+                    sent.problems
+                        .push(format!("{total} findings were not updated: {error}"));
+                    continue;
+                }
+            };
             let list = answer.get("UnprocessedFindings").and_then(Json::as_array);
             for failure in list.into_iter().flatten() {
                 let id = failure
                     .pointer("/FindingIdentifier/Id")
-                    .and_then(Json::as_str);
+                    .and_then(Json::as_str)
+                    .unwrap_or_default();
+                left.insert(id.to_owned());
                 sent.problems.push(printable(&format!(
-                    "`{}` was not updated: {}",
-                    id.unwrap_or_default(),
+                    "`{id}` was not updated: {}",
                     text(failure, "ErrorCode")
                 )));
             }
         }
     }
-    Ok(())
+    left
 }

@@ -265,6 +265,171 @@ fn what_people_and_mutes_say_is_kept_apart() {
         "SUPPRESSED"
     );
     assert!(!updates[1].to_string().contains(&first));
+    // somebody suppresses what was muted once: that is theirs
+    let second = updates[1]["FindingIdentifiers"][0]["Id"].as_str().unwrap();
+    records.lock().unwrap().get_mut(second).unwrap()["Workflow"] =
+        json!({ "Status": "SUPPRESSED" });
+    for hour in [5, 6] {
+        let all = buckets(3, Status::Fail);
+        let sent = send_aws(
+            &assessment(hour, all),
+            &api,
+            &to_hub(),
+            &State::default(),
+            false,
+        )
+        .unwrap();
+        assert_eq!((sent.told, sent.unchanged), (0, 3));
+    }
+    assert_eq!(api.of("securityhub:BatchUpdateFindings").len(), 2);
+    assert_eq!(
+        records.lock().unwrap()[second]["Workflow"]["Status"],
+        "SUPPRESSED"
+    );
+}
+
+/// The workflow could not be changed: the record is not written as if it was.
+#[test]
+fn a_mute_that_ended_is_told_again_when_it_failed() {
+    let records = Records::default();
+    let all = buckets(2, Status::Fail);
+    let mut accepted = all.clone();
+    accepted[1] = muted(accepted[1].clone());
+    let scan = |hour, findings: &[Finding], api: &Fake| {
+        send_aws(
+            &assessment(hour, findings.to_vec()),
+            api,
+            &to_hub(),
+            &State::default(),
+            false,
+        )
+        .unwrap()
+    };
+    let api = hub(&records);
+    scan(1, &all, &api);
+    scan(2, &accepted, &api);
+    let inner = hub(&records);
+    let refuses = Fake::new(move |name, params| match name {
+        "securityhub:BatchUpdateFindings" => Err(failed("InternalException")),
+        _ => inner.answer_of(name, params),
+    });
+    let mut worse = all.clone();
+    worse[0].message = "otherwise".to_owned();
+    let sent = scan(3, &worse, &refuses);
+    // the other finding is imported all the same
+    assert_eq!((sent.told, sent.problems.len()), (1, 1));
+    assert!(sent.problems[0].starts_with("1 findings were not updated: "));
+    scan(4, &worse, &api);
+    let updates = api.of("securityhub:BatchUpdateFindings");
+    assert_eq!(updates.len(), 2);
+    assert_eq!(updates[1]["Workflow"]["Status"], "NEW");
+}
+
+/// A hub in pages; and one batch that fails does not keep the next from being sent, nor is the first forgotten.
+#[test]
+fn pages_and_batches() {
+    let records = Records::default();
+    let api = hub(&records);
+    let all = buckets(205, Status::Fail);
+    send_aws(
+        &assessment(1, all.clone()),
+        &api,
+        &to_hub(),
+        &State::default(),
+        false,
+    )
+    .unwrap();
+    let kept: Vec<Json> = records.lock().unwrap().values().cloned().collect();
+    let paged = Fake::new(move |name, params| match name {
+        "securityhub:GetFindings" => {
+            let at: usize = params["NextToken"].as_str().map_or(0, |t| t.parse().unwrap());
+            let mut answer = json!({ "Findings": kept[at..(at + 50).min(kept.len())] });
+            if at + 50 < kept.len() {
+                answer["NextToken"] = (at + 50).to_string().into();
+            }
+            Ok(answer)
+        }
+        other => panic!("{other}"),
+    });
+    let again = send_aws(
+        &assessment(2, all.clone()),
+        &paged,
+        &to_hub(),
+        &State::default(),
+        false,
+    )
+    .unwrap();
+    assert_eq!((again.told, again.unchanged), (0, 205));
+    let calls = Mutex::new(0);
+    let fails = Fake::new(move |name, params| {
+        if name == "securityhub:GetFindings" {
+            return Ok(json!({ "Findings": [] }));
+        }
+        let mut calls = calls.lock().unwrap();
+        *calls += 1;
+        if *calls == 2 {
+            return Err(failed("LimitExceededException"));
+        }
+        let count = params["Findings"].as_array().unwrap().len();
+        Ok(json!({ "FailedCount": 0, "SuccessCount": count, "FailedFindings": [] }))
+    });
+    let sent = send_aws(
+        &assessment(1, all),
+        &fails,
+        &to_hub(),
+        &State::default(),
+        false,
+    )
+    .unwrap();
+    assert_eq!((sent.told, sent.problems.len()), (105, 1));
+    assert!(
+        sent.problems[0].starts_with("100 findings were not imported: "),
+        "{:?}",
+        sent.problems
+    );
+}
+
+/// The last user is gone, and no finding is in the region where users are.
+#[test]
+fn the_hub_of_what_is_global_is_asked() {
+    let api = Fake::new(|_, _| Ok(json!({ "Findings": [] })));
+    send_aws(
+        &assessment(1, buckets(1, Status::Pass)),
+        &api,
+        &to_hub(),
+        &State::default(),
+        false,
+    )
+    .unwrap();
+    let calls = api.calls.lock().unwrap();
+    let regions: Vec<&str> = calls.iter().map(|c| c.1.as_str()).collect();
+    assert_eq!(regions, ["eu-west-1", "us-east-1"]);
+}
+
+/// The first attempt takes some of a batch, the second fails: what was taken is remembered.
+#[test]
+fn events_that_were_taken_are_remembered() {
+    let tries = Mutex::new(0);
+    let api = Fake::new(move |_, params| {
+        let mut tries = tries.lock().unwrap();
+        *tries += 1;
+        if *tries == 2 {
+            return Err(failed("InternalException"));
+        }
+        let count = params["Entries"].as_array().unwrap().len();
+        let mut results = vec![json!({ "EventId": "1" }); count];
+        results[0] = json!({ "ErrorCode": "InternalFailure" });
+        Ok(json!({ "FailedEntryCount": 1, "Entries": results }))
+    });
+    let all = assessment(1, buckets(12, Status::Fail));
+    let sent = send_aws(&all, &api, &events(), &State::default(), false).unwrap();
+    assert_eq!((sent.told, sent.state.0.len()), (9, 9));
+    assert_eq!(sent.problems.len(), 1);
+    assert!(
+        sent.problems[0].starts_with("3 events were not sent: "),
+        "{:?}",
+        sent.problems
+    );
 }
 
 #[test]

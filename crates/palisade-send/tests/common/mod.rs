@@ -105,6 +105,10 @@ impl Fake {
             calls: Mutex::default(),
         }
     }
+    /// What it would answer.
+    pub fn answer_of(&self, name: &str, params: &Json) -> Result<Json, ApiError> {
+        (self.answer)(name, params)
+    }
     pub fn of(&self, operation: &str) -> Vec<Json> {
         let calls = self.calls.lock().unwrap();
         calls
@@ -126,9 +130,15 @@ impl Api for Fake {
                 params.clone(),
             ));
             let value = (self.answer)(&name, &params)?;
+            // as the client does: the next page's parameters are these and the token
+            let next = value.get("NextToken").map(|token| {
+                let mut params = request.params.clone();
+                params.insert("NextToken".to_owned(), token.clone());
+                params
+            });
             Ok(Page {
                 value: Value::Json(Box::new(value)),
-                next: None,
+                next,
             })
         })
     }
