@@ -118,19 +118,24 @@ impl Caller<'_> {
         Ok(missing)
     }
 
-    /// Which of a few reads that the selection needs are denied, and how many were tried.
-    async fn try_reads(&self, actions: &[String]) -> (usize, Vec<String>) {
-        let (mut tried, mut denied) = (0, Vec::new());
+    /// Which of a few reads that the selection needs are denied, which failed otherwise, and how many were tried.
+    async fn try_reads(&self, actions: &[String]) -> (usize, Vec<String>, Vec<String>) {
+        let (mut tried, mut denied, mut failed) = (0, Vec::new(), Vec::new());
         for (action, service, operation) in READS {
             if !actions.iter().any(|a| a == action) {
                 continue;
             }
             tried += 1;
             if let Err(error) = self.call(service, operation, &Map::new()).await {
-                denied.push(format!("{action}: {}", error.code));
+                // a network that is down or a throttled call says nothing about permissions
+                let list = match error.kind {
+                    CallErrorKind::Denied => &mut denied,
+                    _ => &mut failed,
+                };
+                list.push(format!("{action}: {}", error.code));
             }
         }
-        (tried, denied)
+        (tried, denied, failed)
     }
 }
 
@@ -189,15 +194,22 @@ pub async fn permissions(caller: &Caller<'_>, actions: &[String]) -> Examination
     } else {
         format!("{SIMULATE} failed with {}", error.code)
     };
-    let (tried, denied) = caller.try_reads(actions).await;
+    let (tried, denied, failed) = caller.try_reads(actions).await;
     if !denied.is_empty() {
         let message = format!(
-            "{why}; of {tried} calls that were tried instead, {} failed",
+            "{why}; of {tried} calls that were tried instead, {} are denied",
             denied.len()
         );
         return Examination::new(SUBJECT, State::Broken, message)
             .hint("`palisade permissions` prints the policy that is needed")
             .details(denied);
+    }
+    if !failed.is_empty() {
+        let message = format!(
+            "{why}; of {tried} calls that were tried instead, {} failed for another reason than permissions",
+            failed.len()
+        );
+        return Examination::new(SUBJECT, State::Warning, message).details(failed);
     }
     let message = match tried {
         0 => format!("{why}, and there is no call to try instead"),

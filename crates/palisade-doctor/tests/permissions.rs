@@ -194,6 +194,27 @@ fn without_simulation_a_few_reads_are_tried() {
             &["kms:ListKeys: AccessDenied".to_owned()][..]
         )
     );
+    // a call that is throttled is no permission that is missing
+    let (found, _) = examine(
+        user,
+        &actions(),
+        Box::new(|name, _| match name {
+            "kms:ListKeys" => Err(ApiError {
+                kind: CallErrorKind::Other,
+                code: "InternalFailure".to_owned(),
+                message: String::new(),
+            }),
+            "iam:SimulatePrincipalPolicy" => Err(denied()),
+            _ => Ok(json!({})),
+        }),
+    );
+    assert_eq!(
+        (found.state, found.details.as_slice()),
+        (
+            State::Warning,
+            &["kms:ListKeys: InternalFailure".to_owned()][..]
+        )
+    );
     let (found, fake) = examine(
         "arn:aws:iam::123456789012:root",
         &actions(),

@@ -83,7 +83,9 @@ pub(crate) async fn send(
         }
         match put(&aws, region, batch, sent).await {
             Ok(()) => {}
-            Err(error) if sent.told + sent.closed == 0 && sent.problems.is_empty() => return Err(error),
+            Err(error) if sent.told + sent.closed == 0 && sent.problems.is_empty() => {
+                return Err(error);
+            }
             // the rest would fail alike; what was told is remembered
             Err(error) => {
                 let left = entries.len() - (sent.told + sent.closed - before);

@@ -1,8 +1,9 @@
 //! Findings, sent to where people work: Security Hub, SNS, EventBridge, Slack, any webhook, Jira.
 //!
 //! Invariants: the same findings twice change nothing at the destination; what could not be read is never told as
-//! fixed; no secret is in a message, an error or a dry run; text from the account is data in every message; no clock
-//! and no environment here: whoever calls brings them.
+//! fixed; no secret is in a message, an error or a dry run; text from the account is data in every message. Times
+//! in messages are the scan's. Of the environment only the proxy's variables are read, and of clocks only timers, for
+//! retries and timeouts.
 
 mod changes;
 mod deliver;

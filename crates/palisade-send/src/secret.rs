@@ -13,17 +13,30 @@ impl Secret {
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
-    /// A text without the value, wherever it occurs; of a URL also without its path, which is what is secret in it.
+    /// A text without the value, wherever it occurs; nor the parts that are secret by themselves: of a URL its path, the
+    /// path's longer segments and the values of its query, of a header's value what follows `Basic` or `Bearer`.
     pub(crate) fn scrub(&self, text: &str) -> String {
         let path = self
             .0
             .split_once("://")
             .and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
+        let segments = path
+            .into_iter()
+            .flat_map(|p| p.split(['/', '?', '&', '=', '#']));
+        let scheme = self.0.split_once(' ');
+        let token = scheme
+            .filter(|(s, _)| s.eq_ignore_ascii_case("basic") || s.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
         let mut clean = text.to_owned();
-        for part in [Some(self.0.as_str()), path].into_iter().flatten() {
+        // the longest first, so that no part is left of a whole
+        let whole = [Some(self.0.as_str()), path];
+        for part in whole.into_iter().flatten() {
             if part.trim_matches('/').len() >= 4 {
                 clean = clean.replace(part, "***");
             }
+        }
+        for part in segments.chain(token).filter(|p| p.len() >= 8) {
+            clean = clean.replace(part, "***");
         }
         clean
     }
@@ -86,6 +99,13 @@ mod tests {
             url.scrub("https://hooks.example.com/services/T0/B0/abcdef is gone"),
             "*** is gone"
         );
+        let query = Secret::new("https://example.com/hooks/in?token=0123456789&v=1");
+        assert_eq!(query.scrub("no token 0123456789, v 1"), "no token ***, v 1");
+        assert_eq!(url.scrub("services T0 B0"), "*** T0 B0");
+        for header in ["Bearer hidden-token", "basic hidden-token"] {
+            let said = Secret::new(header).scrub("bad token hidden-token");
+            assert_eq!(said, "bad token ***");
+        }
         // a path that says nothing is no reason to blot out every slash
         assert_eq!(Secret::new("http://localhost:1/").scrub("a/b"), "a/b");
     }

@@ -164,8 +164,9 @@ async fn hub(
     }
     // first what a record says of its mute, then the record: one that says `false` is not asked for its workflow again
     let left = mute(sender, aws, region, work.mute, sent).await;
-    work.import
-        .retain(|(record, _)| said_muted(record) != Some("false") || !left.contains(text(record, "Id")));
+    work.import.retain(|(record, _)| {
+        said_muted(record) != Some("false") || !left.contains(text(record, "Id"))
+    });
     import(sender, aws, region, work.import, sent).await;
     Ok(())
 }

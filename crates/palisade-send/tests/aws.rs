@@ -342,7 +342,9 @@ fn pages_and_batches() {
     let kept: Vec<Json> = records.lock().unwrap().values().cloned().collect();
     let paged = Fake::new(move |name, params| match name {
         "securityhub:GetFindings" => {
-            let at: usize = params["NextToken"].as_str().map_or(0, |t| t.parse().unwrap());
+            let at: usize = params["NextToken"]
+                .as_str()
+                .map_or(0, |t| t.parse().unwrap());
             let mut answer = json!({ "Findings": kept[at..(at + 50).min(kept.len())] });
             if at + 50 < kept.len() {
                 answer["NextToken"] = (at + 50).to_string().into();

@@ -101,7 +101,13 @@ fn slack_gets_a_summary_and_the_worst_once() {
     let mut last = five();
     last.remove(1);
     last[0].status = Status::Pass;
-    let fourth = send(&assessment(3, last), &slack(&server.url), &third.state, false).unwrap();
+    let fourth = send(
+        &assessment(3, last),
+        &slack(&server.url),
+        &third.state,
+        false,
+    )
+    .unwrap();
     assert_eq!((fourth.told, fourth.closed), (0, 1));
     let text = server.asked()[2].body.clone();
     assert!(text.contains("`arn:aws:s3:::b1` (`s3-x`): gone"), "{text}");

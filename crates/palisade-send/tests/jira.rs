@@ -439,10 +439,7 @@ fn what_fails_in_another_region_is_added_to_the_issue() {
     // once
     let sent = run(&server, &elsewhere, true);
     assert_eq!((sent.told, sent.unchanged), (0, 1));
-    assert_eq!(
-        tracker.issues()[0]["comments"].as_array().unwrap().len(),
-        1
-    );
+    assert_eq!(tracker.issues()[0]["comments"].as_array().unwrap().len(), 1);
     // a scan of one of the regions does not close it, one of both does
     let only = assessment(3, vec![]);
     assert_eq!(run(&server, &only, true).closed, 0);
@@ -452,7 +449,10 @@ fn what_fails_in_another_region_is_added_to_the_issue() {
 }
 
 /// A tracker in front of which some requests are refused.
-fn refusing(tracker: &Tracker, refuse: impl Fn(usize, &Asked) -> Option<u16> + Send + Sync + 'static) -> (Server, Server) {
+fn refusing(
+    tracker: &Tracker,
+    refuse: impl Fn(usize, &Asked) -> Option<u16> + Send + Sync + 'static,
+) -> (Server, Server) {
     let inner = tracker.serve(JiraApi::V3);
     let address = inner.url.strip_prefix("http://").unwrap().to_owned();
     let outer = Server::start(move |n, asked| {
@@ -527,10 +527,7 @@ fn an_issue_that_could_not_be_closed_is_closed_the_next_time() {
     let server = tracker.serve(JiraApi::V3);
     run(
         &server,
-        &assessment(
-            1,
-            vec![finding("s3-x", Status::Fail, "arn:aws:s3:::b0")],
-        ),
+        &assessment(1, vec![finding("s3-x", Status::Fail, "arn:aws:s3:::b0")]),
         false,
     );
     for (hour, closed) in [(2, 1), (3, 0)] {
@@ -578,10 +575,15 @@ fn a_description_is_never_too_long() {
             document => document.to_string(),
         };
         assert!(text.chars().count() <= 32_767, "{}", text.chars().count());
-        let listed = (10..60).filter(|n| text.contains(&format!("{n}&#45;")) || text.contains(&format!("{n}--"))).count();
+        let listed = (10..60)
+            .filter(|n| text.contains(&format!("{n}&#45;")) || text.contains(&format!("{n}--")))
+            .count();
         assert!(listed > 5 && listed <= 50, "{listed}");
         if listed < 50 {
-            assert!(text.contains(&format!("and {} more", 50 - listed)), "{text}");
+            assert!(
+                text.contains(&format!("and {} more", 50 - listed)),
+                "{text}"
+            );
         } else {
             assert_eq!(api, JiraApi::V3);
         }

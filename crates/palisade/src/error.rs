@@ -54,6 +54,10 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether the reader of stdout has gone (`palisade … | head`): nobody is left to be told.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+    }
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {

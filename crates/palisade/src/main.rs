@@ -9,7 +9,6 @@ mod output;
 mod progress;
 
 use clap::{CommandFactory, FromArgMatches};
-use error::Failure;
 use std::process::ExitCode;
 
 /// Why the process ends as it does (`docs/specs/exit-codes` in DESIGN; printed by `palisade --help`).
@@ -46,10 +45,7 @@ fn main() -> ExitCode {
     let terminal = output::Terminal::new(&cli.global);
     match commands::run(cli, &given, &terminal) {
         Ok(outcome) => outcome.code(),
-        // the reader has gone (`palisade … | head`): nobody is left to be told
-        Err(Failure::Output { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             terminal.failure(&failure);
             ExitCode::from(failure.code())

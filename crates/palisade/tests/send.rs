@@ -492,3 +492,69 @@ Authorization = \"Bearer very-secret\"
         .len();
     assert_eq!(kinds, 6);
 }
+
+/// A report that cannot be written, or that nobody reads any more, is no reason to tell nobody.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_fails_keeps_nobody_from_being_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("palisade.toml"), TWO).unwrap();
+    let server = Server::start(|_| (200, String::new()));
+    let scan = |output: &str, stdout: std::process::Stdio| {
+        let mut command = demo(folder.path(), &server.url, &server.url);
+        command.args(["scan", "--demo", "--service", "s3", "--fail-on", "low"]);
+        command.args(["--format", "json", "-o", output, "--send", "tickets"]);
+        let mut child = command
+            .stdout(stdout)
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        child.wait().unwrap().code()
+    };
+    let full = scan("/dev/full", std::process::Stdio::null());
+    assert_eq!((full, server.asked().len()), (Some(1), 1));
+    assert!(folder.path().join(".palisade/sent-tickets.json").exists());
+    std::fs::remove_file(folder.path().join(".palisade/sent-tickets.json")).unwrap();
+    // the findings still decide the exit code
+    let closed = scan("-", std::process::Stdio::piped());
+    assert_eq!((closed, server.asked().len()), (Some(3), 2));
+}
+
+/// Two at a time: the second waits until the first has written what it sent.
+#[test]
+fn two_at_a_time_send_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("palisade.toml"), TWO).unwrap();
+    let server = Server::start(|_| {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        (200, String::new())
+    });
+    let report = demo(folder.path(), &server.url, &server.url)
+        .args([
+            "scan",
+            "--demo",
+            "--service",
+            "s3",
+            "--format",
+            "json",
+            "-o",
+            "r.json",
+        ])
+        .output()
+        .unwrap();
+    assert!(report.status.success(), "{}", err(&report));
+    let both: Vec<_> = (0..2)
+        .map(|_| {
+            demo(folder.path(), &server.url, &server.url)
+                .args(["send", "r.json", "--to", "tickets"])
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut child in both {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(server.asked().len(), 1);
+}

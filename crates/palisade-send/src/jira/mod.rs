@@ -367,7 +367,12 @@ impl Server<'_> {
         issue: &Issue,
         sent: &mut Sent,
     ) -> Result<(), SendError> {
-        let has = |region: &str| issue.labels.iter().any(|l| l.strip_prefix(IN) == Some(region));
+        let has = |region: &str| {
+            issue
+                .labels
+                .iter()
+                .any(|l| l.strip_prefix(IN) == Some(region))
+        };
         let new: Vec<(&str, &Finding)> = texts
             .findings
             .iter()

@@ -178,7 +178,7 @@ pub fn baseline(
                 all_tables: false,
             };
             let ready = scan::Ready::new(scan, given, global, &catalog)?;
-            scan::assess(&ready, &noise, &catalog, terminal)?.0
+            scan::assess(&ready, &noise, None, &catalog, terminal)?.0
         }
     };
     if assessment.coverage.interrupted {

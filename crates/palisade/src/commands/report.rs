@@ -112,8 +112,8 @@ impl Outputs {
     /// Writes all of them. Files appear together, whole, when every one could be written; then stdout, then objects.
     ///
     /// # Errors
-    /// When one cannot be written. No file was touched when a file could not be written; files stay when an object
-    /// could not be put.
+    /// When one cannot be written. No file was touched when a file could not be written; files stay, and objects are put,
+    /// when stdout could not be written or another object not be put.
     pub fn write(
         &self,
         assessment: &Assessment,
@@ -138,8 +138,9 @@ impl Outputs {
                 path.display()
             ));
         }
+        let mut failed: Option<Failure> = None;
         if let Some(output) = self.all.iter().find(|o| o.place == Place::Stdout) {
-            to_stdout(|out| {
+            failed = to_stdout(|out| {
                 self.one(
                     output.format,
                     assessment,
@@ -147,9 +148,9 @@ impl Outputs {
                     terminal.color(),
                     out,
                 )
-            })?;
+            })
+            .err();
         }
-        let mut failed = None;
         for (output, bucket, key) in self.objects() {
             let place = format!("s3://{bucket}/{key}");
             match self.upload(output.format, assessment, connection, (bucket, key)) {
@@ -157,7 +158,9 @@ impl Outputs {
                 Err(message) => {
                     let failure = Failure::Upload { place, message };
                     // the last is told by whoever called
-                    if let Some(before) = failed.replace(failure) {
+                    if let Some(before) = failed.replace(failure)
+                        && !before.is_closed_pipe()
+                    {
                         terminal.failure(&before);
                     }
                 }

@@ -69,9 +69,15 @@ pub fn run(
             hint: Some("write to a file, or send to a destination outside of AWS".to_owned()),
         });
     }
-    let (assessment, connection) = assess(&ready, &noise, &catalog, terminal)?;
-    outputs.write(&assessment, &connection, terminal)?;
+    let (assessment, connection) = assess(&ready, &noise, Some(&outputs), &catalog, terminal)?;
+    // an output that fails keeps nobody from being told
+    let written = outputs.write(&assessment, &connection, terminal);
     let sent = destinations.send(&assessment, Some(&connection), false, terminal)?;
+    match written {
+        // the reader has gone: what was found counts all the same
+        Err(failure) if failure.is_closed_pipe() => {}
+        other => other?,
+    }
     Ok(if sent {
         outcome(args, &assessment)
     } else {
@@ -86,6 +92,7 @@ pub fn run(
 pub fn assess(
     ready: &Ready,
     noise: &Noise,
+    outputs: Option<&Outputs>,
     catalog: &Arc<Catalog>,
     terminal: &Terminal,
 ) -> Result<(Assessment, Connection), Failure> {
@@ -108,7 +115,9 @@ pub fn assess(
     let mut scanner = Scanner::new(Arc::clone(catalog));
     let connection = Connection::open(&args.target, scanner.models(), terminal)?;
     scanner.set_now(connection.now);
-    Outputs::new(args.format, &args.output, args.all)?.probe(&connection)?;
+    if let Some(outputs) = outputs {
+        outputs.probe(&connection)?;
+    }
     // what is wrong with the SQL is told before anything is asked of AWS
     let mut request = scanner.request(&checks)?;
     if args.all_tables {

@@ -10,11 +10,11 @@ use palisade_config::{Given, SendSettings};
 use palisade_core::Assessment;
 use palisade_send::{
     Aws, Destination, EventBridge, Filter, Http, Jira, JiraApi, Kind, Policy, Secret, SecurityHub,
-    Sender, Sent, Slack, Sns, SnsMessage, State, Webhook,
+    SendError, Sender, Sent, Slack, Sns, SnsMessage, State, Webhook,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,10 @@ struct Ready {
     destination: Destination,
     /// Where it is remembered what was sent.
     state: Option<PathBuf>,
-    before: State,
 }
+
+/// No delivery takes longer: what was told until then is remembered, the rest is told the next time.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 impl Destinations {
     /// Finds the destinations by name.
@@ -67,15 +69,11 @@ impl Destinations {
                     hint: Some("give each its own `state`".to_owned()),
                 });
             }
-            let before = match &state {
-                Some(path) => read_state(path)?,
-                None => State::default(),
-            };
-            all.push(Ready {
-                destination,
-                state,
-                before,
-            });
+            // what is wrong with it is told before anything is scanned; it is read again when it is needed
+            if let Some(path) = &state {
+                read_state(path)?;
+            }
+            all.push(Ready { destination, state });
         }
         Ok(Self(all))
     }
@@ -121,29 +119,49 @@ impl Destinations {
         };
         let mut well = true;
         for ready in &self.0 {
-            let sending = sender.send(&ready.destination, &ready.before);
-            let sent = match (&own, connection) {
-                (Some(own), _) => own.block_on(sending),
-                (None, Some(connection)) => connection.wait(sending),
-                (None, None) => continue,
-            };
             let destination = &ready.destination;
             let called = format!("`{}` ({})", destination.name, destination.kind.word());
-            let sent = match sent {
-                Ok(sent) => sent,
-                Err(error) => {
-                    terminal.error(&format!("cannot send to {called}: {error}"));
+            // held until it is remembered what was sent: two scans at a time do not send the same
+            let held = ready.hold(dry_run);
+            let (_lock, before) = match held {
+                Ok(held) => held,
+                Err(failure) => {
+                    terminal.error(&format!("cannot send to {called}: {failure}"));
                     well = false;
                     continue;
                 }
             };
+            let mut sent = Sent::default();
+            let sending = until_stopped(sender.send_into(destination, &before, &mut sent));
+            let ended = match (&own, connection) {
+                (Some(own), _) => own.block_on(sending),
+                (None, Some(connection)) => connection.wait(sending),
+                (None, None) => continue,
+            };
+            let mut stopped = false;
+            match ended {
+                Ended::Done(Ok(())) => {}
+                Ended::Done(Err(error)) => {
+                    terminal.error(&format!("cannot send to {called}: {error}"));
+                    well = false;
+                    continue;
+                }
+                Ended::Late => sent.problems.push(format!(
+                    "it takes longer than {} minutes; what is left will be sent the next time",
+                    LONGEST.as_secs() / 60
+                )),
+                Ended::Stopped => {
+                    stopped = true;
+                    sent.problems.push("stopped".to_owned());
+                }
+            }
             for problem in &sent.problems {
                 terminal.error(&format!("cannot send to {called}: {problem}"));
                 well = false;
             }
             if dry_run {
                 print(&destination.name, &sent)?;
-            } else if let Err(failure) = remember(ready, &sent) {
+            } else if let Err(failure) = remember(ready, &before, &sent) {
                 terminal.error(&format!(
                     "{failure}, so {called} will be sent the same again"
                 ));
@@ -154,8 +172,59 @@ impl Destinations {
                 "{called}: {} findings {would}sent, {} {would}closed, {} known already",
                 sent.told, sent.closed, sent.unchanged
             ));
+            if stopped {
+                break;
+            }
         }
         Ok(well)
+    }
+}
+
+impl Ready {
+    /// What was sent, and a lock on it; a dry run changes nothing and takes none.
+    fn hold(&self, dry_run: bool) -> Result<(Option<std::fs::File>, State), Failure> {
+        let Some(path) = &self.state else {
+            return Ok((None, State::default()));
+        };
+        let lock = if dry_run { None } else { Some(lock(path)?) };
+        Ok((lock, read_state(path)?))
+    }
+}
+
+/// Waits for the lock of a file that is replaced when it is written: it is on another file beside.
+fn lock(path: &Path) -> Result<std::fs::File, Failure> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let failed = |source| Failure::Output {
+        what: format!("`{}`", Path::new(&beside).display()),
+        source,
+    };
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside)
+        .map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
+}
+
+/// How a delivery ended.
+enum Ended {
+    Done(Result<(), SendError>),
+    Late,
+    Stopped,
+}
+
+async fn until_stopped(sending: impl Future<Output = Result<(), SendError>>) -> Ended {
+    // after a scan that could be stopped by it, Ctrl-C no longer ends the process by itself
+    tokio::select! {
+        done = sending => Ended::Done(done),
+        Ok(()) = tokio::signal::ctrl_c() => Ended::Stopped,
+        () = tokio::time::sleep(LONGEST) => Ended::Late,
     }
 }
 
@@ -185,11 +254,11 @@ fn read_state(path: &std::path::Path) -> Result<State, Failure> {
 }
 
 /// Writes what was sent, when that changed.
-fn remember(ready: &Ready, sent: &Sent) -> Result<(), Failure> {
+fn remember(ready: &Ready, before: &State, sent: &Sent) -> Result<(), Failure> {
     let Some(path) = &ready.state else {
         return Ok(());
     };
-    if sent.state == ready.before {
+    if sent.state == *before {
         return Ok(());
     }
     if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
