@@ -527,7 +527,7 @@ fn two_at_a_time_send_once() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("palisade.toml"), TWO).unwrap();
     let server = Server::start(|_| {
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        std::thread::sleep(std::time::Duration::from_millis(400));
         (200, String::new())
     });
     let report = demo(folder.path(), &server.url, &server.url)
