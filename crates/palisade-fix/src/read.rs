@@ -192,6 +192,9 @@ fn is_former(value: &Json, attribute: &Attribute) -> bool {
             && !crate::json::reached(value, &attribute.after))
 }
 
+/// What the journal says was read after a call: values, and values that waited, by the attribute's name.
+pub(crate) type Saved<'a> = (&'a Map<String, Json>, &'a Map<String, Json>);
+
 /// Values of attributes as AWS describes them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Observed {
@@ -234,11 +237,7 @@ impl Observed {
     }
     /// Whether this is what the run left, and nothing that somebody made of it since: what is there goes with the way
     /// back, so it is compared to the last member with what was read after the call. `saved` is that, with what waited.
-    pub(crate) fn is_left(
-        &self,
-        saved: Option<(&Map<String, Json>, &Map<String, Json>)>,
-        attributes: &[Attribute],
-    ) -> bool {
+    pub(crate) fn is_left(&self, saved: Option<Saved<'_>>, attributes: &[Attribute]) -> bool {
         attributes.iter().all(|a| {
             let now = self.value(&a.name);
             let waits = self.pending.get(&a.name);

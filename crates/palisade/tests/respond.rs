@@ -10,7 +10,7 @@ mod moto;
 
 use moto::{CREDENTIALS, Moto, python};
 use palisade_catalog::{Source, StepKind, load};
-use palisade_fix::{Plan, read_run, sha256};
+use palisade_fix::{Plan, read_run, sha256, undo_hash};
 use serde_json::Value as Json;
 use std::path::Path;
 use std::process::{Command, Output};
