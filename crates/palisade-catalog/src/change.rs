@@ -80,6 +80,10 @@ pub struct Change {
     pub fixed: Vec<String>,
     /// True when the operation resets what it is not given: every setting that has a value is sent.
     pub replaces: bool,
+    /// Parameters that such an operation has besides, and that AWS does not describe as a state.
+    pub ignored: Vec<String>,
+    /// Parameter → path into the state → what it must say for a call with that parameter to do only what it says.
+    pub requires: BTreeMap<String, Map<String, Json>>,
     /// The call that describes the state.
     pub read: ChangeRead,
     /// Parameter path → what it sets.

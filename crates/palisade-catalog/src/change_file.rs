@@ -68,6 +68,16 @@ impl Parser<'_> {
         let key = s.strings("key");
         let fixed = s.strings("fixed");
         let replaces = s.boolean("replaces").unwrap_or_default();
+        let ignored = s.strings("ignored");
+        let mut requires = BTreeMap::new();
+        for (parameter, section) in s.entries("requires") {
+            let mut states = Map::new();
+            for (path, value, at) in section.values() {
+                self.path(&path.value, at);
+                states.insert(path.value, section::json_of(value));
+            }
+            requires.insert(parameter.value, states);
+        }
         let settle = s.integer("settle").map_or(SETTLE, |n| n.value);
         let read = self.read(s);
         let mut settings = BTreeMap::new();
@@ -116,6 +126,8 @@ impl Parser<'_> {
             key,
             fixed,
             replaces,
+            ignored,
+            requires,
             read: read?,
             settings,
             makes,

@@ -74,8 +74,12 @@ impl Of<'_> {
         let input = operation.input.as_ref().map(|i| i.shape);
         let each = change.items.as_ref().and_then(|i| i.each.as_ref());
         let named = change.key.iter().chain(&change.fixed);
-        for path in named.chain(change.settings.keys()).chain(each) {
+        let of_state = change.settings.keys().chain(change.requires.keys());
+        for path in named.chain(of_state).chain(&change.ignored).chain(each) {
             self.parameter(input, path);
+        }
+        if change.replaces {
+            self.replaces(input);
         }
         let Some(read) = self.operation(&change.read.call) else {
             return;
@@ -91,6 +95,9 @@ impl Of<'_> {
                 self.state(Some(state), pending);
             }
         }
+        for path in change.requires.values().flat_map(Map::keys) {
+            self.state(Some(state), path);
+        }
         for (path, _) in &change.makes {
             self.state(Some(state), path);
         }
@@ -102,6 +109,44 @@ impl Of<'_> {
         }
         for inverse in &change.inverse {
             self.inverse(inverse, state);
+        }
+    }
+
+    /// An operation that resets what it is not given: every parameter that it takes must be spoken of.
+    fn replaces(&mut self, input: Option<ShapeId>) {
+        let change = self.change;
+        let spoken: Vec<&String> = change
+            .key
+            .iter()
+            .chain(&change.fixed)
+            .chain(&change.ignored)
+            .chain(change.settings.keys())
+            .collect();
+        let Some(input) = input.and_then(|i| self.model.shape(i)).cloned() else {
+            return;
+        };
+        for member in &input.members {
+            let inside = format!("{}.", member.name);
+            if spoken.iter().any(|p| **p == member.name) {
+                continue;
+            }
+            let of = self.model.shape(member.shape).cloned();
+            let inner: Vec<String> = match of {
+                Some(of) if spoken.iter().any(|p| p.starts_with(&inside)) => {
+                    let names = of.members.iter().map(|m| format!("{inside}{}", m.name));
+                    names.collect()
+                }
+                _ => vec![member.name.clone()],
+            };
+            for path in inner {
+                let below = format!("{path}.");
+                if !spoken.iter().any(|p| **p == path || p.starts_with(&below)) {
+                    self.wrong(
+                        format!("`{path}` would be reset: it must be a setting, or `ignored`"),
+                        None,
+                    );
+                }
+            }
         }
     }
 

@@ -22,9 +22,11 @@ const LEAST_SETTLE: u32 = 10;
 pub enum Outcome {
     /// Changed, and every check passes on fresh data.
     Fixed,
+    /// Changed, and the described state is the wanted one; there is no check that could say more.
+    Changed,
     /// Changed, and a check still fails.
     NotFixed,
-    /// Changed, and a check cannot be decided.
+    /// The described state is the wanted one, and a check cannot be decided.
     Unverified,
     /// Everything was as it is wanted; nothing was sent.
     Already,
@@ -77,11 +79,11 @@ pub struct Apply<'a> {
     pub recheck: &'a dyn Recheck,
     /// What may not be touched.
     pub protection: &'a Protection,
-    /// Goes on after an item that failed; the first one must succeed all the same.
+    /// Goes on after an item that failed; the first that is sent must succeed all the same.
     pub keep_going: bool,
     /// Seconds that are waited for a described state to follow, at most.
     pub settle: u32,
-    /// Asked before every item: true ends the run.
+    /// Asked before every item, and while a state is waited for: true ends the run.
     pub stop: &'a dyn Fn() -> bool,
     /// Told of everything that is journalled.
     pub notify: &'a dyn Fn(&Event),
@@ -103,8 +105,9 @@ impl Outcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
+            Self::Changed => "changed, no check",
             Self::NotFixed => "not fixed",
-            Self::Unverified => "changed, the check is unknown",
+            Self::Unverified => "unverified",
             Self::Already => "already as wanted",
             Self::Stale => "stale",
             Self::Protected => "protected",
@@ -116,10 +119,11 @@ impl Outcome {
     }
     /// Whether a run goes on after it.
     pub(crate) const fn is_good(self) -> bool {
-        matches!(
-            self,
-            Self::Fixed | Self::Already | Self::Undone | Self::Protected | Self::Stale
-        )
+        self.is_wanted() || matches!(self, Self::Undone | Self::Protected | Self::Stale)
+    }
+    /// Whether everything is as the plan wants it, as far as anything can say it.
+    pub const fn is_wanted(self) -> bool {
+        matches!(self, Self::Fixed | Self::Changed | Self::Already)
     }
 }
 
@@ -138,7 +142,8 @@ impl Apply<'_> {
         let mut first = true;
         for item in &plan.items {
             let known = resumed.and_then(|run| run.outcome(item.number));
-            if known.is_some_and(Outcome::is_good) {
+            if let Some(known) = known.filter(|o| o.is_good()) {
+                first &= !matches!(known, Outcome::Fixed | Outcome::Changed);
                 continue;
             }
             if (self.stop)() {
@@ -146,12 +151,12 @@ impl Apply<'_> {
                 break;
             }
             let outcome = self.item(item, journal, resumed).await?;
-            // The first is the canary: whatever is wrong with it is wrong with the rest.
+            // The first that is sent is the canary: whatever is wrong with it is wrong with the rest.
             if !outcome.is_good() && (first || !self.keep_going) {
                 stopped = item.number < plan.items.len();
                 break;
             }
-            first = false;
+            first &= !matches!(outcome, Outcome::Fixed | Outcome::Changed);
         }
         self.write(
             journal,
@@ -177,7 +182,7 @@ impl Apply<'_> {
         resumed: Option<&Run>,
     ) -> Result<Outcome, FixError> {
         let mut verdicts = Vec::new();
-        let (outcome, reason) = match self.protection.forbids(item) {
+        let (outcome, reason) = match self.protection.forbids_item(item) {
             Some(why) => (Outcome::Protected, Some(why)),
             None => {
                 let ended = self.steps(item, journal, resumed).await?;
@@ -210,22 +215,23 @@ impl Apply<'_> {
     ) -> Result<Ended, FixError> {
         let mut changed = false;
         for (index, step) in item.steps.iter().enumerate() {
-            let seen = observe(
-                self.reader,
-                self.models,
-                &item.region,
-                &step.read,
-                &step.attributes,
-            )
-            .await;
-            let seen = match seen {
+            let log = resumed.map(|run| run.step(item.number, index));
+            // A call of which it is not known what came of it may still take effect: it has its time.
+            let open = log.is_some_and(|log| log.may_stand());
+            let wait = if open {
+                step.settle.max(LEAST_SETTLE)
+            } else {
+                0
+            };
+            let looked = self
+                .settled(item, step, wait, |o| o.is_after(&step.attributes))
+                .await;
+            let seen = match looked.seen {
                 Ok(seen) => seen,
                 Err(reason) => return Ok((Outcome::Failed, Some(reason))),
             };
             if seen.is_after(&step.attributes) {
-                // A call whose end the journal does not know was made, then.
-                let log = resumed.map(|run| run.step(item.number, index));
-                if log.is_some_and(|log| log.may_stand()) {
+                if open {
                     changed = true;
                     self.state(journal, item, index, false, Ok(&seen), true)?;
                 }
@@ -233,11 +239,20 @@ impl Apply<'_> {
             }
             if !seen.is_before(&step.attributes) {
                 let reason = difference(&seen, step);
-                return Ok((Outcome::Stale, Some(reason)));
+                return Ok(stale(reason, changed));
             }
-            match self.step(item, index, step, &seen, journal).await? {
-                None => changed = true,
-                Some(ended) => return Ok(ended),
+            if !looked.complete {
+                let reason =
+                    "an earlier call may still take effect; it was not waited for long enough";
+                return Ok((Outcome::Unclear, Some(reason.to_owned())));
+            }
+            match self.step(item, index, step, seen, open, journal).await? {
+                (Outcome::Fixed, _) => changed = true,
+                (Outcome::Already, _) => {}
+                (Outcome::Stale, reason) => {
+                    return Ok(stale(reason.unwrap_or_default(), changed));
+                }
+                ended => return Ok(ended),
             }
         }
         Ok((
@@ -250,127 +265,171 @@ impl Apply<'_> {
         ))
     }
 
-    /// One call. `None` when the state is as it is wanted.
+    /// One call; [`Outcome::Fixed`] stands for "changed". `earlier`: an earlier call may have changed something.
     async fn step(
         &self,
         item: &Item,
         index: usize,
         step: &Step,
-        seen: &Observed,
+        seen: Observed,
+        earlier: bool,
         journal: &mut Journal,
-    ) -> Result<Option<Ended>, FixError> {
-        let sent = self
-            .send(journal, item, index, &step.call, seen, false)
-            .await?;
+    ) -> Result<Ended, FixError> {
+        let may = |o: &Observed| o.is_before(&step.attributes);
+        let at = Place {
+            item,
+            index,
+            step,
+            undo: false,
+        };
+        let sent = match self.send(journal, at, &step.call, seen, may).await? {
+            Sending::Sent(sent) => sent,
+            Sending::Moved(seen) if seen.is_after(&step.attributes) => {
+                let ours = if earlier {
+                    Outcome::Fixed
+                } else {
+                    Outcome::Already
+                };
+                self.state(journal, item, index, false, Ok(&seen), true)?;
+                return Ok((ours, None));
+            }
+            Sending::Moved(seen) => return Ok((Outcome::Stale, Some(difference(&seen, step)))),
+            Sending::Unread(reason) => return Ok((Outcome::Failed, Some(reason))),
+        };
         let wait = match sent.outcome {
-            CallOutcome::Made => step.settle.min(self.settle),
-            CallOutcome::Unknown => step.settle.clamp(LEAST_SETTLE, 60).min(self.settle),
+            CallOutcome::Made => step.settle,
+            CallOutcome::Unknown => step.settle.max(LEAST_SETTLE),
             CallOutcome::Refused => 0,
         };
-        let after = self
+        let looked = self
             .settled(item, step, wait, |o| o.is_after(&step.attributes))
             .await;
+        let after = looked.seen;
         let reached = after.as_ref().is_ok_and(|o| o.is_after(&step.attributes));
         self.state(journal, item, index, false, after.as_ref(), reached)?;
         if reached {
-            return Ok(None);
+            // what was refused is somebody else's work
+            let ours = sent.outcome != CallOutcome::Refused || earlier;
+            let outcome = if ours {
+                Outcome::Fixed
+            } else {
+                Outcome::Already
+            };
+            return Ok((outcome, None));
         }
         let error = sent.error.unwrap_or_default();
-        Ok(Some(match (sent.outcome, &after) {
+        let waited = looked.waited;
+        Ok(match (sent.outcome, &after) {
             (CallOutcome::Refused, _) => (Outcome::Failed, Some(error)),
-            (CallOutcome::Made, Ok(seen)) => (
-                Outcome::Failed,
+            (CallOutcome::Made, Ok(seen)) => {
+                let outcome = if looked.complete {
+                    Outcome::Failed
+                } else {
+                    Outcome::Unclear
+                };
+                let reason = format!(
+                    "AWS answered that it was done, and after {waited} seconds: {}",
+                    difference_to(seen, step)
+                );
+                (outcome, Some(reason))
+            }
+            (CallOutcome::Unknown, Ok(seen))
+                if looked.complete && seen.is_before(&step.attributes) =>
+            {
+                (
+                    Outcome::Failed,
+                    Some(format!("{error}; the state is as it was")),
+                )
+            }
+            (_, Ok(seen)) => (
+                Outcome::Unclear,
                 Some(format!(
-                    "AWS answered that it was done, and after {wait} seconds: {}",
+                    "{error}; after {waited} seconds: {}",
                     difference_to(seen, step)
                 )),
             ),
-            (CallOutcome::Unknown, Ok(seen)) if seen.is_before(&step.attributes) => (
-                Outcome::Failed,
-                Some(format!("{error}; the state is as it was")),
-            ),
-            (_, Ok(seen)) => (
-                Outcome::Unclear,
-                Some(format!("{error}; {}", difference_to(seen, step))),
-            ),
             (_, Err(reason)) => (Outcome::Unclear, Some(format!("{error}; {reason}"))),
-        }))
+        })
     }
 
-    /// Makes a call between two lines of the journal.
+    /// Makes a call between two lines of the journal. One that AWS throttles is made again, each time only when the
+    /// state that is read then is still one that it may be made in.
     pub(crate) async fn send(
         &self,
         journal: &mut Journal,
-        item: &Item,
-        index: usize,
+        at: Place<'_>,
         call: &Call,
-        seen: &Observed,
-        undo: bool,
-    ) -> Result<Sent, FixError> {
-        self.write(
-            journal,
-            Event::Call {
-                time: (self.now)(),
-                item: item.number,
-                step: index,
-                undo,
-                call: call.clone(),
-                before: seen.values.clone(),
-            },
-        )?;
-        let sent = self.call(&item.region, call).await;
-        self.write(
-            journal,
-            Event::Answer {
-                time: (self.now)(),
-                item: item.number,
-                step: index,
-                undo,
-                outcome: sent.outcome,
-                error: sent.error.clone(),
-            },
-        )?;
-        Ok(sent)
-    }
-
-    async fn call(&self, region: &str, call: &Call) -> Sent {
+        seen: Observed,
+        may: impl Fn(&Observed) -> bool,
+    ) -> Result<Sending, FixError> {
+        let mut seen = seen;
         let mut throttled = 0;
         loop {
+            self.write(
+                journal,
+                Event::Call {
+                    time: (self.now)(),
+                    item: at.item.number,
+                    step: at.index,
+                    undo: at.undo,
+                    call: call.clone(),
+                    before: seen.values.clone(),
+                },
+            )?;
             let request = CallRequest {
                 service: &call.service,
                 operation: &call.operation,
-                region,
+                region: &at.item.region,
                 params: &call.params,
             };
-            let error = match self.writer.call(request).await {
-                Ok(_) => {
-                    return Sent {
-                        outcome: CallOutcome::Made,
-                        error: None,
-                    };
-                }
-                Err(error) => error,
-            };
-            if error.kind == CallErrorKind::Throttled && throttled < THROTTLED {
-                tokio::time::sleep(Duration::from_millis(500 << throttled)).await;
-                throttled += 1;
-                continue;
+            let error = self.writer.call(request).await.err();
+            let outcome = error.as_ref().map_or(CallOutcome::Made, outcome_of);
+            let again = throttled < THROTTLED
+                && error
+                    .as_ref()
+                    .is_some_and(|e| e.kind == CallErrorKind::Throttled);
+            let error = error.map(|e| format!("{} failed with {e}", call.name()));
+            self.write(
+                journal,
+                Event::Answer {
+                    time: (self.now)(),
+                    item: at.item.number,
+                    step: at.index,
+                    undo: at.undo,
+                    outcome,
+                    error: error.clone(),
+                },
+            )?;
+            if !again || (self.stop)() {
+                return Ok(Sending::Sent(Sent { outcome, error }));
             }
-            return Sent {
-                outcome: outcome_of(&error),
-                error: Some(format!("{} failed with {error}", call.name())),
+            tokio::time::sleep(Duration::from_millis(500 << throttled)).await;
+            throttled += 1;
+            let now = observe(
+                self.reader,
+                self.models,
+                &at.item.region,
+                &at.step.read,
+                &at.step.attributes,
+            )
+            .await;
+            seen = match now {
+                Ok(now) if may(&now) => now,
+                Ok(now) => return Ok(Sending::Moved(now)),
+                Err(reason) => return Ok(Sending::Unread(reason)),
             };
         }
     }
 
-    /// Reads the state until it is as wanted, for so many seconds at most.
+    /// Reads the state until it is as wanted, for so many seconds at most, or as long as the user allows.
     pub(crate) async fn settled(
         &self,
         item: &Item,
         step: &Step,
         seconds: u32,
         wanted: impl Fn(&Observed) -> bool,
-    ) -> Result<Observed, String> {
+    ) -> Looked {
+        let most = seconds.min(self.settle);
         let mut waited = 0;
         let mut pause = 1;
         loop {
@@ -382,10 +441,14 @@ impl Apply<'_> {
                 &step.attributes,
             )
             .await;
-            if seen.as_ref().is_ok_and(&wanted) || waited >= seconds {
-                return seen;
+            if seen.as_ref().is_ok_and(&wanted) || waited >= most || (self.stop)() {
+                return Looked {
+                    seen,
+                    waited,
+                    complete: waited >= seconds,
+                };
             }
-            let next = pause.min(seconds - waited);
+            let next = pause.min(most - waited);
             tokio::time::sleep(Duration::from_secs(next.into())).await;
             waited += next;
             pause = (pause * 2).min(30);
@@ -409,6 +472,7 @@ impl Apply<'_> {
                 step: index,
                 undo,
                 after: after.ok().map(|o| o.values.clone()),
+                pending: after.map(|o| o.pending.clone()).unwrap_or_default(),
                 reached,
                 error: after.err().cloned(),
             },
@@ -425,6 +489,37 @@ impl Apply<'_> {
 pub(crate) struct Sent {
     pub(crate) outcome: CallOutcome,
     pub(crate) error: Option<String>,
+}
+
+/// The step that a call is of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) item: &'a Item,
+    pub(crate) index: usize,
+    pub(crate) step: &'a Step,
+    pub(crate) undo: bool,
+}
+
+/// How sending ended.
+#[derive(Debug)]
+pub(crate) enum Sending {
+    /// With an answer, or without.
+    Sent(Sent),
+    /// It was throttled, and the state is another one since.
+    Moved(Observed),
+    /// It was throttled, and the state cannot be read since.
+    Unread(String),
+}
+
+/// A state that was waited for.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// What was read last.
+    pub(crate) seen: Result<Observed, String>,
+    /// Seconds.
+    pub(crate) waited: u32,
+    /// Whether that is as long as AWS may take.
+    pub(crate) complete: bool,
 }
 
 /// What a failure says about whether the call was done.
@@ -454,18 +549,42 @@ fn judged(ended: Ended, verdicts: &[(String, Verdict)]) -> Ended {
         let reason = format!("still failing: {}", failing.join(", "));
         return (Outcome::NotFixed, Some(reason));
     }
-    if !unknown.is_empty() && ended.0 == Outcome::Fixed {
-        let reason = format!("cannot be decided: {}", unknown.join(", "));
+    if !unknown.is_empty() {
+        let sent = match ended.0 {
+            Outcome::Fixed => "changed",
+            _ => "nothing was sent",
+        };
+        let reason = format!("{sent}; cannot be decided: {}", unknown.join(", "));
         return (Outcome::Unverified, Some(reason));
     }
+    if verdicts.is_empty() && ended.0 == Outcome::Fixed {
+        return (Outcome::Changed, None);
+    }
     ended
+}
+
+/// Another state than the planned one. Stale means that nothing was sent.
+fn stale(reason: String, changed: bool) -> Ended {
+    if changed {
+        let reason = format!("only some of its calls were made: {reason}");
+        return (Outcome::Failed, Some(reason));
+    }
+    (Outcome::Stale, Some(reason))
 }
 
 /// What differs from the planned state.
 fn difference(seen: &Observed, step: &Step) -> String {
     let differing = step.attributes.iter().find_map(|a| {
         let now = seen.values.get(&a.name).unwrap_or(&serde_json::Value::Null);
-        (!crate::json::same(now, &a.before)).then(|| {
+        let same = if a.guard {
+            crate::read::is_free(now, &a.before)
+        } else {
+            crate::json::same(now, &a.before)
+        };
+        if let (true, Some(waits)) = (same, seen.pending.get(&a.name)) {
+            return Some(format!("`{}` is about to become {waits}", a.name));
+        }
+        (!same).then(|| {
             format!(
                 "`{}` was {} when the plan was made and is {now} now",
                 a.name, a.before

@@ -1,7 +1,7 @@
 //! From failed findings to a plan.
 use crate::cli_line::cli_line;
 use crate::compile::{NoStep, compile, read_of, risk_of};
-use crate::guard::Protection;
+use crate::guard::{Protection, Subject, Touched};
 use crate::json::set;
 use crate::read::{answer, state_of};
 use crate::template::fill_row;
@@ -10,6 +10,7 @@ use futures::StreamExt;
 use palisade_catalog::{Catalog, Change, Check, Risk, parse_state_path};
 use palisade_core::{Finding, Timestamp};
 use palisade_model::{Api, Models};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,13 +36,15 @@ pub struct Candidate {
 }
 
 /// A resource's tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Tags {
     /// The type has none in the tables.
     None,
     /// As they were read.
     Known(BTreeMap<String, String>),
     /// They could not be read.
+    #[default]
     Unknown,
 }
 
@@ -90,17 +93,12 @@ pub async fn plan(
     let mut protected = Vec::new();
     let mut drafts = Vec::new();
     for candidate in candidates {
-        let protection = options.protection.why(
-            &candidate.finding.resource,
-            &candidate.finding.resource_id,
-            &candidate.tags,
-        );
         match draft(candidate, catalog, options.most_risk) {
             Err(reason) => guided.push(left(&candidate.finding, reason)),
-            Ok(_) if protection.is_some() => {
-                protected.push(left(&candidate.finding, protection.unwrap_or_default()))
-            }
-            Ok(draft) => drafts.push(draft),
+            Ok(draft) => match forbidden(&draft, &options.protection) {
+                Some(why) => protected.push(left(&candidate.finding, why)),
+                None => drafts.push(draft),
+            },
         }
     }
     drafts.sort_by(|a, b| {
@@ -147,6 +145,23 @@ pub async fn plan(
     };
     plan.hash = plan.content_hash();
     Ok(plan)
+}
+
+/// Why what a draft changes may not be touched.
+fn forbidden(draft: &Draft<'_>, protection: &Protection) -> Option<String> {
+    let Candidate { finding, tags, .. } = draft.candidate;
+    let subject = Subject {
+        resource: &finding.resource,
+        id: &finding.resource_id,
+        account: &finding.account_id,
+        tags,
+    };
+    let touched = draft.calls.iter().map(|(change, params, read)| Touched {
+        service: &change.service,
+        params,
+        read: &read.call.params,
+    });
+    protection.forbids(subject, touched)
 }
 
 fn left(finding: &Finding, reason: String) -> Left {
@@ -348,10 +363,7 @@ impl Builder<'_> {
             resource: finding.resource.clone(),
             resource_id: finding.resource_id.clone(),
             resource_type: finding.resource_type.to_string(),
-            tags: match &candidate.tags {
-                Tags::Known(tags) => Some(tags.clone()),
-                _ => None,
-            },
+            tags: candidate.tags.clone(),
             risk: draft.risk,
             uses: candidate.uses.clone(),
             steps,

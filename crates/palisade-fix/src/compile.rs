@@ -1,6 +1,8 @@
 //! From a fix call, the change that describes it and the state that was read, to a step: before → after, and the inverse.
-use crate::json::{find, input_shape, is_item, merge, param, prune, reached, set_param};
-use crate::read::State;
+use crate::json::{
+    find, input_shape, is_ambiguous, is_item, merge, param, prune, reached, set_param,
+};
+use crate::read::{State, is_free};
 use crate::template::Scope;
 use crate::{Attribute, Call, Read, Step, policy};
 use palisade_catalog::{Change, Inverse, Items, Risk, Setting, parse_state_path};
@@ -75,11 +77,12 @@ pub(crate) fn compile(
         items: None,
         lost: change.lost.iter().cloned().collect(),
     };
+    work.requires()?;
     work.settings()?;
     work.makes()?;
     let listed = |i: &&Items| i.each.as_ref().is_none_or(|e| param(params, e).is_some());
     if let Some(items) = change.items.as_ref().filter(listed) {
-        if !work.attributes.is_empty() {
+        if work.attributes.iter().any(|a| !a.guard) {
             let name = &change.operation;
             return Err(NoStep::Unclear(format!(
                 "`{name}` can either set something or change a list, not both at once"
@@ -112,7 +115,7 @@ pub(crate) fn compile(
 }
 
 /// The settings that a call names, with the values that it wants.
-fn wanted<'c, 'p>(
+pub(crate) fn wanted<'c, 'p>(
     change: &'c Change,
     params: &'p Map<String, Json>,
 ) -> Result<Vec<(&'c str, &'c Setting, &'p Json)>, String> {
@@ -164,6 +167,35 @@ impl Work<'_> {
         Ok((path, found))
     }
 
+    /// What the state must be for the call to do only what it says.
+    fn requires(&mut self) -> Result<(), NoStep> {
+        for (parameter, states) in &self.change.requires {
+            if param(self.params, parameter).is_none() {
+                continue;
+            }
+            for (path, required) in states {
+                let (from, found) = self.at(path)?;
+                let found = found.unwrap_or(Json::Null);
+                if !is_free(&found, required) {
+                    return Err(NoStep::Unclear(format!(
+                        "`{path}` is {found}: the call would change more than it says"
+                    )));
+                }
+                self.attributes.push(Attribute {
+                    name: path.clone(),
+                    from,
+                    before: required.clone(),
+                    after: required.clone(),
+                    back: None,
+                    pending: None,
+                    chained: false,
+                    guard: true,
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn settings(&mut self) -> Result<(), NoStep> {
         let wanted = wanted(self.change, self.params)?;
         for (path, setting, value) in &wanted {
@@ -196,6 +228,7 @@ impl Work<'_> {
             back: None,
             pending: None,
             chained: false,
+            guard: false,
         });
         Ok(())
     }
@@ -205,6 +238,13 @@ impl Work<'_> {
             self.back = Err(why.clone());
         }
         let (from, before) = self.at(&setting.from)?;
+        if let Some(pending) = &setting.pending
+            && let Some(waiting) = self.at(pending)?.1
+        {
+            return Err(NoStep::Unclear(format!(
+                "`{path}` is about to become {waiting} already: wait until it is"
+            )));
+        }
         if let Some(by) = setting.by.as_deref().filter(|_| !setting.whole) {
             return self.elements(path, setting, wanted, by, &from, before.as_ref());
         }
@@ -221,6 +261,12 @@ impl Work<'_> {
                 ),
             }
         } else if setting.whole {
+            let there = kept.as_ref().unwrap_or(&Json::Null);
+            if is_ambiguous(there, wanted, setting.by.as_deref()) {
+                return Err(NoStep::Unclear(format!(
+                    "`{path}` is a list of several, and it cannot be said which one is meant"
+                )));
+            }
             let whole = merge(
                 kept.as_ref().unwrap_or(&Json::Null),
                 wanted,
@@ -264,6 +310,7 @@ impl Work<'_> {
             back,
             pending: setting.pending.clone(),
             chained: false,
+            guard: false,
         });
         Ok(())
     }
@@ -319,6 +366,7 @@ impl Work<'_> {
                     back: unset.filter(|_| was.is_none()).cloned(),
                     pending: None,
                     chained: false,
+                    guard: false,
                 });
             }
             back.push(Json::Object(prior));
@@ -355,6 +403,7 @@ impl Work<'_> {
                 back: None,
                 pending: None,
                 chained: false,
+                guard: false,
             });
         }
         if !self.change.makes.is_empty() {
@@ -405,6 +454,7 @@ impl Work<'_> {
             back: None,
             pending: None,
             chained: false,
+            guard: false,
         });
         self.items = Some(Json::Array(affected));
         self.back = Err("no call takes it back".to_owned());
@@ -493,7 +543,8 @@ impl Work<'_> {
 
     /// Nothing at all was set: no state, or a state in which every attribute is missing.
     fn is_absent(&self) -> bool {
-        *self.state == State::Absent || self.attributes.iter().all(|a| a.before.is_null())
+        let mut set = self.attributes.iter().filter(|a| !a.guard);
+        *self.state == State::Absent || set.all(|a| a.before.is_null())
     }
 }
 

@@ -17,12 +17,12 @@ pub enum FixError {
         /// The hash of the content.
         found: String,
     },
-    /// Another plan was approved.
-    #[error("the approval is for the plan {approved}, this plan is {hash}")]
+    /// Something else was approved.
+    #[error("the approval is for `{approved}`, and what would be sent has the hash {hash}")]
     NotApproved {
         /// What was approved.
         approved: String,
-        /// The plan's hash.
+        /// The hash of what would be sent.
         hash: String,
     },
     /// Too old.
@@ -48,6 +48,16 @@ pub enum FixError {
         item: usize,
         /// `service:Operation`.
         call: String,
+    },
+    /// A step that is not what the change file makes of the call.
+    #[error("the plan's item {item} does not fit what the change file says of `{call}`: {reason}")]
+    Unfit {
+        /// The item.
+        item: usize,
+        /// `service:Operation`.
+        call: String,
+        /// What does not fit.
+        reason: String,
     },
     /// More than the user allows.
     #[error("{0}")]

@@ -1,7 +1,9 @@
 //! What must hold before anything is sent.
-use crate::{Call, FixError, Item, Plan, Read, Tags};
+use crate::fits::check_calls;
+use crate::{FixError, Item, Plan, Tags};
 use palisade_catalog::Catalog;
 use palisade_core::Timestamp;
+use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How much one run may change.
@@ -58,12 +60,126 @@ impl Protection {
     }
 
     /// Why an item of a plan may not be applied.
-    pub(crate) fn forbids(&self, item: &Item) -> Option<String> {
-        let tags = match &item.tags {
-            Some(tags) => Tags::Known(tags.clone()),
-            None => Tags::None,
+    pub(crate) fn forbids_item(&self, item: &Item) -> Option<String> {
+        let subject = Subject {
+            resource: &item.resource,
+            id: &item.resource_id,
+            account: &item.account_id,
+            tags: &item.tags,
         };
-        self.why(&item.resource, &item.resource_id, &tags)
+        let calls = item.steps.iter().flat_map(|step| {
+            std::iter::once(&step.call)
+                .chain(&step.inverse)
+                .map(move |call| Touched {
+                    service: &call.service,
+                    params: &call.params,
+                    read: &step.read.call.params,
+                })
+        });
+        self.forbids(subject, calls)
+    }
+
+    /// Why calls may not be made: for the resource that the finding is about, and for what they name.
+    pub(crate) fn forbids<'t>(
+        &self,
+        of: Subject<'_>,
+        calls: impl Iterator<Item = Touched<'t>>,
+    ) -> Option<String> {
+        if let Some(why) = self.why(of.resource, of.id, of.tags) {
+            return Some(why);
+        }
+        for call in calls {
+            let named = call.names();
+            for name in &named {
+                let meant = |p: &&String| means(p, name, call.service);
+                if let Some(pattern) = self.resources.iter().find(meant) {
+                    return Some(format!(
+                        "the call names `{name}`, which is protected by `{pattern}`"
+                    ));
+                }
+            }
+            let read = texts(call.read);
+            let own = |name: &&str| {
+                let before = of.resource.strip_suffix(*name);
+                [of.resource, of.id, of.account].contains(name)
+                    || before.is_some_and(|b| b.ends_with(['/', ':']))
+            };
+            if !self.tags.is_empty() && !read.is_empty() && !read.iter().any(own) {
+                return Some(format!(
+                    "the call changes `{}`, whose tags are not known, and tags may protect it",
+                    read.join("`, `")
+                ));
+            }
+        }
+        None
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) resource: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) account: &'a str,
+    pub(crate) tags: &'a Tags,
+}
+
+/// What a call names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Touched<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) params: &'a Map<String, Json>,
+    /// Parameters of the call that describes its state: they say which resource it is.
+    pub(crate) read: &'a Map<String, Json>,
+}
+
+impl<'a> Touched<'a> {
+    fn names(&self) -> Vec<&'a str> {
+        let own = self.params.values().filter_map(Json::as_str);
+        texts(self.read).into_iter().chain(own).collect()
+    }
+}
+
+/// Texts among parameters, as deep as they are.
+fn texts(params: &Map<String, Json>) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut open: Vec<&Json> = params.values().collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Json::String(text) => found.push(text.as_str()),
+            Json::Array(items) => open.extend(items),
+            Json::Object(map) => open.extend(map.values()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Whether a pattern means what a call names: as it is written, or by the last part of an ARN of the same service.
+/// Account and region of the pattern are not looked at: rather protected too much.
+fn means(pattern: &str, name: &str, service: &str) -> bool {
+    if matches(pattern, name) {
+        return true;
+    }
+    let mut parts = pattern.splitn(6, ':');
+    let (Some("arn"), Some(of), Some(resource)) = (parts.next(), parts.nth(1), parts.nth(2)) else {
+        return false;
+    };
+    let last = resource.rsplit(['/', ':']).next().unwrap_or(resource);
+    matches(of, arn_service(service)) && (matches(resource, name) || matches(last, name))
+}
+
+/// The service in ARNs, where it is not the name of the API model.
+fn arn_service(model: &str) -> &str {
+    match model {
+        "efs" => "elasticfilesystem",
+        "elb" | "elbv2" => "elasticloadbalancing",
+        "emr" => "elasticmapreduce",
+        "opensearch" => "es",
+        "s3control" => "s3",
+        "sesv2" => "ses",
+        "stepfunctions" => "states",
+        other => other,
     }
 }
 
@@ -121,33 +237,6 @@ pub fn check_plan(
     Ok(())
 }
 
-/// A plan is a file, and a file can be written by hand: its calls must be those that the change files describe.
-pub(crate) fn check_calls(item: &Item, catalog: &Catalog) -> Result<(), FixError> {
-    for step in &item.steps {
-        let unknown = |call: &Call| FixError::UnknownCall {
-            item: item.number,
-            call: call.name(),
-        };
-        let change = catalog
-            .changes
-            .get(&step.call.service)
-            .and_then(|of| of.get(&step.call.operation))
-            .ok_or_else(|| unknown(&step.call))?;
-        let Read { call: read, .. } = &step.read;
-        if read.service != change.service || read.operation != change.read.call {
-            return Err(unknown(read));
-        }
-        if let Some(inverse) = &step.inverse {
-            let known = inverse.operation == change.operation
-                || change.inverse.iter().any(|i| i.call == inverse.operation);
-            if inverse.service != change.service || !known {
-                return Err(unknown(inverse));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Whether the plan is within what the user allows.
 ///
 /// # Errors
@@ -195,6 +284,7 @@ pub fn check_limits(plan: &Plan, limits: &Limits) -> Result<(), FixError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn protection() {
@@ -218,6 +308,58 @@ mod tests {
                 .why("x", "x", &Tags::Unknown)
                 .is_none()
         );
+    }
+
+    #[test]
+    fn what_a_call_names_is_protected_too() {
+        let forbids = |protection: &Protection, service: &str, params: Json, tags: &Tags| {
+            let params = params.as_object().unwrap();
+            let subject = Subject {
+                resource: "arn:aws:cloudtrail:us-east-1:123456789012:trail/main",
+                id: "main",
+                account: "123456789012",
+                tags,
+            };
+            let touched = Touched {
+                service,
+                params,
+                read: params,
+            };
+            protection.forbids(subject, std::iter::once(touched))
+        };
+        let by = |pattern: &str| Protection {
+            resources: vec![pattern.to_owned()],
+            tags: Vec::new(),
+        };
+        let bucket = || json!({"Bucket": "prod-logs"});
+        let none = Tags::None;
+        assert!(forbids(&by("arn:aws:s3:::prod-*"), "s3", bucket(), &none).is_some());
+        assert!(forbids(&by("prod-logs"), "s3", bucket(), &none).is_some());
+        assert!(forbids(&by("arn:aws:sqs:*:*:prod-*"), "s3", bucket(), &none).is_none());
+        assert!(forbids(&by("arn:aws:s3:::test-*"), "s3", bucket(), &none).is_none());
+        let role = json!({"RoleName": "admin"});
+        assert!(forbids(&by("arn:aws:iam::*:role/adm*"), "iam", role, &none).is_some());
+        // the tags that are known are those of the trail
+        let tagged = Protection {
+            resources: Vec::new(),
+            tags: vec!["keep".to_owned()],
+        };
+        let known = Tags::Known(BTreeMap::new());
+        assert!(forbids(&tagged, "s3", bucket(), &known).is_some());
+        assert!(forbids(&tagged, "cloudtrail", json!({"Name": "main"}), &known).is_none());
+    }
+
+    #[test]
+    fn unread_tags_stay_unread_in_the_file() {
+        for tags in [
+            Tags::None,
+            Tags::Unknown,
+            Tags::Known(BTreeMap::from([("a".to_owned(), "b".to_owned())])),
+        ] {
+            let text = serde_json::to_string(&tags).unwrap();
+            assert_eq!(serde_json::from_str::<Tags>(&text).unwrap(), tags);
+        }
+        assert_eq!(Tags::default(), Tags::Unknown);
     }
 
     #[test]

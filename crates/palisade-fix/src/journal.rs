@@ -79,6 +79,9 @@ pub enum Event {
         undo: bool,
         /// By the attribute's name; absent when it could not be read.
         after: Option<Map<String, Json>>,
+        /// Values that wait and will hold later, by the attribute's name.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        pending: Map<String, Json>,
         /// Whether it is what was wanted.
         reached: bool,
         /// Why it could not be read.
@@ -163,7 +166,7 @@ impl Journal {
             let path = path.to_owned();
             move |source| FixError::Journal { what, path, source }
         };
-        std::fs::create_dir_all(folder).map_err(failed("make", folder))?;
+        make_folder(folder).map_err(failed("make", folder))?;
         let stamp: String = now
             .to_string()
             .chars()
@@ -177,12 +180,10 @@ impl Journal {
                 n => format!("{stamp}-{short}-{n}"),
             };
             let path = folder.join(format!("{name}.jsonl"));
-            match OpenOptions::new()
-                .read(true)
-                .append(true)
-                .create_new(true)
-                .open(&path)
-            {
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create_new(true);
+            only_for_me(&mut options);
+            match options.open(&path) {
                 Ok(file) => break (file, path, name),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < 100 => {
                     attempt += 1;
@@ -192,9 +193,7 @@ impl Journal {
         };
         lock(&file, &path)?;
         // The name of the file must survive a crash as its content does.
-        if let Ok(folder) = File::open(folder) {
-            let _ = folder.sync_all();
-        }
+        sync_folder(folder).map_err(failed("make", folder))?;
         let mut journal = Self { file, path, name };
         let run = journal.name.clone();
         journal.write(&Event::Run {
@@ -295,8 +294,12 @@ pub(crate) struct StepLog {
     pub(crate) outcome: Option<CallOutcome>,
     /// The state that was read after it.
     pub(crate) after: Option<Map<String, Json>>,
+    /// Values that waited then.
+    pub(crate) pending: Map<String, Json>,
     /// Whether that was what was wanted.
     pub(crate) reached: bool,
+    /// A call before this one may have changed something.
+    pub(crate) earlier: bool,
     /// It was taken back, and the state says so.
     pub(crate) undone: bool,
 }
@@ -304,7 +307,8 @@ pub(crate) struct StepLog {
 impl StepLog {
     /// True when the call may have changed something that is still changed.
     pub(crate) fn may_stand(&self) -> bool {
-        self.started && !self.undone && (self.reached || self.outcome != Some(CallOutcome::Refused))
+        let this = self.outcome != Some(CallOutcome::Refused);
+        self.started && !self.undone && (this || self.earlier)
     }
 }
 
@@ -322,6 +326,7 @@ impl Run {
                 } if (*item, *step) == (number, index) => {
                     log = StepLog {
                         started: true,
+                        earlier: log.may_stand(),
                         ..StepLog::default()
                     };
                 }
@@ -337,6 +342,7 @@ impl Run {
                     step,
                     undo,
                     after,
+                    pending,
                     reached,
                     ..
                 } if (*item, *step) == (number, index) => {
@@ -344,6 +350,7 @@ impl Run {
                         log.undone = *reached;
                     } else {
                         log.after.clone_from(after);
+                        log.pending.clone_from(pending);
                         log.reached = *reached;
                     }
                 }
@@ -385,6 +392,39 @@ impl Run {
     }
 }
 
+/// The journal holds states of resources: nobody else needs to read it.
+fn only_for_me(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+/// Makes a folder with those above it, so that a crash does not lose them.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = match folder.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    make_folder(above)?;
+    match std::fs::create_dir(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    sync_folder(above)
+}
+
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    // elsewhere a folder is no file that can be opened
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
 fn lock(file: &File, path: &Path) -> Result<(), FixError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
@@ -417,15 +457,16 @@ pub fn read_run(folder: &Path, name: &str) -> Result<Run, FixError> {
     parse(&folder.join(format!("{found}.jsonl")), found)
 }
 
-/// All runs of a folder, the oldest first.
+/// All runs of a folder, the oldest first; in place of a run that does not read, why.
 ///
 /// # Errors
-/// When the folder cannot be listed or a journal does not read.
-pub fn list_runs(folder: &Path) -> Result<Vec<Run>, FixError> {
+/// When the folder cannot be listed.
+pub fn list_runs(folder: &Path) -> Result<Vec<Result<Run, FixError>>, FixError> {
     let all = names(folder)?;
-    all.iter()
+    Ok(all
+        .iter()
         .map(|name| parse(&folder.join(format!("{name}.jsonl")), name))
-        .collect()
+        .collect())
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, FixError> {
@@ -451,7 +492,7 @@ fn names(folder: &Path) -> Result<Vec<String>, FixError> {
 }
 
 fn parse(path: &Path, name: &str) -> Result<Run, FixError> {
-    let text = std::fs::read_to_string(path).map_err(|source| FixError::Journal {
+    let bytes = std::fs::read(path).map_err(|source| FixError::Journal {
         what: "read",
         path: path.to_owned(),
         source,
@@ -462,13 +503,13 @@ fn parse(path: &Path, name: &str) -> Result<Run, FixError> {
         message,
     };
     let mut events = Vec::new();
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        // A crash can cut off the last line: what it would have said had not happened.
-        if !line.ends_with('\n') {
+    for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        // A crash can cut off the last line, in the midst of a letter too: what it would have said had not happened.
+        if !line.ends_with(b"\n") {
             break;
         }
         events.push(
-            serde_json::from_str::<Event>(line).map_err(|e| damaged(index + 1, e.to_string()))?,
+            serde_json::from_slice::<Event>(line).map_err(|e| damaged(index + 1, e.to_string()))?,
         );
     }
     let Some(Event::Run {

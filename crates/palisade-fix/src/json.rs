@@ -214,7 +214,10 @@ pub(crate) fn merge(before: &Json, wanted: &Json, by: Option<&str>) -> Json {
             let mut merged = before.clone();
             for (index, value) in wanted.iter().enumerate() {
                 let at = match by {
-                    Some(key) => before.iter().position(|b| b.get(key) == value.get(key)),
+                    Some(key) => value
+                        .get(key)
+                        .filter(|wanted| !wanted.is_null())
+                        .and_then(|wanted| before.iter().position(|b| b.get(key) == Some(wanted))),
                     None => Some(index).filter(|i| *i < before.len()),
                 };
                 match at.and_then(|at| merged.get_mut(at)) {
@@ -225,6 +228,29 @@ pub(crate) fn merge(before: &Json, wanted: &Json, by: Option<&str>) -> Json {
             Json::Array(merged)
         }
         _ => wanted.clone(),
+    }
+}
+
+/// Whether [`merge`] would have to guess by position which of several elements is meant.
+pub(crate) fn is_ambiguous(before: &Json, wanted: &Json, by: Option<&str>) -> bool {
+    match (before, wanted) {
+        (Json::Object(before), Json::Object(wanted)) => wanted.iter().any(|(name, value)| {
+            let old = before.get(name).unwrap_or(&Json::Null);
+            is_ambiguous(old, value, by)
+        }),
+        (Json::Array(before), Json::Array(wanted)) if wanted.iter().any(Json::is_object) => {
+            let Some(key) = by else {
+                let mut pairs = before.iter().zip(wanted);
+                return before.len() > 1 || pairs.any(|(b, w)| is_ambiguous(b, w, by));
+            };
+            wanted.iter().any(|w| match w.get(key) {
+                None | Some(Json::Null) => !before.is_empty(),
+                same => before
+                    .iter()
+                    .any(|b| b.get(key) == same && is_ambiguous(b, w, by)),
+            })
+        }
+        _ => false,
     }
 }
 
@@ -334,5 +360,17 @@ mod tests {
             json!([{"x": 3, "y": 2}])
         );
         assert_eq!(merge(&Json::Null, &json!([1]), None), json!([1]));
+        // two that have no id are not the same one
+        assert_eq!(
+            merge(&json!([{"V": 1}]), &json!([{"V": 2}]), Some("ID")),
+            json!([{"V": 1}, {"V": 2}])
+        );
+        // EKS describes which kinds are on and which are off as two elements
+        let two =
+            json!([{"types": ["api"], "enabled": true}, {"types": ["audit"], "enabled": false}]);
+        let wanted = json!([{"types": ["api", "audit"], "enabled": true}]);
+        assert!(is_ambiguous(&two, &wanted, None));
+        assert!(!is_ambiguous(&json!([{"types": ["api"]}]), &wanted, None));
+        assert!(is_ambiguous(&two, &wanted, Some("ID")));
     }
 }

@@ -1,6 +1,6 @@
 //! The plan: a file that says everything that would be sent, and why.
-use crate::FixError;
 use crate::hash::hash;
+use crate::{FixError, Tags};
 use palisade_catalog::Risk;
 use palisade_core::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -60,9 +60,9 @@ pub struct Item {
     pub resource_id: String,
     /// Table.
     pub resource_type: String,
-    /// Tags as they were read; absent where the type has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tags: Option<BTreeMap<String, String>>,
+    /// Tags as they were read when the plan was made. Not known, where the plan does not say.
+    #[serde(default)]
+    pub tags: Tags,
     /// The worst of its steps.
     pub risk: Risk,
     /// What is known to use the resource.
@@ -162,6 +162,9 @@ pub struct Attribute {
     /// True when `before` is what an earlier item will have made of it: AWS may describe more than was set.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chained: bool,
+    /// True when it is not set at all, but must be as it is for the call to do what is planned and nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guard: bool,
 }
 
 /// A finding that the plan leaves alone.

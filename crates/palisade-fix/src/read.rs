@@ -172,6 +172,17 @@ pub(crate) async fn observe(
     Ok(observed)
 }
 
+/// Whether a state says nothing beyond what is required: AWS leaves out what is empty.
+pub(crate) fn is_free(value: &Json, required: &Json) -> bool {
+    value.is_null() || crate::json::same(value, required)
+}
+
+/// The attributes that a call or its inverse sets. What was not set and is not to be may get AWS's default by the way.
+fn settable(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    let unset = |a: &Attribute| a.before.is_null() && a.after.is_null();
+    attributes.iter().filter(move |a| !a.guard && !unset(a))
+}
+
 /// Whether a value is the one before.
 fn is_former(value: &Json, attribute: &Attribute) -> bool {
     crate::json::same(value, &attribute.before)
@@ -180,6 +191,9 @@ fn is_former(value: &Json, attribute: &Attribute) -> bool {
             && crate::json::reached(value, &attribute.before)
             && !crate::json::reached(value, &attribute.after))
 }
+
+/// What the journal says was read after a call: values, and values that waited, by the attribute's name.
+pub(crate) type Saved<'a> = (&'a Map<String, Json>, &'a Map<String, Json>);
 
 /// Values of attributes as AWS describes them.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -194,37 +208,62 @@ impl Observed {
     fn value(&self, name: &str) -> &Json {
         self.values.get(name).unwrap_or(&Json::Null)
     }
-    /// Whether everything is as it was when the plan was made.
+    /// The value that will hold when nothing else happens.
+    fn coming(&self, name: &str) -> &Json {
+        self.pending.get(name).unwrap_or_else(|| self.value(name))
+    }
+    /// Whether everything is as it was when the plan was made, and nothing else waits.
     pub(crate) fn is_before(&self, attributes: &[Attribute]) -> bool {
-        attributes.iter().all(|a| is_former(self.value(&a.name), a))
-    }
-    /// Whether everything is, or will be, as it is wanted.
-    pub(crate) fn is_after(&self, attributes: &[Attribute]) -> bool {
-        attributes.iter().all(|a| {
-            crate::json::reached(self.value(&a.name), &a.after)
-                || self
-                    .pending
-                    .get(&a.name)
-                    .is_some_and(|p| crate::json::reached(p, &a.after))
-        })
-    }
-    /// Whether everything is what the inverse makes of it.
-    pub(crate) fn is_back(&self, attributes: &[Attribute]) -> bool {
         attributes.iter().all(|a| {
             let value = self.value(&a.name);
+            if a.guard {
+                return is_free(value, &a.before);
+            }
             let waiting = self.pending.get(&a.name);
-            let is = |wanted: &Json| {
-                crate::json::same(value, wanted)
-                    || waiting.is_some_and(|p| crate::json::same(p, wanted))
-            };
-            is_former(value, a) || is(&a.before) || a.back.as_ref().is_some_and(is)
+            is_former(value, a) && waiting.is_none_or(|p| crate::json::same(p, &a.before))
         })
     }
-    /// Whether the values are those that were saved.
-    pub(crate) fn is(&self, saved: &Map<String, Json>) -> bool {
-        crate::json::same(
-            &Json::Object(self.values.clone()),
-            &Json::Object(saved.clone()),
-        )
+    /// Whether everything is, or will be, as it is wanted. A value that waits decides alone.
+    pub(crate) fn is_after(&self, attributes: &[Attribute]) -> bool {
+        settable(attributes).all(|a| crate::json::reached(self.coming(&a.name), &a.after))
+    }
+    /// Whether everything is, or will be, what the inverse makes of it. A value that waits decides alone.
+    pub(crate) fn is_back(&self, attributes: &[Attribute]) -> bool {
+        settable(attributes).all(|a| {
+            let value = self.coming(&a.name);
+            let back = a.back.as_ref();
+            is_former(value, a) || back.is_some_and(|b| crate::json::same(value, b))
+        })
+    }
+    /// Whether this is what the run left, and nothing that somebody made of it since: what is there goes with the way
+    /// back, so it is compared to the last member with what was read after the call. `saved` is that, with what waited.
+    pub(crate) fn is_left(&self, saved: Option<Saved<'_>>, attributes: &[Attribute]) -> bool {
+        attributes.iter().all(|a| {
+            let now = self.value(&a.name);
+            let waits = self.pending.get(&a.name);
+            let then = saved.map(|(values, _)| values.get(&a.name).unwrap_or(&Json::Null));
+            if a.guard {
+                let as_left = then.is_some_and(|then| crate::json::same(now, then));
+                return as_left || is_free(now, &a.before);
+            }
+            let waited = saved.and_then(|(_, pending)| pending.get(&a.name));
+            let Some(then) = then else {
+                return crate::json::same(self.coming(&a.name), &a.after);
+            };
+            match (waits, waited) {
+                (None, None) => {
+                    let plain = !now.is_object() && !now.is_array();
+                    // a plain value that followed after it was looked at for the last time
+                    crate::json::same(now, then) || (plain && crate::json::same(now, &a.after))
+                }
+                (Some(waits), Some(waited)) => {
+                    crate::json::same(waits, waited) && crate::json::same(now, then)
+                }
+                (None, Some(waited)) => crate::json::same(now, waited),
+                (Some(waits), None) => {
+                    crate::json::same(waits, &a.after) && crate::json::same(now, then)
+                }
+            }
+        })
     }
 }

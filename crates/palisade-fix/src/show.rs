@@ -1,6 +1,8 @@
 //! Plans and runs for people.
+use crate::cli_line::cli_line;
 use crate::journal::{CallOutcome, Event, Run};
-use crate::{Attribute, Item, Left, Outcome, Plan};
+use crate::undo::{standing, undo_hash};
+use crate::{Attribute, FixError, Item, Left, Outcome, Plan};
 use serde_json::Value as Json;
 use std::fmt::Write as _;
 
@@ -135,13 +137,20 @@ fn left_text(title: &str, left: &[Left], out: &mut String) {
 }
 
 /// One line a run.
-pub fn runs_text(runs: &[Run]) -> String {
+pub fn runs_text(runs: &[Result<Run, FixError>]) -> String {
     let mut out = String::new();
     for run in runs {
-        let fixed = |outcome: Outcome| {
+        let run = match run {
+            Ok(run) => run,
+            Err(why) => {
+                let _ = writeln!(out, "does not read: {why}");
+                continue;
+            }
+        };
+        let ended = |outcome: fn(Outcome) -> bool| {
             let items = run.plan.items.iter();
             items
-                .filter(|i| run.outcome(i.number) == Some(outcome))
+                .filter(|i| run.outcome(i.number).is_some_and(outcome))
                 .count()
         };
         let undone = run.events.iter().filter(|e| {
@@ -156,10 +165,10 @@ pub fn runs_text(runs: &[Run]) -> String {
         });
         let _ = writeln!(
             out,
-            "{}  {} items, {} fixed, {} undone, {}  {}",
+            "{}  {} items, {} changed, {} undone, {}  {}",
             run.name,
             run.plan.items.len(),
-            fixed(Outcome::Fixed),
+            ended(|o| matches!(o, Outcome::Fixed | Outcome::Changed)),
             undone.count(),
             if run.is_ended() {
                 "ended"
@@ -168,6 +177,35 @@ pub fn runs_text(runs: &[Run]) -> String {
             },
             run.who().map(|w| w.arn.as_str()).unwrap_or_default()
         );
+    }
+    out
+}
+
+/// What taking a run back would send, in order; empty `items` is all.
+pub fn undo_text(run: &Run, items: &[usize]) -> String {
+    let mut out = format!("run {}\nundo {}\n", run.name, undo_hash(run, items));
+    let mut any = false;
+    for (item, _, step) in standing(run, items) {
+        any = true;
+        let _ = writeln!(
+            out,
+            "\n{}. {} in {} {}",
+            item.number, item.resource, item.account_id, item.region
+        );
+        match &step.inverse {
+            Some(inverse) => {
+                let _ = writeln!(out, "     $ {}", cli_line(inverse, &item.region));
+            }
+            None => {
+                let _ = writeln!(out, "     nothing takes {} back", step.call.name());
+            }
+        }
+        for lost in &step.lost {
+            let _ = writeln!(out, "     not brought back: {lost}");
+        }
+    }
+    if !any {
+        out.push_str("\nnothing of it stands: there is nothing to take back\n");
     }
     out
 }

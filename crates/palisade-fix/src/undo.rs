@@ -1,10 +1,13 @@
 //! Taking a run back: in reverse order, each step only while the state is the one that the run left.
 use crate::apply::Apply;
-use crate::guard::check_calls;
+use crate::apply::{Place, Sending};
+use crate::fits::check_calls;
+use crate::hash::hash;
 use crate::journal::{CallOutcome, Event, Journal, Run, Who};
-use crate::read::observe;
+use crate::read::{Observed, observe};
 use crate::{FixError, Item, Outcome, Step};
 use palisade_catalog::Catalog;
+use serde_json::json;
 
 /// What taking back needs, beyond what applying needs.
 #[derive(Debug)]
@@ -24,6 +27,37 @@ pub struct UndoOutcome {
     pub undone: usize,
     /// Items that were left as they are.
     pub left: usize,
+}
+
+/// The hash of everything that taking a run back may send, in order: what is approved. Empty `items` is all. It is
+/// another one when the journal says of other steps that they stand.
+pub fn undo_hash(run: &Run, items: &[usize]) -> String {
+    let calls: Vec<_> = standing(run, items)
+        .map(
+            |(item, index, step)| json!({"item": item.number, "step": index, "call": step.inverse}),
+        )
+        .collect();
+    hash(&json!({
+        "undo": run.name,
+        "plan": run.plan.hash,
+        "items": items,
+        "calls": calls,
+    }))
+}
+
+/// The steps that may stand, in the order in which they are taken back.
+pub(crate) fn standing<'r>(
+    run: &'r Run,
+    items: &'r [usize],
+) -> impl Iterator<Item = (&'r Item, usize, &'r Step)> {
+    let wanted = move |item: &&Item| items.is_empty() || items.contains(&item.number);
+    let chosen = run.plan.items.iter().rev().filter(wanted);
+    chosen.flat_map(move |item| {
+        let steps = item.steps.iter().enumerate().rev();
+        steps
+            .filter(move |(index, _)| run.step(item.number, *index).may_stand())
+            .map(move |(index, step)| (item, index, step))
+    })
 }
 
 impl Undo<'_> {
@@ -93,6 +127,9 @@ impl Undo<'_> {
         item: &Item,
         journal: &mut Journal,
     ) -> Result<(Outcome, Option<String>), FixError> {
+        if let Some(why) = self.apply.protection.forbids_item(item) {
+            return Ok((Outcome::Protected, Some(why)));
+        }
         let mut last = (Outcome::Already, None);
         for (index, step) in item.steps.iter().enumerate().rev() {
             if !run.step(item.number, index).may_stand() {
@@ -131,27 +168,41 @@ impl Undo<'_> {
             Err(reason) => return Ok((Outcome::Failed, Some(reason))),
         };
         if seen.is_back(&step.attributes) {
-            apply.state(journal, item, index, true, Ok(&seen), true)?;
-            return Ok((Outcome::Already, None));
+            return self
+                .already(item, index, step, log.reached, &seen, journal)
+                .await;
         }
-        let left_by_run = log.after.as_ref().is_some_and(|saved| seen.is(saved));
-        if !left_by_run && !seen.is_after(&step.attributes) {
+        let saved = log.after.as_ref().map(|after| (after, &log.pending));
+        let left = |o: &Observed| o.is_left(saved, &step.attributes);
+        let stale = || {
             let reason = "the state is not the one that the run left; it is left alone".to_owned();
-            return Ok((Outcome::Stale, Some(reason)));
+            (Outcome::Stale, Some(reason))
+        };
+        if !left(&seen) {
+            return Ok(stale());
         }
         let Some(inverse) = &step.inverse else {
             return Ok((Outcome::Irreversible, Some(step.lost.join("; "))));
         };
-        let sent = apply
-            .send(journal, item, index, inverse, &seen, true)
-            .await?;
+        let at = Place {
+            item,
+            index,
+            step,
+            undo: true,
+        };
+        let sent = match apply.send(journal, at, inverse, seen, left).await? {
+            Sending::Sent(sent) => sent,
+            Sending::Moved(_) => return Ok(stale()),
+            Sending::Unread(reason) => return Ok((Outcome::Failed, Some(reason))),
+        };
         let wait = match sent.outcome {
             CallOutcome::Refused => 0,
-            _ => step.settle.max(1).min(apply.settle),
+            _ => step.settle.max(1),
         };
         let after = apply
             .settled(item, step, wait, |o| o.is_back(&step.attributes))
-            .await;
+            .await
+            .seen;
         let back = after.as_ref().is_ok_and(|o| o.is_back(&step.attributes));
         apply.state(journal, item, index, true, after.as_ref(), back)?;
         if back {
@@ -168,5 +219,34 @@ impl Undo<'_> {
             ),
             Err(reason) => (Outcome::Unclear, Some(format!("{error}; {reason}"))),
         })
+    }
+
+    /// The state is the saved one: taken back by somebody, or the run's call has not taken effect yet.
+    async fn already(
+        &self,
+        item: &Item,
+        index: usize,
+        step: &Step,
+        reached: bool,
+        seen: &Observed,
+        journal: &mut Journal,
+    ) -> Result<(Outcome, Option<String>), FixError> {
+        let apply = self.apply;
+        if !reached {
+            let looked = apply
+                .settled(item, step, step.settle.max(1), |o| {
+                    !o.is_back(&step.attributes)
+                })
+                .await;
+            let why = match looked.seen {
+                Ok(seen) if !seen.is_back(&step.attributes) => {
+                    "the call of the run took effect only now: take it back again"
+                }
+                _ => "the call of the run never took effect, and may still do so: look again later",
+            };
+            return Ok((Outcome::Unclear, Some(why.to_owned())));
+        }
+        apply.state(journal, item, index, true, Ok(seen), true)?;
+        Ok((Outcome::Already, None))
     }
 }

@@ -52,3 +52,34 @@ fn change_files_fit_the_models_and_the_fix_blocks() {
     assert!(uncovered.is_empty(), "{uncovered:#?}");
     assert!(machine >= 100, "only {machine} checks have a machine fix");
 }
+
+#[test]
+fn what_a_replacing_operation_would_reset_must_be_spoken_of() {
+    let models = Models::embedded();
+    let mut catalog = load(&[Source::embedded()]).catalog;
+    let forget = |catalog: &mut palisade_catalog::Catalog, service: &str, of: &str, path: &str| {
+        let change = catalog.changes.get_mut(service).unwrap();
+        let change = std::sync::Arc::make_mut(change.get_mut(of).unwrap());
+        assert!(change.settings.remove(path).is_some());
+    };
+    forget(
+        &mut catalog,
+        "logs",
+        "PutMetricFilter",
+        "metricTransformations",
+    );
+    let nested = "LoggingConfiguration.LoggingFilter";
+    forget(&mut catalog, "wafv2", "PutLoggingConfiguration", nested);
+    let wrong: Vec<String> = validate_models(&catalog, &models)
+        .iter()
+        .filter(|d| d.is_error())
+        .map(|d| d.message.clone())
+        .collect();
+    assert_eq!(wrong.len(), 2, "{wrong:#?}");
+    for path in [
+        "`metricTransformations` would be reset",
+        "LoggingFilter` would be reset",
+    ] {
+        assert!(wrong.iter().any(|w| w.contains(path)), "{wrong:#?}");
+    }
+}

@@ -12,7 +12,7 @@ mod moto;
 
 use moto::{CREDENTIALS, Moto, python, root};
 use palisade_catalog::{Source, load};
-use palisade_fix::{Event, Outcome, Plan, Run, Verdict, read_run};
+use palisade_fix::{Event, Outcome, Plan, Run, Verdict, read_run, undo_hash};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -370,7 +370,7 @@ fn every_machine_fix_is_made_and_taken_back() {
     let run = read_run(&runs, "").unwrap_or_else(|e| panic!("{e}: {}", text(&applied.stderr)));
     let made = verdicts(&run, false);
 
-    let undone = account.palisade(&["fix", "undo", &run.name, "--approve", &plan.hash]);
+    let undone = account.palisade(&["fix", "undo", &run.name, "--approve", &undo_hash(&run, &[])]);
     let back = account.dump();
     let run = read_run(&runs, &run.name).unwrap();
     let taken_back = verdicts(&run, true);

@@ -10,7 +10,7 @@
 mod moto;
 
 use moto::{CREDENTIALS, Moto, python};
-use palisade_fix::{Event, Outcome, Plan, Run, read_run};
+use palisade_fix::{Event, Outcome, Plan, Run, read_run, undo_hash};
 use serde_json::Value as Json;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -355,7 +355,7 @@ fn the_journal_tells_the_truth() {
             "--runs",
             bucket,
             "--approve",
-            &plan.hash,
+            &undo_hash(&run, &[]),
         ]);
         assert!(undone.status.success(), "{}", text(&undone.stderr));
         assert!(!bench.is_blocked(bucket));
@@ -364,7 +364,8 @@ fn the_journal_tells_the_truth() {
     // no answer, and not done: the state tells
     let plan = bench.plan(&["fault-closed-before"], &[]);
     let (_, run) = bench.apply("fault-closed-before", &plan, Some(Fault::ClosedBefore));
-    assert_eq!(run.outcome(1), Some(Outcome::Failed));
+    // two seconds are too few to say that it never will be
+    assert_eq!(run.outcome(1), Some(Outcome::Unclear));
     assert_eq!(
         (answers(&run), proxy.made()),
         (vec!["Unknown".to_owned()], 0)
@@ -448,7 +449,7 @@ fn the_journal_tells_the_truth() {
             "--runs",
             bucket,
             "--approve",
-            &plan.hash,
+            &undo_hash(&run, &[]),
         ]);
         assert!(undone.status.success(), "{}", text(&undone.stderr));
         assert!(!bench.is_blocked(bucket), "{fault:?}");
@@ -485,7 +486,7 @@ fn the_journal_tells_the_truth() {
         "--runs",
         "fault-stale",
         "--approve",
-        &plan.hash,
+        &undo_hash(&run, &[]),
     ]);
     assert!(
         text(&undone.stderr).contains("already as wanted"),

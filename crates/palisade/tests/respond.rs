@@ -10,7 +10,7 @@ mod moto;
 
 use moto::{CREDENTIALS, Moto, python};
 use palisade_catalog::{Source, StepKind, load};
-use palisade_fix::{Plan, read_run, sha256};
+use palisade_fix::{Plan, read_run, sha256, undo_hash};
 use serde_json::Value as Json;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -192,7 +192,7 @@ fn a_leaked_key_is_deactivated_and_given_back() {
     good(&report);
     let report = text(&report.stdout);
     assert!(report.contains("item 1: iam:"), "{report}");
-    assert!(report.contains("build: fixed"), "{report}");
+    assert!(report.contains("build: changed, no check"), "{report}");
     let journal = read_run(&folder.path().join("incident/runs"), "").unwrap();
     good(&run(&[
         "fix",
@@ -201,7 +201,7 @@ fn a_leaked_key_is_deactivated_and_given_back() {
         "--runs",
         "incident/runs",
         "--approve",
-        &plan.hash,
+        &undo_hash(&journal, &[]),
     ]));
     assert_eq!(status(), "['Active'] []");
 }

@@ -144,7 +144,7 @@ pub struct FixApply {
         help_heading = "Guard rails"
     )]
     pub max_per_account: usize,
-    /// Go on after an item that failed; the first one must succeed all the same
+    /// Go on after an item that failed; the first that is sent must succeed all the same
     #[arg(long, help_heading = "Guard rails")]
     pub keep_going: bool,
     /// Change this production account; may repeat
@@ -180,7 +180,7 @@ pub struct FixApply {
 pub struct FixUndo {
     /// The run's name, or its beginning
     pub run: String,
-    /// Take back the run whose plan has exactly this hash, without asking
+    /// Take back exactly what has this hash (it is shown without --approve), without asking
     #[arg(long, value_name = "HASH", help_heading = "Guard rails")]
     pub approve: Option<String>,
     /// Seconds to wait at most until AWS describes a change; some take minutes

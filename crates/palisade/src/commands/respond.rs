@@ -294,8 +294,15 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 fn write_report(folder: &Path, incident: &Incident, catalog: &Catalog) -> Result<String, Failure> {
     let playbook = find(catalog, &incident.playbook)?;
     let plan = super::fix::read_plan(&folder.join("plan.json"))?;
-    let runs = palisade_fix::list_runs(&folder.join("runs"))?;
-    let text = report::render(&playbook, incident, &plan, &runs);
+    let mut runs = Vec::new();
+    let mut damaged = Vec::new();
+    for run in palisade_fix::list_runs(&folder.join("runs"))? {
+        match run {
+            Ok(run) => runs.push(run),
+            Err(why) => damaged.push(why.to_string()),
+        }
+    }
+    let text = report::render(&playbook, incident, &plan, &runs, &damaged);
     write(&folder.join("report.md"), &text)?;
     Ok(text)
 }

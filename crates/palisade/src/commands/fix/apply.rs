@@ -16,9 +16,6 @@ use std::io::{BufRead, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Letters of a hash that are enough to say which one is meant.
-const ENOUGH: usize = 12;
-
 /// Applies a plan, or shows what would be sent.
 pub fn apply(
     args: FixApply,
@@ -64,7 +61,8 @@ pub fn apply(
         let text = palisade_fix::plan_text(&plan);
         to_stdout(|out| out.write_all(text.as_bytes()))?;
     }
-    if !approved(args.approve.as_deref(), &plan, "apply this plan", terminal)? {
+    let approve = args.approve.as_deref();
+    if !approved(approve, &plan.hash, "apply this plan", terminal)? {
         terminal.note(&format!(
             "nothing was sent; to apply: --approve {}",
             plan.hash
@@ -72,13 +70,18 @@ pub fn apply(
         return Ok(Outcome::Done);
     }
     let who = who(&connection);
-    let mut journal = match &resumed {
+    let (mut journal, resumed) = match &resumed {
         Some(run) => {
             let mut journal = Journal::open(run)?;
+            // it may have grown before it was locked
+            let run = palisade_fix::read_run(&args.runs.folder, &run.name)?;
             journal.resume(&who, system_time())?;
-            journal
+            (journal, Some(run))
         }
-        None => Journal::begin(&args.runs.folder, &plan, &who, system_time())?,
+        None => (
+            Journal::begin(&args.runs.folder, &plan, &who, system_time())?,
+            None,
+        ),
     };
     terminal.note(&format!("run {}", journal.name()));
     let work = Work {
@@ -97,14 +100,10 @@ pub fn apply(
     let name = journal.name().to_owned();
     drop(journal);
     let run = palisade_fix::read_run(&args.runs.folder, &name)?;
-    let bad = plan.items.iter().any(|item| {
-        run.outcome(item.number).is_none_or(|o| {
-            !matches!(
-                o,
-                palisade_fix::Outcome::Fixed | palisade_fix::Outcome::Already
-            )
-        })
-    });
+    let bad = plan
+        .items
+        .iter()
+        .any(|item| run.outcome(item.number).is_none_or(|o| !o.is_wanted()));
     terminal.note(&format!(
         "journal: {}; `palisade fix undo {name}` takes it back",
         run.path.display()
@@ -161,26 +160,30 @@ pub fn undo(
         }
         .into());
     }
+    let hash = palisade_fix::undo_hash(&run, &args.item);
     if args.approve.is_none() {
-        let text = palisade_fix::run_text(&run);
+        let text = palisade_fix::undo_text(&run, &args.item);
         to_stdout(|out| out.write_all(text.as_bytes()))?;
     }
-    if !approved(
-        args.approve.as_deref(),
-        &plan,
-        "take this run back",
-        terminal,
-    )? {
+    let approve = args.approve.as_deref();
+    if !approved(approve, &hash, "take this back", terminal)? {
         terminal.note(&format!(
-            "nothing was sent; to take it back: --approve {}",
-            plan.hash
+            "nothing was sent; to take it back: --approve {hash}"
         ));
         return Ok(Outcome::Done);
     }
     let who = who(&connection);
     let mut journal = Journal::open(&run)?;
-    // the journal may have grown before it was locked
+    // it may have grown before it was locked: what is sent is what was approved
     let run = palisade_fix::read_run(&args.runs.folder, &run.name)?;
+    let now = palisade_fix::undo_hash(&run, &args.item);
+    if now != hash {
+        return Err(FixError::NotApproved {
+            approved: hash,
+            hash: now,
+        }
+        .into());
+    }
     let work = Work {
         connection: &connection,
         catalog: &catalog,
@@ -287,21 +290,20 @@ impl Work<'_> {
     }
 }
 
-/// Whether somebody says yes to exactly this plan. Without a terminal and without --approve nobody does.
+/// Whether somebody says yes to exactly what has this hash. Without a terminal and without --approve nobody does.
 fn approved(
     given: Option<&str>,
-    plan: &Plan,
+    hash: &str,
     question: &str,
     terminal: &Terminal,
 ) -> Result<bool, Failure> {
-    if let Some(hash) = given {
-        let exact = hash.len() >= ENOUGH && plan.hash.starts_with(hash);
-        return if exact {
+    if let Some(given) = given {
+        return if given == hash {
             Ok(true)
         } else {
             Err(FixError::NotApproved {
-                approved: hash.to_owned(),
-                hash: plan.hash.clone(),
+                approved: given.to_owned(),
+                hash: hash.to_owned(),
             }
             .into())
         };

@@ -127,7 +127,13 @@ fn capital(word: &str) -> String {
 }
 
 /// The report.
-pub fn render(playbook: &Playbook, incident: &Incident, plan: &Plan, runs: &[Run]) -> String {
+pub fn render(
+    playbook: &Playbook,
+    incident: &Incident,
+    plan: &Plan,
+    runs: &[Run],
+    damaged: &[String],
+) -> String {
     let mut out = String::new();
     let kind = if incident.drill { "Drill" } else { "Incident" };
     let _ = writeln!(out, "# {kind}: {}\n", playbook.title);
@@ -151,9 +157,9 @@ pub fn render(playbook: &Playbook, incident: &Incident, plan: &Plan, runs: &[Run
         heading(&mut phase, step, &mut out);
         step_text(playbook, index, step, incident, plan, runs, &mut out);
     }
-    if !incident.gaps.is_empty() {
+    if !incident.gaps.is_empty() || !damaged.is_empty() {
         let _ = writeln!(out, "\n## What could not be read\n");
-        for gap in &incident.gaps {
+        for gap in incident.gaps.iter().chain(damaged) {
             let _ = writeln!(out, "- {gap}");
         }
     }
@@ -212,9 +218,7 @@ fn step_text(
                 if !item.checks.iter().any(|c| c.id == id) {
                     continue;
                 }
-                let done = runs.iter().rev().find_map(|r| r.outcome(item.number));
-                let mark = if done.is_some() { "x" } else { " " };
-                let state = done.map_or("planned", palisade_fix::Outcome::as_str);
+                let (mark, state) = came_of(item.number, runs);
                 let _ = writeln!(
                     out,
                     "- [{mark}] item {} of plan.json, {}: {state}",
@@ -230,6 +234,31 @@ fn step_text(
         _ => {}
     }
     out.push('\n');
+}
+
+/// The mark and the words for an item: done is only what is as it is wanted, and was not taken back since.
+fn came_of(number: usize, runs: &[Run]) -> (&'static str, String) {
+    let of_item = |event: &Event| match event {
+        Event::Item {
+            time,
+            item,
+            undo,
+            outcome,
+            ..
+        } if *item == number => Some((*time, *undo, *outcome)),
+        _ => None,
+    };
+    let events = runs
+        .iter()
+        .flat_map(|run| run.events.iter().filter_map(of_item));
+    match events.max_by_key(|(time, _, _)| *time) {
+        None => (" ", "planned".to_owned()),
+        Some((_, true, outcome)) => (" ", format!("taking back: {}", outcome.as_str())),
+        Some((_, false, outcome)) => (
+            if outcome.is_wanted() { "x" } else { " " },
+            outcome.as_str().to_owned(),
+        ),
+    }
 }
 
 /// What the files say happened, in order.
@@ -270,9 +299,11 @@ fn timeline(incident: &Incident, plan: &Plan, runs: &[Run]) -> Vec<(Timestamp, S
                     time,
                     item,
                     outcome,
+                    undo,
                     ..
                 } => {
-                    all.push((*time, format!("item {item}: {}", outcome.as_str())));
+                    let what = if *undo { "undo of item" } else { "item" };
+                    all.push((*time, format!("{what} {item}: {}", outcome.as_str())));
                 }
                 _ => {}
             }
