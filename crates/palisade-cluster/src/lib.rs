@@ -1,1 +1,56 @@
-//! Distributed evaluation.
+//! Checks and SQL on several machines: on Ballista, over the snapshots of a store that all of them see.
+//!
+//! The unit of distribution of checks is our own evaluation of some accounts: executors load the columns that the checks
+//! read, plan them as the embedded engine does, and send findings back. So verdicts, messages and evidence are the embedded
+//! engine's, byte for byte. SQL is cut by DataFusion and Ballista; the rows of its tables come the same way.
+//!
+//! Invariants: an executor of another version or with another catalogue does nothing; a part that is lost or comes twice
+//! is an error, not fewer findings; nothing goes to the standard output.
+
+mod address;
+mod client;
+mod codec;
+mod error;
+mod exec;
+mod job;
+mod lake;
+mod log;
+mod parts;
+mod result;
+mod server;
+mod site;
+
+pub use address::{Address, SCHEDULER_PORT};
+pub use client::Cluster;
+pub use error::ClusterError;
+pub use crate::log::log_to_stderr;
+pub use job::Lake;
+pub use server::{ExecutorConfig, SchedulerConfig, executor, scheduler};
+pub use site::Site;
+
+use palisade_catalog::Catalog;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// What two catalogues have in common only when they give the same verdicts.
+pub fn fingerprint(catalog: &Catalog) -> String {
+    struct Into(Sha256);
+    impl Write for Into {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.update(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut sum = Into(Sha256::new());
+    // writing to a sum cannot fail
+    let _ = write!(
+        sum,
+        "{:?} {:?} {:?} {:?}",
+        catalog.tables, catalog.views, catalog.checks, catalog.frameworks
+    );
+    let mut text = String::with_capacity(64);
+    for byte in sum.0.finalize() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

@@ -1,0 +1,370 @@
+//! Asks a cluster for findings and for rows.
+use crate::address::Address;
+use crate::codec::Codec;
+use crate::error::{ClusterError, cluster_error};
+use crate::exec::WorkExec;
+use crate::job::{CheckRef, Job, Lake, Origin, Task, Work};
+use crate::lake::lake_plan;
+use crate::parts::{account_parts, shares};
+use crate::result::{self, Received};
+use crate::{fingerprint, site};
+use ballista_core::execution_plans::execute_physical_plan;
+use ballista_core::extension::SessionConfigExt;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use futures::TryStreamExt;
+use palisade_catalog::{Catalog, Check};
+use palisade_core::Timestamp;
+use palisade_model::Models;
+use palisade_query::{
+    CatalogSchemas, Engine, Evaluation, Needs, Options, Params, Part, Plan, QueryResult, Reach,
+    sort_findings,
+};
+use palisade_store::Snapshot;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a scheduler may be without executors.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often work is given again when a machine was lost with its results.
+const TRIES: usize = 3;
+
+/// A cluster, and what its users work with.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    address: Address,
+    catalog: Arc<Catalog>,
+    models: Arc<Models>,
+    patience: Duration,
+}
+
+impl Cluster {
+    /// The cluster of a scheduler. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the URL is not `ballista://HOST:PORT`.
+    pub fn new(url: &str, catalog: Arc<Catalog>) -> Result<Self, ClusterError> {
+        Ok(Self {
+            address: url.parse()?,
+            catalog,
+            models: Arc::new(Models::embedded()),
+            patience: PATIENCE,
+        })
+    }
+
+    /// How long a scheduler may be without executors before that is an error.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// What the checks say about a snapshot: exactly what the embedded engine says. `options` as there.
+    ///
+    /// # Errors
+    /// When a check is wrong, the snapshot has not what the checks read, or the cluster cannot be used.
+    pub async fn findings(
+        &self,
+        lake: &Lake,
+        checks: &[Arc<Check>],
+        now: Timestamp,
+        options: Options,
+    ) -> Result<Evaluation, ClusterError> {
+        let snapshot = site::open(lake).await.map_err(|e| cluster_error(&e))?;
+        let executors = self.address.ready(self.patience).await?;
+        let (refs, own) = self.references(checks);
+        let engine = self.engine(now)?;
+        let planned = self.planned(&engine, &own, &snapshot)?;
+        let parts = account_parts(&site::weights(&snapshot), executors);
+        let task = Task::Evaluate {
+            now,
+            checks: refs,
+            passes: options.passes,
+            evidence: options.evidence,
+        };
+        let job = self.job(&snapshot, lake, task);
+        let works = works(&engine, &planned, &own, &parts, &snapshot.accounts(), executors);
+        let mut all = self.evaluate(&job, &works).await?;
+
+        // What failed on values over a part may fail otherwise over everything.
+        let unsettled: BTreeSet<String> = all
+            .iter()
+            .zip(&works)
+            .filter(|(_, work)| work.shared)
+            .flat_map(|(part, _)| part.unsettled.iter().cloned())
+            .collect();
+        if !unsettled.is_empty() {
+            for part in &mut all {
+                part.forget(&unsettled);
+            }
+            let places = places(&own, |check| unsettled.contains(&check.id));
+            let again = Work {
+                number: 0,
+                accounts: snapshot.accounts(),
+                shared: false,
+                checks: places,
+            };
+            all.extend(self.evaluate(&job, &[again]).await?);
+        }
+        Ok(merged(all, &own))
+    }
+
+    /// Rows of a query over the tables of a snapshot: those that the embedded engine gives; without ORDER BY perhaps in
+    /// another order.
+    ///
+    /// # Errors
+    /// When the SQL is wrong or fails on a value, the snapshot has not what it reads, or the cluster cannot be used.
+    pub async fn sql(
+        &self,
+        lake: &Lake,
+        sql: &str,
+        now: Timestamp,
+    ) -> Result<QueryResult, ClusterError> {
+        let engine = self.engine(now)?;
+        let needs = engine.columns_of_sql(sql)?;
+        let snapshot = site::open(lake).await.map_err(|e| cluster_error(&e))?;
+        self.holds(&snapshot, &needs)?;
+        let executors = self.address.ready(self.patience).await?;
+        let parts = account_parts(&site::weights(&snapshot), executors);
+        // the task of each table is set where it is planned
+        let job = self.job(&snapshot, lake, Task::Rows { table: String::new() });
+        let partitions = shares(executors).min(parts.len().max(1));
+        let (plan, config) = lake_plan(engine, sql, &job, &parts, partitions).await?;
+        let (schema, batches) = self.run(plan, config, now).await?;
+        Ok(QueryResult::new(schema, batches))
+    }
+
+    fn engine(&self, now: Timestamp) -> Result<Engine, ClusterError> {
+        let (catalog, models) = (Arc::clone(&self.catalog), Arc::clone(&self.models));
+        Ok(Engine::new(catalog, models, now, Params::new())?)
+    }
+
+    /// The checks in the order of a plan, as they are sent and as they are.
+    fn references(&self, checks: &[Arc<Check>]) -> (Vec<CheckRef>, Vec<Arc<Check>>) {
+        let own: BTreeMap<&str, &str> = self
+            .catalog
+            .checks
+            .iter()
+            .map(|(id, check)| (check.file.as_str(), id.as_str()))
+            .collect();
+        let mut sorted = checks.to_vec();
+        sorted.sort_by(|a, b| (&a.id, &a.file).cmp(&(&b.id, &b.file)));
+        sorted.dedup_by(|a, b| a.id == b.id && a.file == b.file);
+        let reference = |check: &Arc<Check>| {
+            let id = own.get(check.file.as_str()).copied();
+            CheckRef::to(check, id.unwrap_or(&check.id))
+        };
+        (sorted.iter().map(reference).collect(), sorted)
+    }
+
+    fn planned(
+        &self,
+        engine: &Engine,
+        checks: &[Arc<Check>],
+        snapshot: &Snapshot,
+    ) -> Result<Plan, ClusterError> {
+        let (plan, problems) = engine.plan(checks);
+        if !problems.is_empty() {
+            return Err(ClusterError::Checks(problems));
+        }
+        self.holds(snapshot, &plan.needs())?;
+        Ok(plan)
+    }
+
+    fn holds(&self, snapshot: &Snapshot, needs: &Needs) -> Result<(), ClusterError> {
+        let schemas = CatalogSchemas::new(Arc::clone(&self.catalog), Arc::clone(&self.models));
+        let lacking = snapshot.lacks(needs, &schemas);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        const MOST: usize = 10;
+        let mut shown: Vec<String> = lacking
+            .iter()
+            .take(MOST)
+            .map(|(table, column)| match column.as_str() {
+                "" => format!("`{table}`"),
+                column => format!("`{table}.{column}`"),
+            })
+            .collect();
+        if lacking.len() > MOST {
+            shown.push(format!("{} more", lacking.len() - MOST));
+        }
+        Err(ClusterError::Lacking {
+            snapshot: snapshot.manifest().id.clone(),
+            what: shown.join(", "),
+        })
+    }
+
+    fn job(&self, snapshot: &Snapshot, lake: &Lake, task: Task) -> Job {
+        let origin = Origin {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            catalog: fingerprint(&self.catalog),
+        };
+        let lake = Lake {
+            // `latest` may be another one by the time that an executor looks
+            snapshot: snapshot.manifest().id.clone(),
+            ..lake.clone()
+        };
+        Job { origin, lake, task }
+    }
+
+    /// Findings of pieces of work, in their order.
+    async fn evaluate(&self, job: &Job, works: &[Work]) -> Result<Vec<Part>, ClusterError> {
+        if works.is_empty() {
+            return Ok(Vec::new());
+        }
+        let exec = WorkExec::over(job.clone(), result::schema(), works);
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(exec.map_err(|e| cluster_error(&e))?);
+        let now = Timestamp::from_micros(0);
+        let (_, batches) = self
+            .run(plan, SessionConfig::new_with_ballista(), now)
+            .await?;
+        let mut received = Received::default();
+        for batch in &batches {
+            received
+                .add(batch)
+                .map_err(|e| ClusterError::Incomplete(e.to_string()))?;
+        }
+        received.whole(works.len()).map_err(ClusterError::Incomplete)
+    }
+
+    /// Runs a plan. A machine that goes away after it has worked takes its results with it: then all is done again.
+    async fn run(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: SessionConfig,
+        now: Timestamp,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>), ClusterError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.once(&plan, &config, now).await {
+                Err(ClusterError::Failed(why)) if tries < TRIES && is_lost(&why) => {
+                    self.address.ready(self.patience).await?;
+                }
+                other => return other.map(|batches| (plan.schema(), batches)),
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+        config: &SessionConfig,
+        now: Timestamp,
+    ) -> Result<Vec<RecordBatch>, ClusterError> {
+        let ballista = config.ballista_config();
+        let stream = execute_physical_plan::<PhysicalPlanNode>(
+            self.address.http(),
+            &ballista,
+            Arc::clone(plan),
+            &Codec::at(now),
+            session_id(),
+            config.clone(),
+        )
+        .await
+        .map_err(|e| cluster_error(&e))?;
+        stream.try_collect().await.map_err(|e| cluster_error(&e))
+    }
+}
+
+/// Whether results were lost on their way.
+fn is_lost(why: &str) -> bool {
+    ["FetchFailed", "GrpcConnectionError", "transport error", "Connection refused", "GrpcError"]
+        .iter()
+        .any(|sign| why.contains(sign))
+}
+
+/// No session is used twice.
+fn session_id() -> String {
+    ballista_core::ids::new_instance_id()
+}
+
+/// Places of checks in the list.
+fn places(checks: &[Arc<Check>], is: impl Fn(&Check) -> bool) -> Vec<usize> {
+    let places = checks.iter().enumerate();
+    places.filter(|(_, c)| is(c)).map(|(at, _)| at).collect()
+}
+
+/// The pieces of work: for each part of the accounts the checks that stay within accounts, and the others over everything.
+fn works(
+    engine: &Engine,
+    plan: &Plan,
+    checks: &[Arc<Check>],
+    parts: &[Vec<String>],
+    accounts: &[String],
+    executors: usize,
+) -> Vec<Work> {
+    let everything: BTreeMap<(&str, &str), bool> = plan
+        .checks
+        .iter()
+        .map(|planned| {
+            let check = &planned.check;
+            // one part of accounts is everything; then the checks are what is dealt out
+            let wide = parts.len() < 2 || engine.reach(planned) == Reach::Everything;
+            ((check.id.as_str(), check.file.as_str()), wide)
+        })
+        .collect();
+    let is_wide = |check: &Check| {
+        let key = (check.id.as_str(), check.file.as_str());
+        everything.get(&key).copied().unwrap_or(true)
+    };
+    let mut works = Vec::new();
+    let within = places(checks, |c| !is_wide(c));
+    if !within.is_empty() {
+        for part in parts {
+            works.push(Work {
+                number: works.len(),
+                accounts: part.clone(),
+                shared: true,
+                checks: within.clone(),
+            });
+        }
+    }
+    // Checks that read computed tables stay together: what these are computed over costs most, and serves all of them.
+    let needs_of: BTreeMap<(&str, &str), usize> = plan
+        .checks
+        .iter()
+        .map(|p| ((p.check.id.as_str(), p.check.file.as_str()), p.needs.len()))
+        .collect();
+    let weight = |at: &usize| {
+        let check = checks.get(*at).map(|c| (c.id.as_str(), c.file.as_str()));
+        check.and_then(|key| needs_of.get(&key)).copied().unwrap_or(0)
+    };
+    let mut wide = places(checks, is_wide);
+    wide.sort_by_key(|at| (std::cmp::Reverse(weight(at)), *at));
+    let size = wide.len().div_ceil(executors.max(1)).max(1);
+    for some in wide.chunks(size) {
+        let mut some = some.to_vec();
+        some.sort_unstable();
+        works.push(Work {
+            number: works.len(),
+            accounts: accounts.to_vec(),
+            shared: false,
+            checks: some,
+        });
+    }
+    works
+}
+
+/// One evaluation of its parts.
+fn merged(parts: Vec<Part>, checks: &[Arc<Check>]) -> Evaluation {
+    let mut all = Evaluation::default();
+    for check in checks {
+        all.counts.entry(check.id.clone()).or_default();
+    }
+    for part in parts {
+        all.findings.extend(part.evaluation.findings);
+        for (check, counts) in part.evaluation.counts {
+            all.counts.entry(check).or_default().add(counts);
+        }
+        all.errors.extend(part.evaluation.errors);
+    }
+    sort_findings(&mut all.findings);
+    all.errors.sort();
+    all
+}
