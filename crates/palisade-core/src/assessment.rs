@@ -1,6 +1,7 @@
 //! What a scan ends in: the findings, the checks that made them, and what could not be seen.
 use crate::{CallError, Category, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts and counts of one check, once for all its findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +81,40 @@ impl Coverage {
     /// Calls that were answered.
     pub fn succeeded(&self) -> usize {
         self.calls.iter().map(|c| c.succeeded).sum()
+    }
+    /// Adds what was and was not read elsewhere, for example in another account.
+    pub fn add(&mut self, other: &Self) {
+        let mut calls: BTreeMap<String, CallStatistics> = std::mem::take(&mut self.calls)
+            .into_iter()
+            .map(|c| (c.operation.clone(), c))
+            .collect();
+        for more in &other.calls {
+            match calls.get_mut(&more.operation) {
+                None => {
+                    calls.insert(more.operation.clone(), more.clone());
+                }
+                Some(call) => {
+                    call.planned += more.planned;
+                    call.succeeded += more.succeeded;
+                    call.failed += more.failed;
+                    call.requests += more.requests;
+                    call.throttled += more.throttled;
+                }
+            }
+        }
+        self.calls = calls.into_values().collect();
+        let mut failures: BTreeMap<CallError, usize> =
+            std::mem::take(&mut self.failures).into_iter().collect();
+        for (error, times) in &other.failures {
+            *failures.entry(error.clone()).or_default() += times;
+        }
+        self.failures = failures.into_iter().collect();
+        let skipped: BTreeSet<SkippedScope> = std::mem::take(&mut self.skipped)
+            .into_iter()
+            .chain(other.skipped.iter().cloned())
+            .collect();
+        self.skipped = skipped.into_iter().collect();
+        self.interrupted |= other.interrupted;
     }
     /// True when everything that was planned was read.
     pub fn is_complete(&self) -> bool {

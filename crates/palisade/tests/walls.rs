@@ -33,6 +33,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("palisade-report", &["core"]),
+    ("palisade-store", &["core", "catalog", "table"]),
+    (
+        "palisade-cluster",
+        &["core", "model", "catalog", "table", "query", "store"],
+    ),
     ("palisade-mute", &["core"]),
     ("palisade-send", &["core", "model", "report"]),
 ];

@@ -1,0 +1,100 @@
+//! What can be wrong with a store.
+
+/// Why a store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The location is neither a folder nor `s3://BUCKET/PREFIX`.
+    #[error("`{location}` is no store: {message}")]
+    Location {
+        /// As it was given.
+        location: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The disk or the bucket refused.
+    #[error("cannot {verb} `{path}`: {source}")]
+    Storage {
+        /// What was tried: `read`, `write`, `list`, `delete`.
+        verb: &'static str,
+        /// The object, relative to the store.
+        path: String,
+        /// Why.
+        source: object_store::Error,
+    },
+    /// Something in the store is not what its manifest says, or not of our making.
+    #[error("`{path}` is damaged: {message}")]
+    Damaged {
+        /// The object, relative to the store.
+        path: String,
+        /// What does not fit.
+        message: String,
+    },
+    /// The snapshot was written by a later version.
+    #[error("`{path}` has format {found}, and this version reads up to {known}")]
+    Newer {
+        /// The object, relative to the store.
+        path: String,
+        /// Its format.
+        found: u32,
+        /// The latest that is known.
+        known: u32,
+    },
+    /// No such snapshot.
+    #[error("no snapshot `{wanted}` in `{location}`")]
+    NoSnapshot {
+        /// What was asked for.
+        wanted: String,
+        /// The store.
+        location: String,
+    },
+    /// More than one snapshot begins like this.
+    #[error("`{wanted}` is ambiguous: {candidates}")]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// The ids, joined by commas.
+        candidates: String,
+    },
+    /// Somebody else committed a snapshot of the same id.
+    #[error("the snapshot `{0}` is committed already")]
+    Committed(String),
+    /// A table cannot be written as Parquet, which is a bug.
+    #[error("the table `{table}` cannot be written: {message}")]
+    Encode {
+        /// The table.
+        table: String,
+        /// Why.
+        message: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn storage(
+        verb: &'static str,
+        path: &object_store::path::Path,
+        source: object_store::Error,
+    ) -> Self {
+        Self::Storage {
+            verb,
+            path: path.to_string(),
+            source,
+        }
+    }
+    pub(crate) fn damaged(path: impl std::fmt::Display, message: impl std::fmt::Display) -> Self {
+        Self::Damaged {
+            path: path.to_string(),
+            message: message.to_string(),
+        }
+    }
+    /// Whether the store is full or the disk is.
+    pub fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::Storage {
+                source: object_store::Error::NotFound { .. },
+                ..
+            }
+        )
+    }
+}

@@ -1,0 +1,185 @@
+//! Findings as rows: the table `finding` of a snapshot.
+use crate::encode::Why;
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use palisade_core::{Finding, FixAvailability};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The name of the table.
+pub const FINDING: &str = "finding";
+
+const TEXTS: &[&str] = &[
+    "check",
+    "status",
+    "severity",
+    "account_id",
+    "region",
+    "resource",
+    "resource_id",
+    "resource_type",
+    "message",
+    "fix",
+    "evidence",
+    "muted",
+];
+const LISTS: &[&str] = &["requirements", "missing_permissions"];
+
+fn list_type() -> DataType {
+    DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
+}
+
+/// The columns of the table `finding`. `evidence` and `muted` are JSON, NULL where there is none.
+pub fn finding_schema() -> SchemaRef {
+    let texts = TEXTS.iter().map(|n| Field::new(*n, DataType::Utf8, true));
+    let lists = LISTS.iter().map(|n| Field::new(*n, list_type(), true));
+    Arc::new(Schema::new(texts.chain(lists).collect::<Vec<_>>()))
+}
+
+/// Findings → rows.
+pub(crate) fn to_rows(findings: &[Finding]) -> Result<RecordBatch, Why> {
+    let text = |of: &dyn Fn(&Finding) -> Option<String>| -> ArrayRef {
+        Arc::new(findings.iter().map(of).collect::<StringArray>())
+    };
+    let json = |value: &Finding| {
+        (!value.evidence.is_empty())
+            .then(|| serde_json::Value::Object(value.evidence.clone()).to_string())
+    };
+    let muted = |f: &Finding| f.muted.as_ref().and_then(|m| serde_json::to_string(m).ok());
+    let list = |of: &dyn Fn(&Finding) -> Vec<String>| -> ArrayRef {
+        let mut builder = ListBuilder::new(StringBuilder::new());
+        for finding in findings {
+            for value in of(finding) {
+                builder.values().append_value(value);
+            }
+            builder.append(true);
+        }
+        Arc::new(builder.finish())
+    };
+    let fix = |f: &Finding| match f.fix {
+        FixAvailability::Automatic => "automatic",
+        FixAvailability::Guided => "guided",
+    };
+    let columns: Vec<ArrayRef> = vec![
+        text(&|f| Some(f.check.to_string())),
+        text(&|f| Some(f.status.to_string())),
+        text(&|f| Some(f.severity.to_string())),
+        text(&|f| Some(f.account_id.to_string())),
+        text(&|f| Some(f.region.to_string())),
+        text(&|f| Some(f.resource.clone())),
+        text(&|f| Some(f.resource_id.clone())),
+        text(&|f| Some(f.resource_type.to_string())),
+        text(&|f| Some(f.message.clone())),
+        text(&|f| Some(fix(f).to_owned())),
+        text(&json),
+        text(&muted),
+        list(&|f| f.requirements.to_vec()),
+        list(&|f| f.missing_permissions.clone()),
+    ];
+    RecordBatch::try_new(finding_schema(), columns).map_err(|e| e.to_string())
+}
+
+/// Texts that many findings share, once each.
+#[derive(Default)]
+struct Shared(BTreeMap<String, Arc<str>>);
+
+impl Shared {
+    fn of(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let made: Arc<str> = Arc::from(text);
+        self.0.insert(text.to_owned(), Arc::clone(&made));
+        made
+    }
+}
+
+/// Rows → findings.
+pub(crate) fn from_rows(batches: &[RecordBatch]) -> Result<Vec<Finding>, Why> {
+    let mut findings = Vec::new();
+    let mut shared = Shared::default();
+    let mut requirements: BTreeMap<Vec<String>, Arc<[String]>> = BTreeMap::new();
+    for batch in batches {
+        let texts: BTreeMap<&str, &StringArray> = TEXTS
+            .iter()
+            .map(|name| text_column(batch, name).map(|c| (*name, c)))
+            .collect::<Result<_, Why>>()?;
+        let lists: BTreeMap<&str, &ListArray> = LISTS
+            .iter()
+            .map(|name| list_column(batch, name).map(|c| (*name, c)))
+            .collect::<Result<_, Why>>()?;
+        for row in 0..batch.num_rows() {
+            let text = |name: &str| {
+                let column = texts.get(name).filter(|c| c.is_valid(row));
+                column.map(|c| c.value(row)).unwrap_or_default()
+            };
+            let list = |name: &str| {
+                let values = lists.get(name).map(|c| c.value(row));
+                let values = values.as_ref().and_then(|v| v.as_string_opt::<i32>());
+                let values: Option<Vec<String>> =
+                    values.map(|v| v.iter().flatten().map(str::to_owned).collect());
+                values.unwrap_or_default()
+            };
+            let json = |name: &str| match text(name) {
+                "" => Ok(None),
+                value => serde_json::from_str(value)
+                    .map(Some)
+                    .map_err(|e| format!("the column `{name}`, row {row}: {e}")),
+            };
+            let met = list("requirements");
+            let met = requirements
+                .entry(met)
+                .or_insert_with_key(|key| Arc::from(key.as_slice()));
+            findings.push(Finding {
+                check: shared.of(text("check")),
+                status: text("status")
+                    .parse()
+                    .map_err(|e| format!("row {row}: {e}"))?,
+                severity: text("severity")
+                    .parse()
+                    .map_err(|e| format!("row {row}: {e}"))?,
+                account_id: shared.of(text("account_id")),
+                region: shared.of(text("region")),
+                resource: text("resource").to_owned(),
+                resource_id: text("resource_id").to_owned(),
+                resource_type: shared.of(text("resource_type")),
+                message: text("message").to_owned(),
+                evidence: match json("evidence")? {
+                    Some(serde_json::Value::Object(map)) => map,
+                    _ => serde_json::Map::new(),
+                },
+                requirements: Arc::clone(met),
+                fix: match text("fix") {
+                    "automatic" => FixAvailability::Automatic,
+                    _ => FixAvailability::Guided,
+                },
+                missing_permissions: list("missing_permissions"),
+                muted: match json("muted")? {
+                    None => None,
+                    Some(value) => {
+                        Some(Arc::new(serde_json::from_value(value).map_err(|e| {
+                            format!("the column `muted`, row {row}: {e}")
+                        })?))
+                    }
+                },
+            });
+        }
+    }
+    Ok(findings)
+}
+
+fn text_column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b StringArray, Why> {
+    batch
+        .column_by_name(name)
+        .and_then(|c| c.as_string_opt::<i32>())
+        .ok_or_else(|| format!("the column `{name}` is missing or no text"))
+}
+
+fn list_column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ListArray, Why> {
+    batch
+        .column_by_name(name)
+        .and_then(|c| c.as_list_opt::<i32>())
+        .ok_or_else(|| format!("the column `{name}` is missing or no list"))
+}

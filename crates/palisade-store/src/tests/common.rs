@@ -1,0 +1,162 @@
+//! A catalogue's tables, small datasets, and a store that fails when it is told to.
+use crate::{AccountResult, NewSnapshot, Snapshot, Store};
+use futures::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult,
+};
+use palisade_catalog::{Catalog, TableSchema, TableSpec};
+use palisade_core::{Coverage, Finding, Timestamp};
+use palisade_model::Models;
+use palisade_table::{Dataset, Schemas};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+pub struct Shipped {
+    pub catalog: Catalog,
+    models: Models,
+}
+
+pub static SHIPPED: LazyLock<Shipped> = LazyLock::new(|| Shipped {
+    catalog: palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog,
+    models: Models::embedded(),
+});
+
+impl Schemas for Shipped {
+    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
+        let spec = self.catalog.tables.get(name)?;
+        let schema = self.catalog.table_schema(name, &self.models).ok()?;
+        Some((Arc::clone(spec), schema))
+    }
+    fn names(&self) -> Vec<String> {
+        self.catalog.tables.keys().cloned().collect()
+    }
+    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
+        self.catalog.permissions(service, operation)
+    }
+}
+
+pub fn now() -> Timestamp {
+    "2026-01-31T12:00:00Z".parse().unwrap()
+}
+
+pub fn new(nonce: &str) -> NewSnapshot {
+    NewSnapshot {
+        nonce: nonce.to_owned(),
+        started_at: now(),
+        palisade: "0.0.0".to_owned(),
+        catalog: "test".to_owned(),
+        regions: vec!["us-east-1".to_owned()],
+    }
+}
+
+/// Buckets of one account, as fixtures write them: the bucket `broken` could not be read in full.
+pub fn buckets(names: &[&str]) -> Dataset {
+    let rows: Vec<serde_json::Value> = names
+        .iter()
+        .map(|name| match *name {
+            "broken" => {
+                serde_json::json!({ "name": name, "versioning": { "!error": "AccessDenied" } })
+            }
+            _ => serde_json::json!({ "name": name, "versioning": { "status": "Enabled" } }),
+        })
+        .collect();
+    let data = serde_json::json!({ "s3_bucket": rows });
+    let data = data.as_object().unwrap();
+    palisade_table::fixture_dataset(&*SHIPPED, "s3_bucket", true, data, now()).unwrap()
+}
+
+pub async fn commit(
+    store: &Store,
+    nonce: &str,
+    dataset: &Dataset,
+    findings: &[Finding],
+) -> Snapshot {
+    let writer = store.writer(new(nonce));
+    writer
+        .account(AccountResult {
+            account_id: palisade_table::FIXTURE_ACCOUNT,
+            dataset,
+            coverage: &Coverage::default(),
+            findings: Some(findings),
+        })
+        .await
+        .unwrap();
+    store.of(writer.commit(now(), None).await.unwrap())
+}
+
+pub fn memory() -> Store {
+    Store::over(Arc::new(InMemory::new()), "memory")
+}
+
+/// Fails every write after the first `left`, as a full disk or a bucket in trouble does.
+#[derive(Debug)]
+pub struct Failing {
+    pub inner: Arc<dyn ObjectStore>,
+    pub left: AtomicUsize,
+}
+
+impl std::fmt::Display for Failing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("failing")
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Failing {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        let take = |n: usize| n.checked_sub(1);
+        if self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .is_err()
+        {
+            return Err(object_store::Error::Generic {
+                store: "failing",
+                source: "no space left on device".into(),
+            });
+        }
+        self.inner.put_opts(location, payload, options).await
+    }
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, options).await
+    }
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
