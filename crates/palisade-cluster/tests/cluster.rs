@@ -112,11 +112,11 @@ fn findings_of_an_organisation() {
     }
     // what the sample checks are there for did come to pass
     let of = |check: &'static str| here.findings.iter().filter(move |f| &*f.check == check);
-    assert!(of("test-names-in-one-account").any(|f| f.evidence["times"] == MEMBERS));
-    let failed = of("test-sum-fails-in-one-account");
+    assert!(of("s3-test-names-in-one-account").any(|f| f.evidence["times"] == MEMBERS));
+    let failed = of("s3-test-sum-fails-in-one-account");
     assert!(failed.filter(|f| f.message.starts_with("could not be decided")).count() >= MEMBERS);
-    assert!(of("test-rows-fail-in-one-account").any(|f| f.message.starts_with("could not be decided")));
-    assert!(of("test-organisation-known").any(|f| f.evidence["accounts"].as_i64() > Some(3)));
+    assert!(of("s3-test-rows-fail-in-one-account").any(|f| f.message.starts_with("could not be decided")));
+    assert!(of("s3-test-organisation-known").any(|f| f.evidence["accounts"].as_i64() > Some(3)));
     assert_eq!(here.errors.len(), 1, "{:?}", here.errors);
     let there = distributed(&SHARED.url(), &sample.organisation, options).unwrap();
     assert_same(&there, &here);
