@@ -134,7 +134,7 @@ impl Cluster {
         let job = self.job(&snapshot, lake, Task::Rows { table: String::new() });
         let partitions = shares(executors).min(parts.len().max(1));
         let (plan, config) = lake_plan(engine, sql, &job, &parts, partitions).await?;
-        let (schema, batches) = self.run(plan, config, now).await?;
+        let (schema, batches) = self.run(plan, config).await?;
         Ok(QueryResult::new(schema, batches))
     }
 
@@ -219,10 +219,7 @@ impl Cluster {
         }
         let exec = WorkExec::over(job.clone(), result::schema(), works);
         let plan: Arc<dyn ExecutionPlan> = Arc::new(exec.map_err(|e| cluster_error(&e))?);
-        let now = Timestamp::from_micros(0);
-        let (_, batches) = self
-            .run(plan, SessionConfig::new_with_ballista(), now)
-            .await?;
+        let (_, batches) = self.run(plan, SessionConfig::new_with_ballista()).await?;
         let mut received = Received::default();
         for batch in &batches {
             received
@@ -237,12 +234,11 @@ impl Cluster {
         &self,
         plan: Arc<dyn ExecutionPlan>,
         config: SessionConfig,
-        now: Timestamp,
     ) -> Result<(SchemaRef, Vec<RecordBatch>), ClusterError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.once(&plan, &config, now).await {
+            match self.once(&plan, &config).await {
                 Err(ClusterError::Failed(why)) if tries < TRIES && is_lost(&why) => {
                     self.address.ready(self.patience).await?;
                 }
@@ -255,14 +251,13 @@ impl Cluster {
         &self,
         plan: &Arc<dyn ExecutionPlan>,
         config: &SessionConfig,
-        now: Timestamp,
     ) -> Result<Vec<RecordBatch>, ClusterError> {
         let ballista = config.ballista_config();
         let stream = execute_physical_plan::<PhysicalPlanNode>(
             self.address.http(),
             &ballista,
             Arc::clone(plan),
-            &Codec::at(now),
+            &Codec::new(None),
             session_id(),
             config.clone(),
         )

@@ -11,9 +11,8 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use palisade_core::Timestamp;
-use palisade_query::own_functions;
+use palisade_query::{function_time, own_functions};
 use prost::Message;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What follows is Ballista's.
@@ -35,29 +34,14 @@ struct Sent {
 pub(crate) struct Codec {
     ballista: BallistaPhysicalExtensionCodec,
     site: Option<Arc<Site>>,
-    names: BTreeSet<String>,
-    /// What ages are counted from in the functions of plans that are written.
-    now: Timestamp,
 }
 
 impl Codec {
-    /// For a scheduler (nothing) or an executor.
+    /// For an executor, or (without) for a scheduler or a client.
     pub(crate) fn new(site: Option<Arc<Site>>) -> Self {
-        let now = Timestamp::from_micros(0);
-        let functions = own_functions(now);
         Self {
             ballista: BallistaPhysicalExtensionCodec::default(),
             site,
-            names: functions.iter().map(|f| f.name().to_owned()).collect(),
-            now,
-        }
-    }
-
-    /// For a client that plans as of a time.
-    pub(crate) fn at(now: Timestamp) -> Self {
-        Self {
-            now,
-            ..Self::new(None)
         }
     }
 }
@@ -122,8 +106,8 @@ impl PhysicalExtensionCodec for Codec {
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
-        if self.names.contains(node.name()) {
-            buf.extend(self.now.as_micros().to_le_bytes());
+        if let Some(time) = function_time(node) {
+            buf.extend(time.as_micros().to_le_bytes());
         }
         Ok(())
     }
@@ -137,5 +121,100 @@ impl PhysicalExtensionCodec for Codec {
             Some(function) => Ok(Arc::new(function)),
             None => plan_err!("no function `{name}`"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Lake, Origin, Task, Work};
+    use crate::result;
+    use datafusion_proto::physical_plan::{AsExecutionPlan, DefaultPhysicalExtensionCodec};
+    use datafusion_proto::protobuf::PhysicalPlanNode;
+    use palisade_catalog::{Catalog, Source};
+
+    fn catalog() -> Arc<Catalog> {
+        Arc::new(palisade_catalog::load(&[Source::embedded()]).catalog)
+    }
+
+    fn sent(origin: Origin) -> PhysicalPlanNode {
+        let job = Job {
+            origin,
+            lake: Lake::new("/nowhere", "latest").unwrap(),
+            task: Task::Rows {
+                table: "s3_bucket".to_owned(),
+            },
+        };
+        let work = Work {
+            number: 0,
+            accounts: vec!["123456789012".to_owned()],
+            shared: false,
+            checks: Vec::new(),
+        };
+        let exec = WorkExec::over(job, result::schema(), &[work]).unwrap();
+        PhysicalPlanNode::try_from_physical_plan(Arc::new(exec), &Codec::new(None)).unwrap()
+    }
+
+    fn read(node: &PhysicalPlanNode, codec: &dyn PhysicalExtensionCodec) -> Result<String> {
+        let plan = node.try_into_physical_plan(&TaskContext::default(), codec)?;
+        Ok(format!("{} {:?}", plan.name(), plan.schema()))
+    }
+
+    #[test]
+    fn others_are_refused() {
+        let catalog = catalog();
+        let ours = Origin {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            catalog: crate::fingerprint(&catalog),
+        };
+        let site = Arc::new(Site::new(catalog));
+        let (scheduler, executor) = (Codec::new(None), Codec::new(Some(site)));
+        let node = sent(ours.clone());
+        let expected = format!("WorkExec {:?}", result::schema());
+        assert_eq!(read(&node, &scheduler).unwrap(), expected);
+        assert_eq!(read(&node, &executor).unwrap(), expected);
+
+        let later = sent(Origin {
+            version: "99.0.0".to_owned(),
+            ..ours.clone()
+        });
+        for (codec, who) in [(&scheduler, "scheduler"), (&executor, "executor")] {
+            let why = read(&later, codec).unwrap_err().to_string();
+            let says = format!("the {who} is Palisade {}", ours.version);
+            assert!(why.contains(&says) && why.contains("99.0.0"), "{why}");
+        }
+        let other = sent(Origin {
+            catalog: "other".to_owned(),
+            ..ours
+        });
+        assert!(read(&other, &scheduler).is_ok());
+        let why = read(&other, &executor).unwrap_err().to_string();
+        assert!(why.contains("another catalogue"), "{why}");
+        // and somebody who is no part of a cluster of ours reads nothing
+        assert!(read(&node, &DefaultPhysicalExtensionCodec {}).is_err());
+    }
+
+    #[test]
+    fn broken_plans_are_errors() {
+        let codec = Codec::new(None);
+        let context = TaskContext::default();
+        let converter = datafusion_proto::physical_plan::DefaultPhysicalProtoConverter {};
+        for bytes in [&[][..], &[PALISADE], &[PALISADE, 10, 2, 123], &[PALISADE, 255], &[7, 7]] {
+            assert!(codec.try_decode(bytes, &[], &context, &converter).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn functions_keep_their_time() {
+        let codec = Codec::new(None);
+        let now = Timestamp::from_micros(1_700_000_000_000_000);
+        for function in own_functions(now) {
+            let mut bytes = Vec::new();
+            codec.try_encode_udf(&function, &mut bytes).unwrap();
+            let back = codec.try_decode_udf(function.name(), &bytes).unwrap();
+            assert_eq!(*back, function);
+        }
+        assert!(codec.try_decode_udf("age_days", &[]).is_err());
+        assert!(codec.try_decode_udf("no_such", &0i64.to_le_bytes()).is_err());
     }
 }

@@ -3,9 +3,11 @@ use crate::codec::Codec;
 use crate::error::ClusterError;
 use crate::site::Site;
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -158,12 +160,19 @@ pub async fn executor(
         grpc_max_decoding_message_size: MESSAGE,
         grpc_max_encoding_message_size: MESSAGE,
         override_physical_codec: Some(Arc::new(Codec::new(Some(site)))),
+        override_function_registry: Some(Arc::new(functions())),
         ..ExecutorProcessConfig::default()
     };
     ready(bind);
     start_executor_process(Arc::new(settings))
         .await
         .map_err(|e| failed(e.to_string()))
+}
+
+/// The functions that plans name. What Ballista has by itself lacks those of lists; ours come with the plan.
+fn functions() -> BallistaFunctionRegistry {
+    let state = SessionStateBuilder::new().with_default_features().build();
+    BallistaFunctionRegistry::from(&state)
 }
 
 /// Waits for a scheduler to answer.

@@ -24,7 +24,7 @@ mod session;
 mod sql;
 
 pub use distributed::{
-    Part, Wanted, computed_needs, on_deep_stack, own_functions, sort_findings,
+    Part, Wanted, computed_needs, function_time, on_deep_stack, own_functions, sort_findings,
 };
 pub use engine::{CatalogSchemas, Engine, Params, QueryResult};
 pub use error::{QueryError, SqlProblem};

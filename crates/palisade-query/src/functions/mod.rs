@@ -13,6 +13,13 @@ pub(crate) use scalar::texts;
 use datafusion::logical_expr::ScalarUDF;
 use palisade_core::Timestamp;
 
+/// Of a function of ours what ages are counted from, the epoch when that does not matter; `None` for others.
+pub(crate) fn time_of(function: &ScalarUDF) -> Option<Timestamp> {
+    let inner: &dyn std::any::Any = function.inner().as_ref();
+    let ours = inner.downcast_ref::<scalar::Function>()?;
+    Some(ours.time().unwrap_or(Timestamp::from_micros(0)))
+}
+
 /// All of them; `now` is what ages are counted from.
 pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
     let mut functions = vec![
