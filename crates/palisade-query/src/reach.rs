@@ -265,3 +265,7 @@ fn numbers(flags: impl Iterator<Item = bool>) -> BTreeSet<usize> {
         .filter_map(|(number, is)| is.then_some(number))
         .collect()
 }
+
+#[cfg(test)]
+#[path = "reach_tests.rs"]
+mod tests;

@@ -6,9 +6,11 @@ mod lint;
 mod policy;
 mod port;
 mod scalar;
+mod standard;
 mod statements;
 
 pub(crate) use scalar::texts;
+pub(crate) use standard::STANDARD;
 
 use datafusion::logical_expr::ScalarUDF;
 use palisade_core::Timestamp;
@@ -39,3 +41,5 @@ pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod standard_tests;
