@@ -39,6 +39,7 @@ pub struct Cluster {
     address: Address,
     catalog: Arc<Catalog>,
     models: Arc<Models>,
+    fingerprint: String,
     patience: Duration,
 }
 
@@ -50,10 +51,18 @@ impl Cluster {
     pub fn new(url: &str, catalog: Arc<Catalog>) -> Result<Self, ClusterError> {
         Ok(Self {
             address: url.parse()?,
+            fingerprint: fingerprint(&catalog),
             catalog,
             models: Arc::new(Models::embedded()),
             patience: PATIENCE,
         })
+    }
+
+    /// What else verdicts depend on, as [`crate::Site::with_facts`].
+    #[must_use]
+    pub fn with_facts(mut self, facts: &str) -> Self {
+        self.fingerprint = site::with_facts(&self.fingerprint, facts);
+        self
     }
 
     /// How long a scheduler may be without executors before that is an error.
@@ -87,28 +96,20 @@ impl Cluster {
             evidence: options.evidence,
         };
         let job = self.job(&snapshot, lake, task);
-        let works = works(&engine, &planned, &own, &parts, &snapshot.accounts(), executors);
+        let wide = wide(&engine, &planned, &own, parts.len());
+        let everyone = snapshot.accounts();
+        let works = works(&planned, &own, &wide, &parts, &everyone, executors);
         let mut all = self.evaluate(&job, &works).await?;
 
-        // What failed on values over a part may fail otherwise over everything.
-        let unsettled: BTreeSet<String> = all
-            .iter()
-            .zip(&works)
-            .filter(|(_, work)| work.shared)
+        // What failed on values takes rows along, in the embedded engine those of one account.
+        let within = all.iter().zip(&works).filter(|(_, work)| work.shared);
+        let unsettled: BTreeSet<String> = within
             .flat_map(|(part, _)| part.unsettled.iter().cloned())
             .collect();
         if !unsettled.is_empty() {
-            for part in &mut all {
-                part.forget(&unsettled);
-            }
-            let places = places(&own, |check| unsettled.contains(&check.id));
-            let again = Work {
-                number: 0,
-                accounts: snapshot.accounts(),
-                shared: false,
-                checks: places,
-            };
-            all.extend(self.evaluate(&job, &[again]).await?);
+            all.iter_mut().for_each(|part| part.forget(&unsettled));
+            let again = again(&own, &wide, &unsettled, &everyone);
+            all.extend(self.evaluate(&job, &again).await?);
         }
         Ok(merged(all, &own))
     }
@@ -202,7 +203,7 @@ impl Cluster {
     fn job(&self, snapshot: &Snapshot, lake: &Lake, task: Task) -> Job {
         let origin = Origin {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            catalog: fingerprint(&self.catalog),
+            catalog: self.fingerprint.clone(),
         };
         let lake = Lake {
             // `latest` may be another one by the time that an executor looks
@@ -279,37 +280,37 @@ fn session_id() -> String {
     ballista_core::ids::new_instance_id()
 }
 
-/// Places of checks in the list.
-fn places(checks: &[Arc<Check>], is: impl Fn(&Check) -> bool) -> Vec<usize> {
-    let places = checks.iter().enumerate();
-    places.filter(|(_, c)| is(c)).map(|(at, _)| at).collect()
-}
-
-/// The pieces of work: for each part of the accounts the checks that stay within accounts, and the others over everything.
-fn works(
-    engine: &Engine,
-    plan: &Plan,
-    checks: &[Arc<Check>],
-    parts: &[Vec<String>],
-    accounts: &[String],
-    executors: usize,
-) -> Vec<Work> {
-    let everything: BTreeMap<(&str, &str), bool> = plan
+/// Which checks look at all accounts. One part of accounts is all of them; then the checks are what is dealt out.
+fn wide(engine: &Engine, plan: &Plan, checks: &[Arc<Check>], parts: usize) -> Vec<bool> {
+    let reach: BTreeMap<(&str, &str), Reach> = plan
         .checks
         .iter()
-        .map(|planned| {
-            let check = &planned.check;
-            // one part of accounts is everything; then the checks are what is dealt out
-            let wide = parts.len() < 2 || engine.reach(planned) == Reach::Everything;
-            ((check.id.as_str(), check.file.as_str()), wide)
-        })
+        .map(|planned| (name(&planned.check), engine.reach(planned)))
         .collect();
-    let is_wide = |check: &Check| {
-        let key = (check.id.as_str(), check.file.as_str());
-        everything.get(&key).copied().unwrap_or(true)
-    };
+    let is_wide = |check: &Arc<Check>| parts < 2 || reach.get(&name(check)) != Some(&Reach::Account);
+    checks.iter().map(is_wide).collect()
+}
+
+/// One foreign id may stand for several checks.
+fn name(check: &Check) -> (&str, &str) {
+    (&check.id, &check.file)
+}
+
+/// The pieces of work: for each part of the accounts the checks that stay within accounts, and the others over all.
+fn works(
+    plan: &Plan,
+    checks: &[Arc<Check>],
+    wide: &[bool],
+    parts: &[Vec<String>],
+    everyone: &[String],
+    executors: usize,
+) -> Vec<Work> {
     let mut works = Vec::new();
-    let within = places(checks, |c| !is_wide(c));
+    let places = |is_wide: bool| -> Vec<usize> {
+        let places = wide.iter().enumerate().filter(|(_, w)| **w == is_wide);
+        places.map(|(at, _)| at).collect()
+    };
+    let within = places(false);
     if !within.is_empty() {
         for part in parts {
             works.push(Work {
@@ -320,27 +321,60 @@ fn works(
             });
         }
     }
-    // Checks that read computed tables stay together: what these are computed over costs most, and serves all of them.
-    let needs_of: BTreeMap<(&str, &str), usize> = plan
+    // Checks that read many tables stay together: among them are those over computed tables, and what these are computed
+    // from costs most and serves all of them.
+    let tables: BTreeMap<(&str, &str), usize> = plan
         .checks
         .iter()
-        .map(|p| ((p.check.id.as_str(), p.check.file.as_str()), p.needs.len()))
+        .map(|planned| (name(&planned.check), planned.needs.len()))
         .collect();
     let weight = |at: &usize| {
-        let check = checks.get(*at).map(|c| (c.id.as_str(), c.file.as_str()));
-        check.and_then(|key| needs_of.get(&key)).copied().unwrap_or(0)
+        let check = checks.get(*at).map(|check| name(check));
+        check.and_then(|name| tables.get(&name)).copied()
     };
-    let mut wide = places(checks, is_wide);
-    wide.sort_by_key(|at| (std::cmp::Reverse(weight(at)), *at));
-    let size = wide.len().div_ceil(executors.max(1)).max(1);
-    for some in wide.chunks(size) {
+    let mut over_all = places(true);
+    over_all.sort_by_key(|at| (std::cmp::Reverse(weight(at)), *at));
+    let size = over_all.len().div_ceil(executors.max(1)).max(1);
+    for some in over_all.chunks(size) {
         let mut some = some.to_vec();
         some.sort_unstable();
         works.push(Work {
             number: works.len(),
-            accounts: accounts.to_vec(),
+            accounts: everyone.to_vec(),
             shared: false,
             checks: some,
+        });
+    }
+    works
+}
+
+/// Work for checks that are to be evaluated account by account, and for those that share their ids.
+fn again(
+    checks: &[Arc<Check>],
+    wide: &[bool],
+    ids: &BTreeSet<String>,
+    everyone: &[String],
+) -> Vec<Work> {
+    let places = |is_wide: bool| -> Vec<usize> {
+        let all = checks.iter().zip(wide).enumerate();
+        let wanted = all.filter(|(_, (c, w))| **w == is_wide && ids.contains(&c.id));
+        wanted.map(|(at, _)| at).collect()
+    };
+    let mut works: Vec<Work> = Vec::new();
+    for account in everyone {
+        works.push(Work {
+            number: works.len(),
+            accounts: vec![account.clone()],
+            shared: true,
+            checks: places(false),
+        });
+    }
+    if !places(true).is_empty() {
+        works.push(Work {
+            number: works.len(),
+            accounts: everyone.to_vec(),
+            shared: false,
+            checks: places(true),
         });
     }
     works

@@ -34,23 +34,32 @@ use std::fmt::Write;
 
 /// What two catalogues have in common only when they give the same verdicts.
 pub fn fingerprint(catalog: &Catalog) -> String {
-    struct Into(Sha256);
-    impl Write for Into {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.update(text.as_bytes());
-            Ok(())
-        }
-    }
-    let mut sum = Into(Sha256::new());
-    // writing to a sum cannot fail
-    let _ = write!(
-        sum,
-        "{:?} {:?} {:?} {:?}",
-        catalog.tables, catalog.views, catalog.checks, catalog.frameworks
-    );
+    sum(|sum| {
+        write!(
+            sum,
+            "{:?} {:?} {:?} {:?}",
+            catalog.tables, catalog.views, catalog.checks, catalog.frameworks
+        )
+    })
+}
+
+/// SHA-256 of what is written, in hexadecimal digits.
+pub(crate) fn sum(write: impl FnOnce(&mut Sum) -> std::fmt::Result) -> String {
+    let mut sum = Sum(Sha256::new());
+    // writing to a sum or to a text cannot fail
+    let _ = write(&mut sum);
     let mut text = String::with_capacity(64);
     for byte in sum.0.finalize() {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+pub(crate) struct Sum(Sha256);
+
+impl Write for Sum {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
 }

@@ -12,6 +12,7 @@ use palisade_query::{CatalogSchemas, Engine, Needs, Params, Plan, computed_needs
 use palisade_store::{Options, Snapshot, Store};
 use palisade_table::Dataset;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,6 +61,13 @@ impl Site {
             plans: Mutex::default(),
             hold: None,
         }
+    }
+
+    /// What else verdicts depend on, as text: facts about IAM that a user put in the place of the shipped ones.
+    #[must_use]
+    pub fn with_facts(mut self, facts: &str) -> Self {
+        self.fingerprint = with_facts(&self.fingerprint, facts);
+        self
     }
 
     /// For tests of what happens when an executor dies: the first piece of work makes this file and never ends.
@@ -180,6 +188,14 @@ impl Site {
             dataset.tables.extend(all.tables);
         }
         Ok(dataset)
+    }
+}
+
+/// A fingerprint that changes with the facts; without facts it stays.
+pub(crate) fn with_facts(fingerprint: &str, facts: &str) -> String {
+    match facts {
+        "" => fingerprint.to_owned(),
+        facts => format!("{fingerprint}+{}", crate::sum(|sum| write!(sum, "{facts}"))),
     }
 }
 

@@ -6,7 +6,9 @@ use palisade_cluster::Lake;
 use palisade_collect::{AccountTarget, Limits, Request, Silent, Targets};
 use palisade_core::{CallError, CallErrorKind, Coverage, Timestamp};
 use palisade_model::Models;
-use palisade_query::{CatalogSchemas, Engine, Evaluation, Needs, Options, Params};
+use palisade_query::{
+    CatalogSchemas, Engine, Evaluation, Needs, Options, Params, Plan, Reach, is_shared,
+};
 use palisade_replay::{Faults, Recording, Server};
 use palisade_store::{AccountResult, NewSnapshot, Snapshot, Store};
 use palisade_table::{Dataset, Failure, Gap, TAGGING};
@@ -314,14 +316,22 @@ pub fn open(lake: &Lake) -> Snapshot {
     runtime.block_on(store.snapshot(&lake.snapshot)).unwrap()
 }
 
-pub fn load(lake: &Lake, catalog: &Arc<Catalog>, needs: &Needs) -> Dataset {
+/// Tables of some accounts, and the shared ones of all; without accounts, of all.
+pub fn load(lake: &Lake, catalog: &Arc<Catalog>, needs: &Needs, of: Option<&str>) -> Dataset {
     let snapshot = open(lake);
     let schemas = CatalogSchemas::new(Arc::clone(catalog), Arc::new(Models::embedded()));
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let accounts = snapshot.accounts();
-    runtime
-        .block_on(snapshot.dataset(&accounts, needs, &schemas))
-        .unwrap()
+    let everyone = snapshot.accounts();
+    let accounts = of.map_or_else(|| everyone.clone(), |account| vec![account.to_owned()]);
+    let (shared, own): (Needs, Needs) =
+        needs.clone().into_iter().partition(|(table, _)| is_shared(table));
+    let (own, shared) = runtime.block_on(async {
+        let own = snapshot.dataset(&accounts, &own, &schemas).await;
+        (own, snapshot.dataset(&everyone, &shared, &schemas).await)
+    });
+    let mut dataset = own.unwrap();
+    dataset.tables.extend(shared.unwrap().tables);
+    dataset
 }
 
 pub fn engine(catalog: &Arc<Catalog>, now: Timestamp) -> Engine {
@@ -329,13 +339,36 @@ pub fn engine(catalog: &Arc<Catalog>, now: Timestamp) -> Engine {
     Engine::new(Arc::clone(catalog), models, now, Params::new()).unwrap()
 }
 
-/// What the embedded engine says.
+/// What the embedded engine says of a snapshot: account by account, as far as checks stay within accounts.
 pub fn embedded(lake: &Lake, catalog: &Arc<Catalog>, options: Options) -> Evaluation {
     let engine = engine(catalog, open(lake).manifest().started_at);
     let (plan, problems) = engine.plan(&checks(catalog));
     assert!(problems.is_empty(), "{problems:?}");
-    let dataset = load(lake, catalog, &plan.needs());
-    engine.evaluate(&plan, &dataset, options)
+    let (within, over): (Vec<_>, Vec<_>) = plan
+        .checks
+        .into_iter()
+        .partition(|check| engine.reach(check) == Reach::Account);
+    let (within, over) = (Plan { checks: within }, Plan { checks: over });
+    let mut all = engine.evaluate(&over, &load(lake, catalog, &over.needs(), None), options);
+    for account in open(lake).accounts() {
+        let dataset = load(lake, catalog, &within.needs(), Some(&account));
+        let part = engine.evaluate(&within, &dataset, options);
+        all.findings.extend(part.findings);
+        for (check, counts) in part.counts {
+            all.counts.entry(check).or_default().add(counts);
+        }
+        all.errors.extend(part.errors);
+    }
+    palisade_query::sort_findings(&mut all.findings);
+    all.errors.sort();
+    all
+}
+
+/// What it says of all accounts at once.
+pub fn at_once(lake: &Lake, catalog: &Arc<Catalog>, options: Options) -> Evaluation {
+    let engine = engine(catalog, open(lake).manifest().started_at);
+    let (plan, _) = engine.plan(&checks(catalog));
+    engine.evaluate(&plan, &load(lake, catalog, &plan.needs(), None), options)
 }
 
 /// Findings as lines of JSON.

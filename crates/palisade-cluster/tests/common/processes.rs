@@ -1,11 +1,21 @@
 //! Schedulers and executors as processes that end with the test, however it ends.
+#![allow(dead_code, reason = "the benchmark uses a part")]
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_palisade-cluster");
+/// The program: cargo names it to tests, and builds it next to the folder of examples.
+pub fn binary() -> PathBuf {
+    match option_env!("CARGO_BIN_EXE_palisade-cluster") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let own = std::env::current_exe().unwrap();
+            own.ancestors().nth(2).unwrap().join("palisade-cluster")
+        }
+    }
+}
 
 /// A process that is killed with this value; should the test itself be killed, its end of the pipe closes and the
 /// process ends by itself.
@@ -21,7 +31,7 @@ impl Process {
     /// Starts it and waits until it says where it listens.
     pub fn start(folder: &Path, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let stdout = folder.join(format!("{name}.stdout"));
-        let mut child = Command::new(BINARY)
+        let mut child = Command::new(binary())
             .args(arguments)
             .envs(environment.iter().copied())
             .env("PALISADE_CLUSTER_LEASH", "1")
