@@ -39,7 +39,9 @@ fn seconds(time: Duration) -> String {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|a| a.parse::<usize>().unwrap());
+    let mut arguments = std::env::args()
+        .skip(1)
+        .map(|a| a.parse::<usize>().unwrap());
     let accounts = arguments.next().unwrap_or(40);
     let times = arguments.next().unwrap_or(20);
     let folder = tempfile::tempdir().unwrap();
@@ -103,5 +105,9 @@ fn main() {
             memory.max().unwrap_or(0)
         );
     }
-    println!("{} findings, equal in all; this process: {} MB", here.findings.len(), peak("self"));
+    println!(
+        "{} findings, equal in all; this process: {} MB",
+        here.findings.len(),
+        peak("self")
+    );
 }

@@ -121,7 +121,10 @@ impl Address {
             stream.write_all(request.as_bytes()).await?;
             let mut answer = Vec::new();
             // as much as a scheduler says, and not what something else may pour out
-            (&mut stream).take(16 << 10).read_to_end(&mut answer).await?;
+            (&mut stream)
+                .take(16 << 10)
+                .read_to_end(&mut answer)
+                .await?;
             std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
         };
         let answer = match tokio::time::timeout(ANSWER, asking).await {
@@ -156,7 +159,10 @@ mod tests {
     fn addresses() {
         for (url, shown) in [
             ("ballista://localhost:50050", "localhost:50050"),
-            ("ballista://scheduler.default.svc/", "scheduler.default.svc:50050"),
+            (
+                "ballista://scheduler.default.svc/",
+                "scheduler.default.svc:50050",
+            ),
             ("ballista://[::1]:7000", "[::1]:7000"),
             ("ballista://[::1]", "[::1]:50050"),
         ] {
@@ -184,8 +190,14 @@ mod tests {
     fn what_schedulers_answer() {
         let says = |body: &str| format!("HTTP/1.1 200 OK\r\nServer: ballista/55.0.0\r\n\r\n{body}");
         assert_eq!(alive(&says("ready: 12 executors registered\n")), Some(12));
-        assert_eq!(alive(&says("not ready: 0/1 executors registered\n")), Some(0));
-        assert_eq!(alive("HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nready: 1"), None);
+        assert_eq!(
+            alive(&says("not ready: 0/1 executors registered\n")),
+            Some(0)
+        );
+        assert_eq!(
+            alive("HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nready: 1"),
+            None
+        );
         assert_eq!(alive("HTTP/1.1 404 Not Found\r\n\r\n"), None);
         assert_eq!(alive(""), None);
     }

@@ -132,7 +132,13 @@ impl Cluster {
         let executors = self.address.ready(self.patience).await?;
         let parts = account_parts(&site::weights(&snapshot), executors);
         // the task of each table is set where it is planned
-        let job = self.job(&snapshot, lake, Task::Rows { table: String::new() });
+        let job = self.job(
+            &snapshot,
+            lake,
+            Task::Rows {
+                table: String::new(),
+            },
+        );
         let partitions = shares(executors).min(parts.len().max(1));
         let (plan, config) = lake_plan(engine, sql, &job, &parts, partitions).await?;
         let (schema, batches) = self.run(plan, config).await?;
@@ -227,7 +233,9 @@ impl Cluster {
                 .add(batch)
                 .map_err(|e| ClusterError::Incomplete(e.to_string()))?;
         }
-        received.whole(works.len()).map_err(ClusterError::Incomplete)
+        received
+            .whole(works.len())
+            .map_err(ClusterError::Incomplete)
     }
 
     /// Runs a plan. A machine that goes away after it has worked takes its results with it: then all is done again.
@@ -270,9 +278,15 @@ impl Cluster {
 
 /// Whether results were lost on their way.
 fn is_lost(why: &str) -> bool {
-    ["FetchFailed", "GrpcConnectionError", "transport error", "Connection refused", "GrpcError"]
-        .iter()
-        .any(|sign| why.contains(sign))
+    [
+        "FetchFailed",
+        "GrpcConnectionError",
+        "transport error",
+        "Connection refused",
+        "GrpcError",
+    ]
+    .iter()
+    .any(|sign| why.contains(sign))
 }
 
 /// No session is used twice.
@@ -287,7 +301,8 @@ fn wide(engine: &Engine, plan: &Plan, checks: &[Arc<Check>], parts: usize) -> Ve
         .iter()
         .map(|planned| (name(&planned.check), engine.reach(planned)))
         .collect();
-    let is_wide = |check: &Arc<Check>| parts < 2 || reach.get(&name(check)) != Some(&Reach::Account);
+    let is_wide =
+        |check: &Arc<Check>| parts < 2 || reach.get(&name(check)) != Some(&Reach::Account);
     checks.iter().map(is_wide).collect()
 }
 

@@ -58,10 +58,13 @@ impl PhysicalExtensionCodec for Codec {
             Some((&BALLISTA, rest)) => self.ballista.try_decode(rest, inputs, ctx, converter),
             Some((&PALISADE, rest)) => {
                 let broken = |e: String| {
-                    refuse(format_args!("a plan could not be read, perhaps of another version: {e}"))
+                    refuse(format_args!(
+                        "a plan could not be read, perhaps of another version: {e}"
+                    ))
                 };
                 let sent = Sent::decode(rest).map_err(|e| broken(e.to_string()))?;
-                let job: Job = serde_json::from_str(&sent.job).map_err(|e| broken(e.to_string()))?;
+                let job: Job =
+                    serde_json::from_str(&sent.job).map_err(|e| broken(e.to_string()))?;
                 match &self.site {
                     Some(site) => site.accepts(&job)?,
                     None => version_fits(&job, "scheduler")?,
@@ -96,12 +99,13 @@ impl PhysicalExtensionCodec for Codec {
         buf.push(PALISADE);
         let failed = |e: String| exec_datafusion_err!("a plan could not be written: {e}");
         let schema = node.schema();
-        let sent = Sent {
-            job: serde_json::to_string(work.job()).map_err(|e| failed(e.to_string()))?,
-            schema: Some(schema.as_ref().try_into().map_err(
-                |e: datafusion_proto::protobuf::ToProtoError| failed(e.to_string()),
-            )?),
-        };
+        let sent =
+            Sent {
+                job: serde_json::to_string(work.job()).map_err(|e| failed(e.to_string()))?,
+                schema: Some(schema.as_ref().try_into().map_err(
+                    |e: datafusion_proto::protobuf::ToProtoError| failed(e.to_string()),
+                )?),
+            };
         sent.encode(buf).map_err(|e| failed(e.to_string()))
     }
 
@@ -199,8 +203,17 @@ mod tests {
         let codec = Codec::new(None);
         let context = TaskContext::default();
         let converter = datafusion_proto::physical_plan::DefaultPhysicalProtoConverter {};
-        for bytes in [&[][..], &[PALISADE], &[PALISADE, 10, 2, 123], &[PALISADE, 255], &[7, 7]] {
-            assert!(codec.try_decode(bytes, &[], &context, &converter).is_err(), "{bytes:?}");
+        for bytes in [
+            &[][..],
+            &[PALISADE],
+            &[PALISADE, 10, 2, 123],
+            &[PALISADE, 255],
+            &[7, 7],
+        ] {
+            assert!(
+                codec.try_decode(bytes, &[], &context, &converter).is_err(),
+                "{bytes:?}"
+            );
         }
     }
 
@@ -215,6 +228,10 @@ mod tests {
             assert_eq!(*back, function);
         }
         assert!(codec.try_decode_udf("age_days", &[]).is_err());
-        assert!(codec.try_decode_udf("no_such", &0i64.to_le_bytes()).is_err());
+        assert!(
+            codec
+                .try_decode_udf("no_such", &0i64.to_le_bytes())
+                .is_err()
+        );
     }
 }

@@ -15,9 +15,7 @@ pub enum ClusterError {
         reason: String,
     },
     /// Nothing answers there.
-    #[error(
-        "no scheduler answers at {address}: {reason}; `palisade cluster scheduler` starts one"
-    )]
+    #[error("no scheduler answers at {address}: {reason}; `palisade cluster scheduler` starts one")]
     Unreachable {
         /// `host:port`
         address: String,
@@ -100,7 +98,11 @@ fn refusal(text: &str) -> Option<String> {
     let (_, rest) = text.split_once(REFUSES)?;
     let why = rest.split_once(END).map_or(rest, |(why, _)| why);
     // what was printed as a debug text on its way has its signs escaped
-    Some(why.replace("\\\"", "\"").replace("\\n", "\n").replace("\\'", "'"))
+    Some(
+        why.replace("\\\"", "\"")
+            .replace("\\n", "\n")
+            .replace("\\'", "'"),
+    )
 }
 
 fn first_line(text: &str) -> String {
@@ -120,12 +122,15 @@ mod tests {
     #[test]
     fn refusals_come_back_as_they_were() {
         let inner = refuse("the executor runs \"1.0\"");
-        let around = DataFusionError::Execution(format!("Job 1 failed: {:?}, more", inner.to_string()));
+        let around =
+            DataFusionError::Execution(format!("Job 1 failed: {:?}, more", inner.to_string()));
         let ClusterError::Refused(why) = cluster_error(&around) else {
             panic!("{around}");
         };
         assert_eq!(why, "the executor runs \"1.0\"");
         let other = DataFusionError::Execution("disk full\nstack".to_owned());
-        assert!(matches!(cluster_error(&other), ClusterError::Failed(t) if t == "Execution error: disk full"));
+        assert!(
+            matches!(cluster_error(&other), ClusterError::Failed(t) if t == "Execution error: disk full")
+        );
     }
 }

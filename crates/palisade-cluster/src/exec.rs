@@ -41,7 +41,8 @@ impl WorkExec {
             let column = Arc::new(StringArray::from(vec![text]));
             Ok(vec![RecordBatch::try_new(Arc::clone(&rows), vec![column])?])
         };
-        let partitions: Vec<Vec<RecordBatch>> = works.iter().map(partition).collect::<Result<_>>()?;
+        let partitions: Vec<Vec<RecordBatch>> =
+            works.iter().map(partition).collect::<Result<_>>()?;
         let source = MemorySourceConfig::try_new(&partitions, rows, None)?;
         let input = DataSourceExec::from_data_source(source);
         Ok(Self::new(input, Arc::new(job), schema, None))
@@ -76,7 +77,9 @@ impl WorkExec {
 impl DisplayAs for WorkExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.job.task {
-            Task::Evaluate { checks, .. } => write!(f, "WorkExec: evaluate {} checks", checks.len()),
+            Task::Evaluate { checks, .. } => {
+                write!(f, "WorkExec: evaluate {} checks", checks.len())
+            }
             Task::Rows { table } => write!(f, "WorkExec: rows of {table}"),
             Task::Computed { table, .. } => write!(f, "WorkExec: compute {table}"),
         }
@@ -134,7 +137,8 @@ impl ExecutionPlan for WorkExec {
             .map_ok(|works| stream::iter(works.into_iter().map(Ok::<Work, DataFusionError>)))
             .try_flatten()
             .and_then(move |work| {
-                let (site, job, schema) = (Arc::clone(&site), Arc::clone(&job), Arc::clone(&wanted));
+                let (site, job, schema) =
+                    (Arc::clone(&site), Arc::clone(&job), Arc::clone(&wanted));
                 async move {
                     let runtime = tokio::runtime::Handle::current();
                     let done = tokio::task::spawn_blocking(move || {

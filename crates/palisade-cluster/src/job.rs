@@ -195,7 +195,11 @@ mod tests {
         let (own, check) = catalog
             .checks
             .iter()
-            .find(|(_, c)| c.values().values().any(|v| matches!(v, ParameterValue::Integer(_))))
+            .find(|(_, c)| {
+                c.values()
+                    .values()
+                    .any(|v| matches!(v, ParameterValue::Integer(_)))
+            })
             .unwrap();
         let mut values = check.values();
         for value in values.values_mut() {

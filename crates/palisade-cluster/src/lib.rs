@@ -20,10 +20,10 @@ mod result;
 mod server;
 mod site;
 
+pub use crate::log::log_to_stderr;
 pub use address::{Address, SCHEDULER_PORT};
 pub use client::Cluster;
 pub use error::ClusterError;
-pub use crate::log::log_to_stderr;
 pub use job::Lake;
 pub use server::{ExecutorConfig, SchedulerConfig, executor, scheduler};
 pub use site::Site;

@@ -50,12 +50,16 @@ impl Arguments {
         self.named.get(name)
     }
     fn need(&self, name: &str) -> Result<String, String> {
-        self.get(name).cloned().ok_or(format!("--{name} is missing"))
+        self.get(name)
+            .cloned()
+            .ok_or(format!("--{name} is missing"))
     }
     fn parsed<T: std::str::FromStr>(&self, name: &str, default: T) -> Result<T, String> {
         match self.get(name) {
             None => Ok(default),
-            Some(text) => text.parse().map_err(|_| format!("--{name}: `{text}` is not possible")),
+            Some(text) => text
+                .parse()
+                .map_err(|_| format!("--{name}: `{text}` is not possible")),
         }
     }
     fn catalog(&self) -> Result<Arc<Catalog>, String> {
@@ -70,8 +74,11 @@ impl Arguments {
         }
     }
     fn lake(&self) -> Result<Lake, String> {
-        Lake::new(&self.need("store")?, self.get("snapshot").map_or("latest", |s| s))
-            .map_err(|e| e.to_string())
+        Lake::new(
+            &self.need("store")?,
+            self.get("snapshot").map_or("latest", |s| s),
+        )
+        .map_err(|e| e.to_string())
     }
     fn cluster(&self) -> Result<Cluster, String> {
         let cluster = Cluster::new(&self.need("engine")?, self.catalog()?);
@@ -149,11 +156,16 @@ fn run() -> Result<(), String> {
             let checks: Vec<_> = catalog.checks.values().cloned().collect();
             let asked = async {
                 let now = lake.taken_at().await?;
-                cluster.findings(&lake, &checks, now, Options::default()).await
+                cluster
+                    .findings(&lake, &checks, now, Options::default())
+                    .await
             };
             let found = runtime.block_on(asked).map_err(told)?;
             for finding in &found.findings {
-                println!("{}", serde_json::to_string(finding).map_err(|e| e.to_string())?);
+                println!(
+                    "{}",
+                    serde_json::to_string(finding).map_err(|e| e.to_string())?
+                );
             }
             for error in &found.errors {
                 eprintln!("{error}");

@@ -11,7 +11,10 @@ pub(crate) fn shares(executors: usize) -> usize {
 }
 
 /// The accounts in parts of about the same weight, largest first in each; the order does not depend on anything else.
-pub(crate) fn account_parts(weights: &BTreeMap<String, usize>, executors: usize) -> Vec<Vec<String>> {
+pub(crate) fn account_parts(
+    weights: &BTreeMap<String, usize>,
+    executors: usize,
+) -> Vec<Vec<String>> {
     let count = shares(executors).min(weights.len());
     let mut parts: Vec<(usize, Vec<String>)> = vec![(0, Vec::new()); count];
     let mut sorted: Vec<(&String, usize)> = weights.iter().map(|(a, w)| (a, *w)).collect();

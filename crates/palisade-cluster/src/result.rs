@@ -225,7 +225,12 @@ mod tests {
     #[test]
     fn a_lost_or_doubled_part_is_an_error() {
         let (a, b) = (part("a", 1), part("b", 2));
-        assert!(received(&[(1, &b)]).whole(2).unwrap_err().contains("part 0"));
+        assert!(
+            received(&[(1, &b)])
+                .whole(2)
+                .unwrap_err()
+                .contains("part 0")
+        );
         let doubled = received(&[(0, &a), (1, &b), (0, &a)]).whole(2);
         assert!(doubled.unwrap_err().contains("twice"));
         assert!(received(&[(0, &a), (1, &b)]).whole(1).is_err());

@@ -96,10 +96,9 @@ pub async fn scheduler(
     let cluster = BallistaCluster::new_from_config(&settings)
         .await
         .map_err(|e| failed(e.to_string()))?;
-    let server =
-        create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(settings))
-            .await
-            .map_err(|e| failed(e.to_string()))?;
+    let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(settings))
+        .await
+        .map_err(|e| failed(e.to_string()))?;
     ready(address);
     tokio::select! {
         served = start_grpc_service_with_listener(listener, server) => {
@@ -202,7 +201,10 @@ struct Temporary(PathBuf);
 
 impl Temporary {
     fn new() -> std::io::Result<Self> {
-        let name = format!("palisade-executor-{}", ballista_core::ids::new_instance_id());
+        let name = format!(
+            "palisade-executor-{}",
+            ballista_core::ids::new_instance_id()
+        );
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(Self(folder))

@@ -105,7 +105,8 @@ impl Site {
             Task::Evaluate { now, checks, .. } => {
                 let refs = work.checks.iter().filter_map(|at| checks.get(*at)).cloned();
                 let planned = self.planned(*now, refs.collect())?;
-                let dataset = runtime.block_on(self.load(&snapshot, work, &planned.plan.needs()))?;
+                let dataset =
+                    runtime.block_on(self.load(&snapshot, work, &planned.plan.needs()))?;
                 let part =
                     planned
                         .engine

@@ -128,7 +128,10 @@ fn findings_of_an_organisation() {
     let mut at_once = common::at_once(&sample.organisation, &sample.catalog, options);
     let mut there = there;
     for found in [&mut at_once, &mut there] {
-        let failing = ["s3-test-sum-fails-in-one-account", "s3-test-wrong-in-one-account"];
+        let failing = [
+            "s3-test-sum-fails-in-one-account",
+            "s3-test-wrong-in-one-account",
+        ];
         found.findings.retain(|f| !failing.contains(&&*f.check));
     }
     assert_eq!(difference(&lines(&there), &lines(&at_once)), None);
@@ -149,12 +152,21 @@ fn passes_that_nobody_wants_are_counted() {
 
 /// SQL, and whether its rows are in an order.
 const QUERIES: &[(&str, bool)] = &[
-    ("SELECT account_id, count(*) AS n FROM s3_bucket GROUP BY account_id ORDER BY account_id", true),
+    (
+        "SELECT account_id, count(*) AS n FROM s3_bucket GROUP BY account_id ORDER BY account_id",
+        true,
+    ),
     ("SELECT count(*) AS n FROM ec2_security_group", false),
     ("SELECT 1 AS one FROM s3_bucket", false),
     ("SELECT * FROM s3_bucket", false),
-    ("SELECT name, age_days(creation_date) AS age FROM s3_bucket WHERE age_days(creation_date) > 0 ORDER BY account_id, name", true),
-    ("SELECT age_days(creation_date) AS age, count(*) AS n FROM s3_bucket GROUP BY age_days(creation_date)", false),
+    (
+        "SELECT name, age_days(creation_date) AS age FROM s3_bucket WHERE age_days(creation_date) > 0 ORDER BY account_id, name",
+        true,
+    ),
+    (
+        "SELECT age_days(creation_date) AS age, count(*) AS n FROM s3_bucket GROUP BY age_days(creation_date)",
+        false,
+    ),
     (
         "SELECT account_id, group_id, array_any_match(ip_permissions, p -> port_in_range(p['from_port'], p['to_port'], 22) AND array_any_match(p['ip_ranges'], r -> cidr_is_public(r['cidr_ip']))) AS open FROM ec2_security_group ORDER BY account_id, group_id",
         true,
@@ -172,18 +184,54 @@ const QUERIES: &[(&str, bool)] = &[
         true,
     ),
     ("SELECT DISTINCT region FROM ec2_vpc", false),
-    ("SELECT account_id, name FROM s3_bucket WHERE name NOT IN (SELECT name FROM s3_bucket WHERE account_id = '210000000001')", false),
-    ("SELECT account_id, (SELECT max(name) FROM s3_bucket) AS last FROM s3_bucket", false),
-    ("SELECT b.account_id, (SELECT count(*) FROM ec2_vpc v WHERE v.account_id = b.account_id) AS vpcs FROM s3_bucket b", false),
-    ("SELECT account_id, name, row_number() OVER (PARTITION BY account_id ORDER BY name) AS place FROM s3_bucket", false),
-    ("SELECT account_id, rank() OVER (ORDER BY account_id, name) AS place FROM s3_bucket ORDER BY place LIMIT 5", true),
-    ("SELECT name FROM s3_bucket UNION ALL SELECT vpc_id FROM ec2_vpc", false),
-    ("WITH n AS (SELECT account_id, count(*) AS c FROM iam_user GROUP BY account_id) SELECT max(c) AS most, min(c) AS least FROM n", false),
-    ("SELECT account_id, unnest(ip_permissions)['from_port'] AS port FROM ec2_security_group", false),
-    ("SELECT account_id, kind, who, count(*) AS n FROM iam_external_access GROUP BY account_id, kind, who ORDER BY account_id, kind, who", true),
-    ("SELECT arn, action FROM iam_principal_permission WHERE action = 's3:GetObject' ORDER BY arn, action", true),
-    ("SELECT account_id, $now - creation_date > INTERVAL '1 day' AS old FROM s3_bucket", false),
-    ("SELECT account_id, name FROM s3_bucket WHERE account_id = 'nobody'", false),
+    (
+        "SELECT account_id, name FROM s3_bucket WHERE name NOT IN (SELECT name FROM s3_bucket WHERE account_id = '210000000001')",
+        false,
+    ),
+    (
+        "SELECT account_id, (SELECT max(name) FROM s3_bucket) AS last FROM s3_bucket",
+        false,
+    ),
+    (
+        "SELECT b.account_id, (SELECT count(*) FROM ec2_vpc v WHERE v.account_id = b.account_id) AS vpcs FROM s3_bucket b",
+        false,
+    ),
+    (
+        "SELECT account_id, name, row_number() OVER (PARTITION BY account_id ORDER BY name) AS place FROM s3_bucket",
+        false,
+    ),
+    (
+        "SELECT account_id, rank() OVER (ORDER BY account_id, name) AS place FROM s3_bucket ORDER BY place LIMIT 5",
+        true,
+    ),
+    (
+        "SELECT name FROM s3_bucket UNION ALL SELECT vpc_id FROM ec2_vpc",
+        false,
+    ),
+    (
+        "WITH n AS (SELECT account_id, count(*) AS c FROM iam_user GROUP BY account_id) SELECT max(c) AS most, min(c) AS least FROM n",
+        false,
+    ),
+    (
+        "SELECT account_id, unnest(ip_permissions)['from_port'] AS port FROM ec2_security_group",
+        false,
+    ),
+    (
+        "SELECT account_id, kind, who, count(*) AS n FROM iam_external_access GROUP BY account_id, kind, who ORDER BY account_id, kind, who",
+        true,
+    ),
+    (
+        "SELECT arn, action FROM iam_principal_permission WHERE action = 's3:GetObject' ORDER BY arn, action",
+        true,
+    ),
+    (
+        "SELECT account_id, $now - creation_date > INTERVAL '1 day' AS old FROM s3_bucket",
+        false,
+    ),
+    (
+        "SELECT account_id, name FROM s3_bucket WHERE account_id = 'nobody'",
+        false,
+    ),
     ("SELECT 1 + 1 AS two", false),
 ];
 
@@ -212,7 +260,11 @@ fn rows_of_sql() {
             }
         };
         let names = |rows: &palisade_query::QueryResult| -> Vec<String> {
-            rows.schema.fields().iter().map(|f| f.name().clone()).collect()
+            rows.schema
+                .fields()
+                .iter()
+                .map(|f| f.name().clone())
+                .collect()
         };
         let (mut a, mut b) = (there.to_json_lines(), here.to_json_lines());
         if !ordered {
@@ -245,7 +297,9 @@ fn wrong_sql_is_told_as_the_embedded_engine_tells_it() {
         assert_eq!(there.to_string(), here.to_string(), "{sql}");
     }
     let fails = "SELECT CAST(name AS BIGINT) FROM s3_bucket";
-    let error = runtime().block_on(cluster.sql(lake, fails, now)).unwrap_err();
+    let error = runtime()
+        .block_on(cluster.sql(lake, fails, now))
+        .unwrap_err();
     assert!(error.to_string().contains("Cannot cast"), "{error}");
 }
 
@@ -261,7 +315,10 @@ fn without_one<T: Send>(name: &str, ask: impl FnOnce(String) -> T + Send) -> T {
         let asked = scope.spawn(move || ask(url));
         let until = Instant::now() + Duration::from_secs(300);
         let victim = loop {
-            assert!(Instant::now() < until && !asked.is_finished(), "nobody took the work");
+            assert!(
+                Instant::now() < until && !asked.is_finished(),
+                "nobody took the work"
+            );
             match std::fs::read_to_string(&held) {
                 Ok(text) if text.ends_with('\n') => break text.trim().parse::<u32>().unwrap(),
                 _ => std::thread::sleep(Duration::from_millis(50)),
@@ -316,19 +373,30 @@ fn who_cannot_be_used_is_told() {
 
     let error = ask(&format!("ballista://127.0.0.1:{port}"), catalog());
     assert!(matches!(error, ClusterError::Unreachable { .. }), "{error}");
-    assert!(error.to_string().contains("palisade cluster scheduler"), "{error}");
+    assert!(
+        error.to_string().contains("palisade cluster scheduler"),
+        "{error}"
+    );
 
     let error = Cluster::new("http://127.0.0.1:1", catalog()).unwrap_err();
-    assert!(error.to_string().contains("ballista://HOST:PORT"), "{error}");
+    assert!(
+        error.to_string().contains("ballista://HOST:PORT"),
+        "{error}"
+    );
 
     let other = palisade_replay::Server::start(
-        Arc::new(palisade_replay::Recording::new(palisade_replay::Header::default())),
+        Arc::new(palisade_replay::Recording::new(
+            palisade_replay::Header::default(),
+        )),
         palisade_replay::Faults::none(),
     )
     .unwrap();
     let url = other.url().replace("http://", "ballista://");
     let error = ask(&url, catalog());
-    assert!(matches!(error, ClusterError::NotAScheduler { .. }), "{error}");
+    assert!(
+        matches!(error, ClusterError::NotAScheduler { .. }),
+        "{error}"
+    );
     other.shutdown();
 
     let folder = SAMPLE.folder.path().join("alone");
@@ -367,7 +435,9 @@ fn what_is_not_there_is_told() {
     dataset.tables.retain(|name, _| name == "s3_bucket");
     let lake = common::snapshot(&few, "00000003", &demo, [(demo.account.clone(), dataset)]);
     let sql = "SELECT count(*) FROM ec2_vpc";
-    let error = runtime().block_on(cluster.sql(&lake, sql, now)).unwrap_err();
+    let error = runtime()
+        .block_on(cluster.sql(&lake, sql, now))
+        .unwrap_err();
     assert!(matches!(error, ClusterError::Lacking { .. }), "{error}");
     assert!(error.to_string().contains("ec2_vpc"), "{error}");
 }
@@ -407,9 +477,18 @@ fn the_program_answers_and_says_nothing_else() {
     for (arguments, says) in [
         (vec![], "palisade-cluster scheduler"),
         (vec!["executor"], "--scheduler is missing"),
-        (vec!["scheduler", "--bind", "nowhere"], "`nowhere` is not possible"),
-        (vec!["scheduler", "--bind", &running.scheduler.address], "cannot run"),
-        (vec!["sql", "--engine", "x", "--store", "y", "SELECT 1"], "`x` is no engine"),
+        (
+            vec!["scheduler", "--bind", "nowhere"],
+            "`nowhere` is not possible",
+        ),
+        (
+            vec!["scheduler", "--bind", &running.scheduler.address],
+            "cannot run",
+        ),
+        (
+            vec!["sql", "--engine", "x", "--store", "y", "SELECT 1"],
+            "`x` is no engine",
+        ),
     ] {
         let (code, out, err) = run(&arguments);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{arguments:?}");
@@ -417,4 +496,3 @@ fn the_program_answers_and_says_nothing_else() {
     }
     assert_eq!(running.said(), "", "logs belong on the standard error");
 }
-

@@ -43,9 +43,7 @@ pub(crate) fn reach(planner: &Planner, planned: &PlannedCheck) -> Reach {
         .iter()
         .position(|f| f.name() == "account_id");
     match (spread(&plan), account) {
-        (Spread::Accounts(keys), Some(account)) if keys.always.contains(&account) => {
-            Reach::Account
-        }
+        (Spread::Accounts(keys), Some(account)) if keys.always.contains(&account) => Reach::Account,
         _ => Reach::Everything,
     }
 }
@@ -289,7 +287,10 @@ fn by_account(join: &Join, left: &Keys, right: &Keys) -> bool {
 /// Whether a condition is false or NULL whatever the row.
 fn is_never(condition: &Expr) -> bool {
     use ScalarValue::{Boolean, Null};
-    matches!(condition, Expr::Literal(Boolean(Some(false) | None) | Null, _))
+    matches!(
+        condition,
+        Expr::Literal(Boolean(Some(false) | None) | Null, _)
+    )
 }
 
 /// The number of the column that an expression is.
@@ -308,8 +309,7 @@ fn is_within(expr: &Expr, input: &LogicalPlan, keys: &Keys) -> bool {
         Expr::WindowFunction(window) => {
             let steady = matches!(
                 window.fun,
-                WindowFunctionDefinition::AggregateUDF(_)
-                    | WindowFunctionDefinition::WindowUDF(_)
+                WindowFunctionDefinition::AggregateUDF(_) | WindowFunctionDefinition::WindowUDF(_)
             );
             let by = &window.params.partition_by;
             let is_key = |e| column_number(e, input).is_some_and(|n| keys.always.contains(&n));

@@ -50,7 +50,11 @@ fn queries_that_stay_within_accounts() {
         "o.n > 0 AS pass FROM s3_bucket b LEFT JOIN (SELECT count(*) AS n FROM organizations_organization) o ON true",
         "o.organization_arn IS NOT NULL AS pass FROM s3_bucket b LEFT JOIN organizations_organization o ON o.account_id = b.account_id",
     ] {
-        assert_eq!(of(&engine, &format!("{ROW} {rest}")), Reach::Account, "{rest}");
+        assert_eq!(
+            of(&engine, &format!("{ROW} {rest}")),
+            Reach::Account,
+            "{rest}"
+        );
     }
     for whole in [
         "SELECT account_id, min(region) AS region, CAST(NULL AS text) AS arn, account_id AS id, count(*) > 0 AS pass FROM s3_bucket GROUP BY account_id",
@@ -81,7 +85,11 @@ fn queries_that_look_at_other_accounts() {
         "n.n > 1 AS pass FROM s3_bucket b JOIN (SELECT v.account_id AS a, count(*) AS n FROM s3_bucket c LEFT JOIN ec2_vpc v ON v.account_id = c.account_id GROUP BY v.account_id) n ON n.a = b.account_id",
         "true AS pass FROM s3_bucket b FULL JOIN ec2_vpc v ON v.account_id = b.account_id",
     ] {
-        assert_eq!(of(&engine, &format!("{ROW} {rest}")), Reach::Everything, "{rest}");
+        assert_eq!(
+            of(&engine, &format!("{ROW} {rest}")),
+            Reach::Everything,
+            "{rest}"
+        );
     }
     for whole in [
         // the account of the result is another one's

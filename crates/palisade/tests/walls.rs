@@ -20,7 +20,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("palisade-table", &["core", "model", "catalog"]),
     (
         "palisade-cluster",
-        &["core", "model", "catalog", "table", "query", "store", "scan"],
+        &[
+            "core", "model", "catalog", "table", "query", "store", "scan",
+        ],
     ),
     ("palisade-collect", &["core", "model", "catalog", "table"]),
     ("palisade-doctor", &["core", "model", "aws"]),

@@ -1,5 +1,10 @@
 //! Snapshots to ask about: the recorded demo account, and organisations made of it.
 #![allow(dead_code, reason = "the benchmark uses a part")]
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringArray, StructArray,
+    new_null_array,
+};
+use datafusion::arrow::datatypes::DataType;
 use palisade_aws::{Client, ClientConfig, StaticCredentials};
 use palisade_catalog::{Catalog, Check, Source};
 use palisade_cluster::Lake;
@@ -12,10 +17,6 @@ use palisade_query::{
 use palisade_replay::{Faults, Recording, Server};
 use palisade_store::{AccountResult, NewSnapshot, Snapshot, Store};
 use palisade_table::{Dataset, Failure, Gap, TAGGING};
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringArray, StructArray, new_null_array,
-};
-use datafusion::arrow::datatypes::DataType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -107,7 +108,9 @@ pub fn demo(catalog: &Arc<Catalog>) -> Collected {
 /// The accounts of an organisation made of the demo account: every text that names the account names another, and rows
 /// stand there `times` times.
 pub fn members(count: usize) -> Vec<String> {
-    (0..count).map(|n| format!("{:012}", 210_000_000_001 + 7 * n)).collect()
+    (0..count)
+        .map(|n| format!("{:012}", 210_000_000_001 + 7 * n))
+        .collect()
 }
 
 /// A member's tables: as the demo account's, with something that could not be read in some of them.
@@ -120,9 +123,7 @@ pub fn member(demo: &Collected, account: &str, number: usize, times: usize) -> D
             for copy in 0..times {
                 let columns = batch.rows.columns().iter();
                 let columns = columns.map(|c| renamed(c, &demo.account, account, copy));
-                copies.push(
-                    RecordBatch::try_new(batch.rows.schema(), columns.collect()).unwrap(),
-                );
+                copies.push(RecordBatch::try_new(batch.rows.schema(), columns.collect()).unwrap());
             }
             let rows = batch.rows.num_rows();
             batch.rows =
@@ -202,7 +203,9 @@ fn fail_first_row(
     let fields = batch.rows.schema();
     let columns = fields.fields().iter().zip(batch.rows.columns());
     let columns = columns.map(|(field, column)| {
-        let filled = schema.column(field.name()).is_some_and(|c| c.sources.contains(&source));
+        let filled = schema
+            .column(field.name())
+            .is_some_and(|c| c.sources.contains(&source));
         if !filled {
             return Arc::clone(column);
         }
@@ -276,9 +279,8 @@ fn renamed(array: &ArrayRef, from: &str, to: &str, copy: usize) -> ArrayRef {
 
 /// `i-0123456789abcdef0`, `vpc-1a2b3c4d`
 fn looks_like_id(text: &str) -> bool {
-    text.rsplit_once('-').is_some_and(|(_, tail)| {
-        tail.len() >= 8 && tail.chars().all(|c| c.is_ascii_hexdigit())
-    })
+    text.rsplit_once('-')
+        .is_some_and(|(_, tail)| tail.len() >= 8 && tail.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// Writes a snapshot.
@@ -288,7 +290,11 @@ pub fn snapshot(
     demo: &Collected,
     accounts: impl IntoIterator<Item = (String, Dataset)>,
 ) -> Lake {
-    let store = Store::open(folder.to_str().unwrap(), &palisade_store::Options::default()).unwrap();
+    let store = Store::open(
+        folder.to_str().unwrap(),
+        &palisade_store::Options::default(),
+    )
+    .unwrap();
     let writer = store.writer(NewSnapshot {
         nonce: nonce.to_owned(),
         started_at: demo.now,
@@ -323,8 +329,10 @@ pub fn load(lake: &Lake, catalog: &Arc<Catalog>, needs: &Needs, of: Option<&str>
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let everyone = snapshot.accounts();
     let accounts = of.map_or_else(|| everyone.clone(), |account| vec![account.to_owned()]);
-    let (shared, own): (Needs, Needs) =
-        needs.clone().into_iter().partition(|(table, _)| is_shared(table));
+    let (shared, own): (Needs, Needs) = needs
+        .clone()
+        .into_iter()
+        .partition(|(table, _)| is_shared(table));
     let (own, shared) = runtime.block_on(async {
         let own = snapshot.dataset(&accounts, &own, &schemas).await;
         (own, snapshot.dataset(&everyone, &shared, &schemas).await)
@@ -373,7 +381,10 @@ pub fn at_once(lake: &Lake, catalog: &Arc<Catalog>, options: Options) -> Evaluat
 
 /// Findings as lines of JSON.
 pub fn lines(found: &Evaluation) -> String {
-    let lines = found.findings.iter().map(|f| serde_json::to_string(f).unwrap());
+    let lines = found
+        .findings
+        .iter()
+        .map(|f| serde_json::to_string(f).unwrap());
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -382,8 +393,15 @@ pub fn difference(a: &str, b: &str) -> Option<String> {
     if a == b {
         return None;
     }
-    let (left, right): (BTreeSet<&str>, BTreeSet<&str>) = (a.lines().collect(), b.lines().collect());
-    let some = |set: Vec<&&str>| set.iter().take(3).map(|l| format!("  {l}")).collect::<Vec<_>>().join("\n");
+    let (left, right): (BTreeSet<&str>, BTreeSet<&str>) =
+        (a.lines().collect(), b.lines().collect());
+    let some = |set: Vec<&&str>| {
+        set.iter()
+            .take(3)
+            .map(|l| format!("  {l}"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     Some(format!(
         "{} and {} lines; only in the first:\n{}\nonly in the second:\n{}",
         a.lines().count(),
@@ -401,4 +419,3 @@ pub fn statuses(found: &Evaluation) -> BTreeMap<String, usize> {
     }
     out
 }
-

@@ -29,7 +29,12 @@ pub struct Process {
 
 impl Process {
     /// Starts it and waits until it says where it listens.
-    pub fn start(folder: &Path, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub fn start(
+        folder: &Path,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let stdout = folder.join(format!("{name}.stdout"));
         let mut child = Command::new(binary())
             .args(arguments)
@@ -92,7 +97,12 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(folder: &Path, executors: usize, catalog: Option<&Path>, environment: &[(&str, &str)]) -> Self {
+    pub fn start(
+        folder: &Path,
+        executors: usize,
+        catalog: Option<&Path>,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let arguments = ["scheduler", "--bind", "127.0.0.1:0", "--silence", "11"];
         let scheduler = Process::start(folder, "scheduler", &arguments, environment);
         let catalog = catalog.map(|c| c.to_str().unwrap());
@@ -113,7 +123,12 @@ impl Running {
                 if let Some(catalog) = catalog {
                     arguments.extend(["--catalog", catalog]);
                 }
-                Process::start(folder, &format!("executor-{number}"), &arguments, environment)
+                Process::start(
+                    folder,
+                    &format!("executor-{number}"),
+                    &arguments,
+                    environment,
+                )
             })
             .collect();
         Self {

@@ -13,7 +13,9 @@ pub(crate) fn age_days(now: Timestamp) -> ScalarUDF {
 
 /// Whole days that are left, rounded down: -1 when the time has passed.
 pub(crate) fn days_until(now: Timestamp) -> ScalarUDF {
-    days("days_until", now, move |t| t.saturating_sub(now.as_micros()))
+    days("days_until", now, move |t| {
+        t.saturating_sub(now.as_micros())
+    })
 }
 
 fn days(

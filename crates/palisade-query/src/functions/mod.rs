@@ -40,6 +40,6 @@ pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
-#[cfg(test)]
 mod standard_tests;
+#[cfg(test)]
+pub(crate) mod tests;

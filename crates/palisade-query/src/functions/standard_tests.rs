@@ -42,22 +42,50 @@ fn the_page_lists_them_all() {
     let found = BTreeMap::from([
         (
             "functions".to_owned(),
-            names(state.scalar_functions().values().map(|f| f.name()).collect()),
+            names(
+                state
+                    .scalar_functions()
+                    .values()
+                    .map(|f| f.name())
+                    .collect(),
+            ),
         ),
         (
             "aggregates".to_owned(),
-            names(state.aggregate_functions().values().map(|f| f.name()).collect()),
+            names(
+                state
+                    .aggregate_functions()
+                    .values()
+                    .map(|f| f.name())
+                    .collect(),
+            ),
         ),
         (
             "windows".to_owned(),
-            names(state.window_functions().values().map(|f| f.name()).collect()),
+            names(
+                state
+                    .window_functions()
+                    .values()
+                    .map(|f| f.name())
+                    .collect(),
+            ),
         ),
         (
             "lambdas".to_owned(),
-            names(state.higher_order_functions().values().map(|f| f.name()).collect()),
+            names(
+                state
+                    .higher_order_functions()
+                    .values()
+                    .map(|f| f.name())
+                    .collect(),
+            ),
         ),
     ]);
     // a function of the list that this build lacks would be missing here
-    assert_eq!(found, page(), "registered, and in the block ```functions of docs/specs/sql.md");
+    assert_eq!(
+        found,
+        page(),
+        "registered, and in the block ```functions of docs/specs/sql.md"
+    );
     assert!(STANDARD.is_sorted());
 }

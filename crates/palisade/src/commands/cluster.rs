@@ -64,7 +64,9 @@ pub fn run(
 #[cfg(not(feature = "cluster"))]
 pub fn missing(what: &str) -> Failure {
     Failure::Usage {
-        message: format!("this build of Palisade has no `{what}`: it was made without the feature `cluster`"),
+        message: format!(
+            "this build of Palisade has no `{what}`: it was made without the feature `cluster`"
+        ),
         hint: Some(
             "`cargo build --release --features palisade/cluster --bin palisade` makes one that has"
                 .to_owned(),
