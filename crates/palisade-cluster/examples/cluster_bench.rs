@@ -20,6 +20,7 @@ mod processes;
 
 use palisade_cluster::Cluster;
 use palisade_query::Options;
+use palisade_scan::Scanner;
 use processes::Running;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,9 +53,8 @@ fn main() {
         let dataset = common::member(&demo, &account, number, times);
         (account, dataset)
     });
-    let lake = common::snapshot(&folder.path().join("store"), "00000001", &demo, members);
-    let snapshot = common::open(&lake);
-    let now = snapshot.manifest().started_at;
+    let taken = common::snapshot(&folder.path().join("store"), "00000001", &demo, members);
+    let (place, snapshot, now) = (&taken.place, &taken.snapshot, taken.now());
     let checks = common::checks(&catalog);
     println!(
         "{accounts} accounts, {} resources, {} checks",
@@ -64,36 +64,37 @@ fn main() {
     println!("| engine | checks | SQL | peak memory of an executor |\n|---|---:|---:|---:|");
 
     let begun = Instant::now();
-    let here = common::embedded(&lake, &catalog, Options::default());
+    let embedded = common::Embedded::new(&catalog, &checks, now);
+    let here = embedded.says(&taken, Options::default());
     let checked = begun.elapsed();
-    let engine = common::engine(&catalog, now);
-    let needs = engine.columns_of_sql(QUERY).unwrap();
+    let mut scanner = Scanner::new(Arc::clone(&catalog));
+    scanner.set_now(now);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let all = std::slice::from_ref(snapshot);
     let begun = Instant::now();
-    let rows = engine
-        .sql(QUERY, &common::load(&lake, &catalog, &needs, None))
-        .unwrap()
-        .to_json_lines();
+    let asked = scanner.query_snapshots(QUERY, all, 1 << 30, runtime.handle());
+    let rows = asked.unwrap().0.to_json_lines();
     println!(
         "| embedded | {} | {} | |",
         seconds(checked),
         seconds(begun.elapsed())
     );
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     for executors in [1, 2] {
-        let place = folder.path().join(format!("cluster-{executors}"));
-        std::fs::create_dir(&place).unwrap();
-        let running = Running::start(&place, executors, None, &[]);
+        let work = folder.path().join(format!("cluster-{executors}"));
+        std::fs::create_dir(&work).unwrap();
+        let running = Running::start(&work, executors, None, &[]);
         let cluster = Cluster::new(&running.url(), Arc::clone(&catalog)).unwrap();
         let mut times = Vec::new();
         for _ in 0..2 {
             let begun = Instant::now();
-            let asked = cluster.findings(&lake, &checks, now, Options::default());
+            let asked = cluster.findings(place, snapshot, &checks, now, Options::default());
             let there = runtime.block_on(asked).unwrap();
             times.push(begun.elapsed());
             assert!(there == here, "the findings differ");
         }
         let begun = Instant::now();
-        let there = runtime.block_on(cluster.sql(&lake, QUERY, now)).unwrap();
+        let asked = cluster.sql(place, all, QUERY, now);
+        let (there, _) = runtime.block_on(asked).unwrap();
         let asked = begun.elapsed();
         assert_eq!(there.to_json_lines(), rows, "the rows differ");
         let memory = running.executors.iter().map(|e| peak(&e.id().to_string()));

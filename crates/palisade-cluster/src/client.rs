@@ -3,11 +3,11 @@ use crate::address::Address;
 use crate::codec::Codec;
 use crate::error::{ClusterError, cluster_error};
 use crate::exec::WorkExec;
-use crate::job::{CheckRef, Job, Lake, Origin, Task, Work};
+use crate::job::{CheckRef, Job, Origin, Place, Task, Work};
 use crate::lake::lake_plan;
 use crate::parts::{account_parts, shares};
 use crate::result::{self, Received};
-use crate::{fingerprint, site};
+use crate::site;
 use ballista_core::execution_plans::execute_physical_plan;
 use ballista_core::extension::SessionConfigExt;
 use datafusion::arrow::array::RecordBatch;
@@ -17,12 +17,13 @@ use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::TryStreamExt;
 use palisade_catalog::{Catalog, Check};
-use palisade_core::Timestamp;
+use palisade_core::{Assessment, Timestamp};
 use palisade_model::Models;
 use palisade_query::{
-    CatalogSchemas, Engine, Evaluation, Needs, Options, Params, Part, Plan, QueryResult, Reach,
-    sort_findings,
+    CatalogSchemas, Engine, Evaluation, Needs, Only, Options, Params, Part, Plan, QueryResult,
+    Reach, sort_findings,
 };
+use palisade_scan::{LeftOut, Scanner, Scope, snapshot_lake};
 use palisade_store::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl Cluster {
     pub fn new(url: &str, catalog: Arc<Catalog>) -> Result<Self, ClusterError> {
         Ok(Self {
             address: url.parse()?,
-            fingerprint: fingerprint(&catalog),
+            fingerprint: catalog.fingerprint.clone(),
             catalog,
             models: Arc::new(Models::embedded()),
             patience: PATIENCE,
@@ -78,24 +79,24 @@ impl Cluster {
     /// When a check is wrong, the snapshot has not what the checks read, or the cluster cannot be used.
     pub async fn findings(
         &self,
-        lake: &Lake,
+        place: &Place,
+        snapshot: &Snapshot,
         checks: &[Arc<Check>],
         now: Timestamp,
         options: Options,
     ) -> Result<Evaluation, ClusterError> {
-        let snapshot = site::open(lake).await.map_err(|e| cluster_error(&e))?;
         let executors = self.address.ready(self.patience).await?;
         let (refs, own) = self.references(checks);
         let engine = self.engine(now)?;
-        let planned = self.planned(&engine, &own, &snapshot)?;
-        let parts = account_parts(&site::weights(&snapshot), executors);
+        let planned = self.planned(&engine, &own, snapshot)?;
+        let parts = account_parts(&site::weights(std::slice::from_ref(snapshot)), executors);
         let task = Task::Evaluate {
             now,
             checks: refs,
             passes: options.passes,
             evidence: options.evidence,
         };
-        let job = self.job(&snapshot, lake, task);
+        let job = self.job(std::slice::from_ref(snapshot), place, task);
         let wide = wide(&engine, &planned, &own, parts.len());
         let everyone = snapshot.accounts();
         let works = works(&planned, &own, &wide, &parts, &everyone, executors);
@@ -114,35 +115,69 @@ impl Cluster {
         Ok(merged(all, &own))
     }
 
-    /// Rows of a query over the tables of a snapshot: those that the embedded engine gives; without ORDER BY perhaps in
-    /// another order.
+    /// As [`Scanner::assess_snapshot`]: the same checks are left out, and what is said of the others is the same. Ages are
+    /// counted from the snapshot's time.
     ///
     /// # Errors
-    /// When the SQL is wrong or fails on a value, the snapshot has not what it reads, or the cluster cannot be used.
+    /// As there, and when the cluster cannot be used.
+    pub async fn assess_snapshot(
+        &self,
+        scanner: &Scanner,
+        place: &Place,
+        snapshot: &Snapshot,
+        checks: &[Arc<Check>],
+        options: Options,
+    ) -> Result<(Assessment, Vec<LeftOut>), ClusterError> {
+        let (planned, left_out) = scanner.answerable(checks, snapshot)?;
+        let now = snapshot.manifest().started_at;
+        let asked = self.findings(place, snapshot, planned.checks(), now, options);
+        let evaluation = asked.await?;
+        let scope = Scope {
+            accounts: snapshot.accounts(),
+            regions: snapshot.manifest().regions.clone(),
+        };
+        let coverage = snapshot.coverage().await?;
+        let assessment = scanner.assessment(&planned, evaluation, coverage, scope)?;
+        Ok((assessment, left_out))
+    }
+
+    /// Rows of a query over the tables of snapshots: those that the embedded engine gives; without ORDER BY perhaps in
+    /// another order. Also names the snapshots that were left out, each with a table and a column that it lacks.
+    ///
+    /// # Errors
+    /// When the SQL is wrong or fails on a value, no snapshot has what it reads, or the cluster cannot be used.
     pub async fn sql(
         &self,
-        lake: &Lake,
+        place: &Place,
+        snapshots: &[Snapshot],
         sql: &str,
         now: Timestamp,
-    ) -> Result<QueryResult, ClusterError> {
-        let engine = self.engine(now)?;
-        let needs = engine.columns_of_sql(sql)?;
-        let snapshot = site::open(lake).await.map_err(|e| cluster_error(&e))?;
-        self.holds(&snapshot, &needs)?;
+    ) -> Result<(QueryResult, Vec<(String, String, String)>), ClusterError> {
+        let mut scanner = Scanner::new(Arc::clone(&self.catalog));
+        scanner.set_now(now);
+        let runtime = tokio::runtime::Handle::current();
+        let query = scanner.snapshot_query(sql, snapshots, &runtime)?;
         let executors = self.address.ready(self.patience).await?;
-        let parts = account_parts(&site::weights(&snapshot), executors);
+        let parts = account_parts(&site::weights(&query.usable), executors);
         // the task of each table is set where it is planned
-        let job = self.job(
-            &snapshot,
-            lake,
-            Task::Rows {
-                table: String::new(),
-            },
-        );
+        let task = Task::Rows {
+            table: String::new(),
+            only: Only::new(),
+        };
+        let job = self.job(&query.usable, place, task);
+        let engine = self.engine(now)?;
+        let engine = match query.computed {
+            true => engine,
+            false => engine.over(snapshot_lake(query.usable, self.schemas(), runtime)),
+        };
         let partitions = shares(executors).min(parts.len().max(1));
         let (plan, config) = lake_plan(engine, sql, &job, &parts, partitions).await?;
         let (schema, batches) = self.run(plan, config).await?;
-        Ok(QueryResult::new(schema, batches))
+        Ok((QueryResult::new(schema, batches), query.lacking))
+    }
+
+    fn schemas(&self) -> CatalogSchemas {
+        CatalogSchemas::new(Arc::clone(&self.catalog), Arc::clone(&self.models))
     }
 
     fn engine(&self, now: Timestamp) -> Result<Engine, ClusterError> {
@@ -183,8 +218,7 @@ impl Cluster {
     }
 
     fn holds(&self, snapshot: &Snapshot, needs: &Needs) -> Result<(), ClusterError> {
-        let schemas = CatalogSchemas::new(Arc::clone(&self.catalog), Arc::clone(&self.models));
-        let lacking = snapshot.lacks(needs, &schemas);
+        let lacking = snapshot.lacks(needs, &self.schemas());
         if lacking.is_empty() {
             return Ok(());
         }
@@ -206,17 +240,16 @@ impl Cluster {
         })
     }
 
-    fn job(&self, snapshot: &Snapshot, lake: &Lake, task: Task) -> Job {
-        let origin = Origin {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            catalog: self.fingerprint.clone(),
-        };
-        let lake = Lake {
-            // `latest` may be another one by the time that an executor looks
-            snapshot: snapshot.manifest().id.clone(),
-            ..lake.clone()
-        };
-        Job { origin, lake, task }
+    fn job(&self, snapshots: &[Snapshot], place: &Place, task: Task) -> Job {
+        Job {
+            origin: Origin {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                catalog: self.fingerprint.clone(),
+            },
+            place: place.clone(),
+            snapshots: snapshots.iter().map(|s| s.manifest().id.clone()).collect(),
+            task,
+        }
     }
 
     /// Findings of pieces of work, in their order.

@@ -131,11 +131,12 @@ impl PhysicalExtensionCodec for Codec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Lake, Origin, Task, Work};
+    use crate::job::{Origin, Place, Task, Work};
     use crate::result;
     use datafusion_proto::physical_plan::{AsExecutionPlan, DefaultPhysicalExtensionCodec};
     use datafusion_proto::protobuf::PhysicalPlanNode;
     use palisade_catalog::{Catalog, Source};
+    use palisade_query::Only;
 
     fn catalog() -> Arc<Catalog> {
         Arc::new(palisade_catalog::load(&[Source::embedded()]).catalog)
@@ -144,9 +145,11 @@ mod tests {
     fn sent(origin: Origin) -> PhysicalPlanNode {
         let job = Job {
             origin,
-            lake: Lake::new("/nowhere", "latest").unwrap(),
+            place: Place::new("/nowhere").unwrap(),
+            snapshots: vec!["latest".to_owned()],
             task: Task::Rows {
                 table: "s3_bucket".to_owned(),
+                only: Only::new(),
             },
         };
         let work = Work {
@@ -169,7 +172,7 @@ mod tests {
         let catalog = catalog();
         let ours = Origin {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            catalog: crate::fingerprint(&catalog),
+            catalog: catalog.fingerprint.clone(),
         };
         let site = Arc::new(Site::new(catalog));
         let (scheduler, executor) = (Codec::new(None), Codec::new(Some(site)));

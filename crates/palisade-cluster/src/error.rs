@@ -45,6 +45,11 @@ pub enum ClusterError {
     /// The answer is not whole, which is a bug.
     #[error("the cluster's answer is not whole: {0}")]
     Incomplete(String),
+    /// A store that is a folder is not there: opening it would make it.
+    #[error(
+        "there is no folder `{0}`: give a store that every machine sees, such as `s3://BUCKET/PREFIX`"
+    )]
+    NoFolder(String),
     /// The snapshot has not what is asked for.
     #[error("the snapshot `{snapshot}` has no {what}; collect again to have it")]
     Lacking {
@@ -59,6 +64,9 @@ pub enum ClusterError {
     /// Checks that gave no verdicts.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Evaluation(Vec<CheckError>),
+    /// What is asked for is wrong.
+    #[error(transparent)]
+    Scan(#[from] palisade_scan::ScanError),
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

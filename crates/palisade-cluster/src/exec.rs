@@ -80,7 +80,7 @@ impl DisplayAs for WorkExec {
             Task::Evaluate { checks, .. } => {
                 write!(f, "WorkExec: evaluate {} checks", checks.len())
             }
-            Task::Rows { table } => write!(f, "WorkExec: rows of {table}"),
+            Task::Rows { table, .. } => write!(f, "WorkExec: rows of {table}"),
             Task::Computed { table, .. } => write!(f, "WorkExec: compute {table}"),
         }
     }
@@ -137,18 +137,7 @@ impl ExecutionPlan for WorkExec {
             .map_ok(|works| stream::iter(works.into_iter().map(Ok::<Work, DataFusionError>)))
             .try_flatten()
             .and_then(move |work| {
-                let (site, job, schema) =
-                    (Arc::clone(&site), Arc::clone(&job), Arc::clone(&wanted));
-                async move {
-                    let runtime = tokio::runtime::Handle::current();
-                    let done = tokio::task::spawn_blocking(move || {
-                        site.run(&runtime, &job, &work, &schema)
-                    });
-                    let batches = done
-                        .await
-                        .map_err(|e| exec_datafusion_err!("a piece of work stopped: {e}"))??;
-                    Ok(stream::iter(batches.into_iter().map(Ok)))
-                }
+                Arc::clone(&site).run(Arc::clone(&job), work, Arc::clone(&wanted))
             })
             .try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, answers)))

@@ -1,7 +1,7 @@
 //! What is sent to executors: what to do, and on which accounts.
 use palisade_catalog::{Check, ParameterValue};
 use palisade_core::{Severity, Timestamp};
-use palisade_query::{Options, Wanted};
+use palisade_query::{Only, Options, Wanted};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,9 @@ pub(crate) struct Job {
     /// Who asks.
     pub origin: Origin,
     /// Where the data is.
-    pub lake: Lake,
+    pub place: Place,
+    /// The ids of the snapshots; one, unless rows of many are read.
+    pub snapshots: Vec<String>,
     /// What to do with it.
     pub task: Task,
 }
@@ -26,9 +28,9 @@ pub(crate) struct Origin {
     pub catalog: String,
 }
 
-/// A snapshot of a store that all executors can read.
+/// A store that all executors can read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lake {
+pub struct Place {
     /// A folder that is the same on every machine, or `s3://BUCKET/PREFIX`.
     pub location: String,
     /// The bucket's region, where the environment of the executors does not say it.
@@ -37,8 +39,6 @@ pub struct Lake {
     /// Another endpoint than AWS's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The snapshot's id.
-    pub snapshot: String,
 }
 
 /// What to do.
@@ -60,6 +60,8 @@ pub(crate) enum Task {
     Rows {
         /// Its name.
         table: String,
+        /// What need not be read, besides the accounts of other parts.
+        only: Only,
     },
     /// Compute a table.
     Computed {

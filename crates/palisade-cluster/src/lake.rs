@@ -20,7 +20,8 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use palisade_core::Timestamp;
-use palisade_query::{Engine, Wanted, computed_needs, on_deep_stack};
+use palisade_query::{Engine, Only, Wanted, computed_needs, on_deep_stack, only};
+use palisade_scan::SNAPSHOTS;
 use std::sync::Arc;
 
 /// A table of a snapshot.
@@ -45,6 +46,29 @@ impl LakeTable {
     fn now(&self) -> Timestamp {
         self.engine.now()
     }
+
+    /// The accounts of each piece of work that reads rows.
+    fn pieces(&self, only: &Only) -> Vec<Vec<String>> {
+        // the snapshots are listed once, by whom does not matter
+        if self.name == SNAPSHOTS {
+            return vec![Vec::new()];
+        }
+        let wanted = |account: &&String| {
+            let of = only.get("account_id");
+            of.is_none_or(|accounts| accounts.contains(*account))
+        };
+        let mut pieces: Vec<Vec<String>> = self
+            .parts
+            .iter()
+            .map(|part| part.iter().filter(wanted).cloned().collect())
+            .filter(|part: &Vec<String>| !part.is_empty())
+            .collect();
+        if pieces.is_empty() {
+            // a plan has a partition, also without rows
+            pieces.push(Vec::new());
+        }
+        pieces
+    }
 }
 
 #[async_trait]
@@ -59,10 +83,17 @@ impl TableProvider for LakeTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        // what is computed may be more than what is wanted: the filter stays
-        let support = |filter: &&Expr| match self.wanted(&[(*filter).clone()]).is_empty() {
-            true => TableProviderFilterPushDown::Unsupported,
-            false => TableProviderFilterPushDown::Inexact,
+        // what comes may be more than what is wanted: the filter stays
+        let support = |filter: &&Expr| {
+            let alone = [(*filter).clone()];
+            let saves = match self.computed {
+                true => !self.wanted(&alone).is_empty(),
+                false => !only(&alone).is_empty(),
+            };
+            match saves {
+                true => TableProviderFilterPushDown::Inexact,
+                false => TableProviderFilterPushDown::Unsupported,
+            }
         };
         Ok(filters.iter().map(support).collect())
     }
@@ -95,10 +126,13 @@ impl TableProvider for LakeTable {
             accounts.sort();
             vec![work((0, &accounts))]
         } else {
+            let only = only(filters);
+            let pieces = self.pieces(&only);
             job.task = Task::Rows {
                 table: self.name.clone(),
+                only,
             };
-            self.parts.iter().enumerate().map(work).collect()
+            pieces.iter().enumerate().map(work).collect()
         };
         Ok(Arc::new(WorkExec::over(job, schema, &works)?))
     }

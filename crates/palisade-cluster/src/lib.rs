@@ -24,24 +24,12 @@ pub use crate::log::log_to_stderr;
 pub use address::{Address, SCHEDULER_PORT};
 pub use client::Cluster;
 pub use error::ClusterError;
-pub use job::Lake;
+pub use job::Place;
 pub use server::{ExecutorConfig, SchedulerConfig, executor, scheduler};
 pub use site::Site;
 
-use palisade_catalog::Catalog;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-
-/// What two catalogues have in common only when they give the same verdicts.
-pub fn fingerprint(catalog: &Catalog) -> String {
-    sum(|sum| {
-        write!(
-            sum,
-            "{:?} {:?} {:?} {:?}",
-            catalog.tables, catalog.views, catalog.checks, catalog.frameworks
-        )
-    })
-}
 
 /// SHA-256 of what is written, in hexadecimal digits.
 pub(crate) fn sum(write: impl FnOnce(&mut Sum) -> std::fmt::Result) -> String {

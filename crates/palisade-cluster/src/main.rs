@@ -6,15 +6,16 @@
 )]
 
 use palisade_catalog::{Catalog, Source};
-use palisade_cluster::{Cluster, ClusterError, ExecutorConfig, Lake, SchedulerConfig, Site};
-use palisade_core::Timestamp;
+use palisade_cluster::{Cluster, ClusterError, ExecutorConfig, Place, SchedulerConfig, Site};
 use palisade_query::Options;
+use palisade_store::Snapshot;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 
 const USAGE: &str = "\
 palisade-cluster scheduler [--bind ADDRESS] [--silence SECONDS]
@@ -73,12 +74,13 @@ impl Arguments {
             None => Ok(Arc::new(loaded.catalog)),
         }
     }
-    fn lake(&self) -> Result<Lake, String> {
-        Lake::new(
-            &self.need("store")?,
-            self.get("snapshot").map_or("latest", |s| s),
-        )
-        .map_err(|e| e.to_string())
+    /// The store, and its snapshot.
+    fn snapshot(&self, runtime: &Runtime) -> Result<(Place, Snapshot), String> {
+        let place = Place::new(&self.need("store")?).map_err(|e| e.to_string())?;
+        let store = place.open().map_err(|e| e.to_string())?;
+        let wanted = self.get("snapshot").map_or("latest", |s| s);
+        let snapshot = runtime.block_on(store.snapshot(wanted));
+        Ok((place, snapshot.map_err(|e| e.to_string())?))
     }
     fn cluster(&self) -> Result<Cluster, String> {
         let cluster = Cluster::new(&self.need("engine")?, self.catalog()?);
@@ -112,7 +114,7 @@ fn stop_with_parent() {
 
 fn run() -> Result<(), String> {
     let command = std::env::args().nth(1).unwrap_or_default();
-    let runtime = tokio::runtime::Runtime::new().map_err(|e| e.to_string())?;
+    let runtime = Runtime::new().map_err(|e| e.to_string())?;
     let told = |e: ClusterError| e.to_string();
     match command.as_str() {
         "scheduler" => {
@@ -151,15 +153,11 @@ fn run() -> Result<(), String> {
         "findings" => {
             let arguments =
                 Arguments::read(&["engine", "store", "snapshot", "catalog", "patience"])?;
-            let (catalog, lake) = (arguments.catalog()?, arguments.lake()?);
-            let cluster = arguments.cluster()?;
+            let (catalog, cluster) = (arguments.catalog()?, arguments.cluster()?);
+            let (place, snapshot) = arguments.snapshot(&runtime)?;
             let checks: Vec<_> = catalog.checks.values().cloned().collect();
-            let asked = async {
-                let now = lake.taken_at().await?;
-                cluster
-                    .findings(&lake, &checks, now, Options::default())
-                    .await
-            };
+            let now = snapshot.manifest().started_at;
+            let asked = cluster.findings(&place, &snapshot, &checks, now, Options::default());
             let found = runtime.block_on(asked).map_err(told)?;
             for finding in &found.findings {
                 println!(
@@ -178,12 +176,12 @@ fn run() -> Result<(), String> {
             let [sql] = arguments.free.as_slice() else {
                 return Err("give one piece of SQL".to_owned());
             };
-            let (lake, cluster) = (arguments.lake()?, arguments.cluster()?);
-            let asked = async {
-                let now: Timestamp = lake.taken_at().await?;
-                cluster.sql(&lake, sql, now).await
-            };
-            let rows = runtime.block_on(asked).map_err(told)?;
+            let cluster = arguments.cluster()?;
+            let (place, snapshot) = arguments.snapshot(&runtime)?;
+            let now = snapshot.manifest().started_at;
+            let snapshots = [snapshot];
+            let asked = cluster.sql(&place, &snapshots, sql, now);
+            let (rows, _) = runtime.block_on(asked).map_err(told)?;
             print!("{}", rows.to_json_lines());
             Ok(())
         }

@@ -1,14 +1,17 @@
 //! What an executor has: the catalogue, the API models, and what it has planned already.
-use crate::error::{ClusterError, cluster_error, refuse};
-use crate::job::{CheckRef, Job, Lake, Task, Work};
+use crate::error::{ClusterError, refuse};
+use crate::job::{CheckRef, Job, Place, Task, Work};
 use crate::result;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_datafusion_err};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use palisade_catalog::{Catalog, Check};
 use palisade_core::Timestamp;
 use palisade_model::Models;
 use palisade_query::{CatalogSchemas, Engine, Needs, Params, Plan, computed_needs, is_shared};
+use palisade_scan::snapshot_lake;
 use palisade_store::{Options, Snapshot, Store};
 use palisade_table::Dataset;
 use std::collections::BTreeMap;
@@ -54,7 +57,7 @@ impl Site {
         let models = Arc::new(Models::embedded());
         let schemas = CatalogSchemas::new(Arc::clone(&catalog), Arc::clone(&models));
         Self {
-            fingerprint: crate::fingerprint(&catalog),
+            fingerprint: catalog.fingerprint.clone(),
             catalog,
             models,
             schemas,
@@ -88,42 +91,64 @@ impl Site {
         Ok(())
     }
 
-    /// Does a piece of work. Blocks.
-    pub(crate) fn run(
+    /// Does a piece of work.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        job: Arc<Job>,
+        work: Work,
+        schema: SchemaRef,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        self.accepts(&job)?;
+        if let Some(file) = self.hold.clone() {
+            tokio::task::spawn_blocking(move || hold(&file))
+                .await
+                .map_err(|e| exec_datafusion_err!("{e}"))?;
+        }
+        let snapshots = open(&job.place, &job.snapshots).await?;
+        let runtime = tokio::runtime::Handle::current();
+        if let Task::Rows { table, only } = &job.task {
+            let mut only = only.clone();
+            // those that a filter wants of this part
+            only.insert("account_id".to_owned(), work.accounts.into_iter().collect());
+            let lake = snapshot_lake(snapshots, self.schemas.clone(), runtime);
+            let rows = lake.read(table, schema, only);
+            return Ok(rows.map(|batch| batch.map_err(refuse)).boxed());
+        }
+        let [snapshot] = <[Snapshot; 1]>::try_from(snapshots)
+            .map_err(|all| refuse(format_args!("one snapshot is needed, not {}", all.len())))?;
+        let done = tokio::task::spawn_blocking(move || {
+            self.compute(&runtime, &job, &work, &snapshot, &schema)
+        });
+        let batches = done
+            .await
+            .map_err(|e| exec_datafusion_err!("a piece of work stopped: {e}"))??;
+        Ok(futures::stream::iter(batches.into_iter().map(Ok)).boxed())
+    }
+
+    /// What is computed from tables in memory. Blocks.
+    fn compute(
         &self,
         runtime: &tokio::runtime::Handle,
         job: &Job,
         work: &Work,
+        snapshot: &Snapshot,
         schema: &SchemaRef,
     ) -> Result<Vec<RecordBatch>> {
-        self.accepts(job)?;
-        if let Some(file) = &self.hold {
-            hold(file);
-        }
-        let snapshot = runtime.block_on(open(&job.lake))?;
         match &job.task {
             Task::Evaluate { now, checks, .. } => {
                 let refs = work.checks.iter().filter_map(|at| checks.get(*at)).cloned();
                 let planned = self.planned(*now, refs.collect())?;
-                let dataset =
-                    runtime.block_on(self.load(&snapshot, work, &planned.plan.needs()))?;
+                let dataset = runtime.block_on(self.load(snapshot, work, &planned.plan.needs()))?;
                 let part =
                     planned
                         .engine
                         .evaluate_part(&planned.plan, &dataset, job.task.options());
                 result::encode(work.number, &part, schema)
             }
-            Task::Rows { table } => {
-                let columns = schema.fields().iter().map(|f| f.name().clone()).collect();
-                let needs = Needs::from([(table.clone(), columns)]);
-                let dataset = runtime.block_on(self.load(&snapshot, work, &needs))?;
-                let engine = self.engine(Timestamp::from_micros(0))?;
-                engine.rows(table, schema, &dataset).map_err(refuse)
-            }
             Task::Computed { now, table, wanted } => {
                 let needs = computed_needs(table)
                     .ok_or_else(|| refuse(format_args!("no computed table `{table}`")))?;
-                let dataset = runtime.block_on(self.load(&snapshot, work, &needs))?;
+                let dataset = runtime.block_on(self.load(snapshot, work, &needs))?;
                 let engine = self.engine(*now)?;
                 let all = engine
                     .computed_rows(table, wanted, &dataset)
@@ -135,6 +160,7 @@ impl Site {
                     .collect::<std::result::Result<Vec<usize>, _>>()?;
                 Ok(vec![all.project(&indices)?])
             }
+            Task::Rows { .. } => Ok(Vec::new()),
         }
     }
 
@@ -212,25 +238,26 @@ pub(crate) fn version_fits(job: &Job, who: &str) -> Result<()> {
     )))
 }
 
-/// The snapshot of a lake.
-pub(crate) async fn open(lake: &Lake) -> Result<Snapshot> {
-    // opening makes the folder, which would only hide that it is not there
-    if !lake.location.contains("://") && !Path::new(&lake.location).is_dir() {
-        return Err(refuse(format_args!(
-            "there is no folder `{}` on a machine of the cluster: give a store that all of them see, such as `s3://BUCKET/PREFIX`",
-            lake.location
-        )));
+/// Snapshots of a store.
+async fn open(place: &Place, ids: &[String]) -> Result<Vec<Snapshot>> {
+    let store = place.open().map_err(|why| {
+        refuse(format_args!(
+            "a machine of the cluster cannot use the store: {why}"
+        ))
+    })?;
+    let mut snapshots = Vec::with_capacity(ids.len());
+    for id in ids {
+        snapshots.push(store.snapshot(id).await.map_err(refuse)?);
     }
-    let store = Store::open(&lake.location, &lake.options()).map_err(refuse)?;
-    store.snapshot(&lake.snapshot).await.map_err(refuse)
+    Ok(snapshots)
 }
 
-impl Lake {
-    /// A snapshot by its id, the beginning of it, or `latest`; a folder is taken from where the process is.
+impl Place {
+    /// A store by its location; a folder is taken from where the process is.
     ///
     /// # Errors
     /// When the folder's place cannot be found out.
-    pub fn new(location: &str, snapshot: &str) -> std::io::Result<Self> {
+    pub fn new(location: &str) -> std::io::Result<Self> {
         let location = match location.contains("://") {
             true => location.to_owned(),
             // executors run elsewhere
@@ -240,25 +267,24 @@ impl Lake {
             location,
             region: None,
             endpoint: None,
-            snapshot: snapshot.to_owned(),
         })
     }
 
-    /// When the snapshot was begun: ages are counted from then.
+    /// The store.
     ///
     /// # Errors
-    /// When there is no such snapshot.
-    pub async fn taken_at(&self) -> std::result::Result<Timestamp, ClusterError> {
-        let snapshot = open(self).await.map_err(|e| cluster_error(&e))?;
-        Ok(snapshot.manifest().started_at)
-    }
-
-    fn options(&self) -> Options {
-        Options {
+    /// When it cannot be opened.
+    pub fn open(&self) -> std::result::Result<Store, ClusterError> {
+        // opening makes the folder, which would only hide that it is not there
+        if !self.location.contains("://") && !Path::new(&self.location).is_dir() {
+            return Err(ClusterError::NoFolder(self.location.clone()));
+        }
+        let options = Options {
             region: self.region.clone(),
             endpoint: self.endpoint.clone(),
             ..Options::default()
-        }
+        };
+        Ok(Store::open(&self.location, &options)?)
     }
 }
 
@@ -280,9 +306,10 @@ fn hold(file: &Path) {
 }
 
 /// By account: how much there is to read.
-pub(crate) fn weights(snapshot: &Snapshot) -> BTreeMap<String, usize> {
-    let entries = snapshot.manifest().accounts.iter();
-    entries
-        .map(|entry| (entry.account_id.clone(), entry.rows))
-        .collect()
+pub(crate) fn weights(snapshots: &[Snapshot]) -> BTreeMap<String, usize> {
+    let mut weights = BTreeMap::new();
+    for entry in snapshots.iter().flat_map(|s| &s.manifest().accounts) {
+        *weights.entry(entry.account_id.clone()).or_default() += entry.rows;
+    }
+    weights
 }

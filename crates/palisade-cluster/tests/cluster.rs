@@ -13,11 +13,13 @@ mod common;
 #[path = "common/processes.rs"]
 mod processes;
 
-use common::{Collected, difference, embedded, lines};
-use palisade_catalog::Catalog;
-use palisade_cluster::{Cluster, ClusterError, Lake};
-use palisade_core::{Finding, Status};
-use palisade_query::{Evaluation, Options};
+use common::{Collected, Embedded, Taken, difference, lines};
+use palisade_catalog::{Catalog, Check};
+use palisade_cluster::{Cluster, ClusterError, Place};
+use palisade_core::{Assessment, Finding, Status};
+use palisade_query::{Evaluation, Options, QueryResult};
+use palisade_scan::{ScanError, Scanner};
+use palisade_store::Snapshot;
 use processes::Running;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,8 +34,9 @@ fn over() -> PathBuf {
 struct Sample {
     folder: tempfile::TempDir,
     catalog: Arc<Catalog>,
-    demo: Lake,
-    organisation: Lake,
+    demo: Taken,
+    organisation: Taken,
+    embedded: Embedded,
 }
 
 const MEMBERS: usize = 4;
@@ -53,6 +56,7 @@ static SAMPLE: LazyLock<Sample> = LazyLock::new(|| {
     let single = common::snapshot(&store, "00000001", &demo, one);
     let organisation = common::snapshot(&store, "00000002", &demo, members);
     Sample {
+        embedded: Embedded::new(&catalog, &common::checks(&catalog), demo.now),
         catalog,
         demo: single,
         organisation,
@@ -75,10 +79,40 @@ fn cluster(url: &str) -> Cluster {
     Cluster::new(url, Arc::clone(&SAMPLE.catalog)).unwrap()
 }
 
-fn distributed(url: &str, lake: &Lake, options: Options) -> Result<Evaluation, ClusterError> {
-    let now = common::open(lake).manifest().started_at;
-    let checks = common::checks(&SAMPLE.catalog);
-    runtime().block_on(cluster(url).findings(lake, &checks, now, options))
+fn distributed(url: &str, taken: &Taken, options: Options) -> Result<Evaluation, ClusterError> {
+    findings(url, taken, &common::checks(&SAMPLE.catalog), options)
+}
+
+fn findings(
+    url: &str,
+    taken: &Taken,
+    checks: &[Arc<Check>],
+    options: Options,
+) -> Result<Evaluation, ClusterError> {
+    let cluster = cluster(url);
+    let (place, snapshot) = (&taken.place, &taken.snapshot);
+    runtime().block_on(cluster.findings(place, snapshot, checks, taken.now(), options))
+}
+
+/// Rows from a cluster.
+fn rows(cluster: &Cluster, taken: &[&Taken], sql: &str) -> Result<QueryResult, ClusterError> {
+    let snapshots: Vec<Snapshot> = taken.iter().map(|t| t.snapshot.clone()).collect();
+    let asked = cluster.sql(&taken[0].place, &snapshots, sql, taken[0].now());
+    runtime().block_on(asked).map(|(rows, _)| rows)
+}
+
+/// Rows from the embedded engine.
+fn rows_here(taken: &[&Taken], sql: &str) -> Result<QueryResult, ScanError> {
+    let mut scanner = Scanner::new(Arc::clone(&SAMPLE.catalog));
+    scanner.set_now(taken[0].now());
+    let snapshots: Vec<Snapshot> = taken.iter().map(|t| t.snapshot.clone()).collect();
+    let runtime = runtime();
+    let asked = scanner.query_snapshots(sql, &snapshots, 1 << 30, runtime.handle());
+    asked.map(|(rows, _)| rows)
+}
+
+fn json(assessment: &Assessment) -> String {
+    serde_json::to_string_pretty(assessment).unwrap()
 }
 
 /// Two evaluations are one, to the byte.
@@ -94,7 +128,7 @@ fn assert_same(there: &Evaluation, here: &Evaluation) {
 #[test]
 fn findings_of_one_account() {
     let sample = &*SAMPLE;
-    let here = embedded(&sample.demo, &sample.catalog, Options::default());
+    let here = sample.embedded.says(&sample.demo, Options::default());
     assert!(here.findings.len() > 500, "{}", here.findings.len());
     let there = distributed(&SHARED.url(), &sample.demo, Options::default()).unwrap();
     assert_same(&there, &here);
@@ -107,7 +141,7 @@ fn findings_of_an_organisation() {
         passes: true,
         evidence: true,
     };
-    let here = embedded(&sample.organisation, &sample.catalog, options);
+    let here = sample.embedded.says(&sample.organisation, options);
     let seen = common::statuses(&here);
     for status in ["pass", "fail", "unknown"] {
         assert!(seen.get(status).is_some_and(|n| *n > 100), "{seen:?}");
@@ -124,8 +158,24 @@ fn findings_of_an_organisation() {
     assert_eq!(here.errors.len(), 1, "{:?}", here.errors);
     let there = distributed(&SHARED.url(), &sample.organisation, options).unwrap();
     assert_same(&there, &here);
+    // and so says the command that has no cluster
+    let shipped = |id: &str| !id.starts_with("s3-test-");
+    let mut checks = common::checks(&sample.catalog);
+    checks.retain(|c| shipped(&c.id));
+    let mut scanner = Scanner::new(Arc::clone(&sample.catalog));
+    let taken = &sample.organisation;
+    scanner.set_now(taken.now());
+    let assessed = scanner.assess_snapshot(&checks, &taken.snapshot, options);
+    let (here, left_out) = runtime().block_on(assessed).unwrap();
+    assert!(left_out.is_empty());
+    let cluster = cluster(&SHARED.url());
+    let (place, snapshot) = (&taken.place, &taken.snapshot);
+    let assessed = cluster.assess_snapshot(&scanner, place, snapshot, &checks, options);
+    let (assessed, left_out) = runtime().block_on(assessed).unwrap();
+    assert!(left_out.is_empty());
+    assert_eq!(json(&assessed), json(&here));
     // Accounts one by one or all at once: that is the same, unless a check fails.
-    let mut at_once = common::at_once(&sample.organisation, &sample.catalog, options);
+    let mut at_once = sample.embedded.says_at_once(&sample.organisation, options);
     let mut there = there;
     for found in [&mut at_once, &mut there] {
         let failing = [
@@ -144,7 +194,7 @@ fn passes_that_nobody_wants_are_counted() {
         passes: false,
         evidence: false,
     };
-    let here = embedded(&sample.demo, &sample.catalog, options);
+    let here = sample.embedded.says(&sample.demo, options);
     assert!(here.findings.iter().all(|f| f.status != Status::Pass));
     let there = distributed(&SHARED.url(), &sample.demo, options).unwrap();
     assert_same(&there, &here);
@@ -235,12 +285,8 @@ const QUERIES: &[(&str, bool)] = &[
     ("SELECT 1 + 1 AS two", false),
 ];
 
-#[test]
-fn rows_of_sql() {
-    let sample = &*SAMPLE;
-    let lake = &sample.organisation;
-    let now = common::open(lake).manifest().started_at;
-    let engine = common::engine(&sample.catalog, now);
+/// Queries that give other rows, with what is different.
+fn wrong_rows(taken: &[&Taken], queries: &[(&str, bool)]) -> Vec<String> {
     let cluster = cluster(&SHARED.url());
     let sorted = |text: &str| {
         let mut lines: Vec<&str> = text.lines().collect();
@@ -248,18 +294,16 @@ fn rows_of_sql() {
         lines.join("\n")
     };
     let mut wrong = Vec::new();
-    for (sql, ordered) in QUERIES {
-        let needs = engine.columns_of_sql(sql).unwrap();
-        let dataset = common::load(lake, &sample.catalog, &needs, None);
-        let here = engine.sql(sql, &dataset).unwrap();
-        let there = match runtime().block_on(cluster.sql(lake, sql, now)) {
+    for (sql, ordered) in queries {
+        let here = rows_here(taken, sql).unwrap_or_else(|e| panic!("{sql}\n{e}"));
+        let there = match rows(&cluster, taken, sql) {
             Ok(there) => there,
             Err(e) => {
                 wrong.push(format!("{sql}\n{e}"));
                 continue;
             }
         };
-        let names = |rows: &palisade_query::QueryResult| -> Vec<String> {
+        let names = |rows: &QueryResult| -> Vec<String> {
             rows.schema
                 .fields()
                 .iter()
@@ -276,31 +320,105 @@ fn rows_of_sql() {
         }
         wrong.extend(difference.map(|d| format!("{sql}\n{d}")));
     }
+    wrong
+}
+
+#[test]
+fn rows_of_a_snapshot() {
+    let wrong = wrong_rows(&[&SAMPLE.organisation], QUERIES);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// Over several snapshots.
+const ACROSS: &[(&str, bool)] = &[
+    (
+        "SELECT snapshot, account_id, count(*) AS n FROM s3_bucket GROUP BY snapshot, account_id ORDER BY snapshot, account_id",
+        true,
+    ),
+    (
+        "SELECT snapshot, rows, accounts FROM snapshot ORDER BY snapshot",
+        true,
+    ),
+    ("SELECT count(*) AS n FROM snapshot", false),
+    (
+        "SELECT s.started_at, count(*) AS n FROM snapshot s JOIN ec2_vpc v ON v.snapshot = s.snapshot GROUP BY s.started_at",
+        false,
+    ),
+    (
+        "SELECT * FROM ec2_vpc WHERE account_id = '210000000008' AND region = 'us-east-1'",
+        false,
+    ),
+    (
+        "SELECT name FROM s3_bucket WHERE account_id IN ('210000000001', '210000000008') AND name > 'tidewater-b'",
+        false,
+    ),
+    (
+        "SELECT count(*) AS n FROM s3_bucket WHERE account_id = 'nobody'",
+        false,
+    ),
+    ("SELECT count(*) AS n FROM finding", false),
+];
+
+#[test]
+fn rows_of_several_snapshots() {
+    let taken = [&SAMPLE.organisation, &SAMPLE.demo];
+    let wrong = wrong_rows(&taken, ACROSS);
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]
 fn wrong_sql_is_told_as_the_embedded_engine_tells_it() {
-    let lake = &SAMPLE.organisation;
-    let now = common::open(lake).manifest().started_at;
-    let engine = common::engine(&SAMPLE.catalog, now);
+    let taken = [&SAMPLE.organisation];
     let cluster = cluster(&SHARED.url());
     for sql in [
         "SELECT nam FROM s3_bucket",
         "SELECT name FROM s3_buckets",
         "SELECT now()",
+        "SELECT abs(1)",
         "DROP TABLE s3_bucket",
         "SELECT no_such_function(name) FROM s3_bucket",
     ] {
-        let there = runtime().block_on(cluster.sql(lake, sql, now)).unwrap_err();
-        let here = engine.columns_of_sql(sql).unwrap_err();
+        let there = rows(&cluster, &taken, sql).unwrap_err();
+        let here = rows_here(&taken, sql).unwrap_err();
         assert_eq!(there.to_string(), here.to_string(), "{sql}");
     }
-    let fails = "SELECT CAST(name AS BIGINT) FROM s3_bucket";
-    let error = runtime()
-        .block_on(cluster.sql(lake, fails, now))
-        .unwrap_err();
+    let error = rows(
+        &cluster,
+        &taken,
+        "SELECT CAST(name AS BIGINT) FROM s3_bucket",
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("Cannot cast"), "{error}");
+}
+
+/// Planners and codecs are recursive: the longest SQL that is possible gives rows or an error, and kills nobody.
+#[test]
+fn long_and_deep_sql() {
+    let taken = [&SAMPLE.demo];
+    let mut terms: Vec<String> = (0..900)
+        .map(|n| format!("name <> 'x{n}' || region"))
+        .collect();
+    let long = format!(
+        "SELECT count(*) AS n FROM s3_bucket WHERE {}",
+        terms.join(" AND ")
+    );
+    terms.truncate(100);
+    let ors = format!(
+        "SELECT count(*) AS n FROM s3_bucket WHERE {}",
+        terms.join(" OR ")
+    );
+    let mut deep = "name".to_owned();
+    for n in 0..25 {
+        deep = format!("concat('{n}', {deep})");
+    }
+    let deep = format!("SELECT {deep} AS n FROM s3_bucket ORDER BY 1");
+    for sql in [&long, &ors, &deep] {
+        let here = rows_here(&taken, sql).unwrap();
+        match rows(&cluster(&SHARED.url()), &taken, sql) {
+            Ok(there) => assert_eq!(there.to_json_lines(), here.to_json_lines()),
+            Err(e) => panic!("{e}"),
+        }
+    }
 }
 
 /// Kills the executor that has work in its hands, and gives what came all the same.
@@ -333,9 +451,14 @@ fn without_one<T: Send>(name: &str, ask: impl FnOnce(String) -> T + Send) -> T {
 #[test]
 fn an_executor_that_is_killed_changes_no_finding() {
     let sample = &*SAMPLE;
-    let here = embedded(&sample.organisation, &sample.catalog, Options::default());
+    // some of the checks: each executor plans them anew
+    let mut checks = common::checks(&sample.catalog);
+    checks.retain(|c| ["s3", "ec2", "iam", "organizations"].contains(&c.service.as_str()));
+    let taken = &sample.organisation;
+    let here = Embedded::new(&sample.catalog, &checks, taken.now());
+    let here = here.says(taken, Options::default());
     let there = without_one("killed-findings", |url| {
-        distributed(&url, &sample.organisation, Options::default())
+        findings(&url, taken, &checks, Options::default())
     });
     assert_same(&there.unwrap(), &here);
 }
@@ -343,31 +466,23 @@ fn an_executor_that_is_killed_changes_no_finding() {
 #[test]
 fn an_executor_that_is_killed_changes_no_row() {
     let sample = &*SAMPLE;
-    let lake = &sample.organisation;
-    let now = common::open(lake).manifest().started_at;
+    let taken = [&sample.organisation];
     let sql = "SELECT v.account_id, v.vpc_id, count(s.group_id) AS groups FROM ec2_vpc v LEFT JOIN ec2_security_group s ON v.vpc_id = s.vpc_id AND v.account_id = s.account_id GROUP BY v.account_id, v.vpc_id ORDER BY v.account_id, v.vpc_id";
-    let engine = common::engine(&sample.catalog, now);
-    let needs = engine.columns_of_sql(sql).unwrap();
-    let dataset = common::load(lake, &sample.catalog, &needs, None);
-    let here = engine.sql(sql, &dataset).unwrap();
-    let there = without_one("killed-rows", |url| {
-        runtime().block_on(cluster(&url).sql(lake, sql, now))
-    });
+    let here = rows_here(&taken, sql).unwrap();
+    let there = without_one("killed-rows", |url| rows(&cluster(&url), &taken, sql));
     assert_eq!(there.unwrap().to_json_lines(), here.to_json_lines());
 }
 
 #[test]
 fn who_cannot_be_used_is_told() {
-    let lake = &SAMPLE.demo;
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
     let ask = |url: &str, catalog: Arc<Catalog>| {
         let cluster = Cluster::new(url, catalog).unwrap();
         let cluster = cluster.with_patience(Duration::from_millis(300));
-        let now = common::open(lake).manifest().started_at;
         let sql = "SELECT count(*) AS n FROM s3_bucket";
-        runtime().block_on(cluster.sql(lake, sql, now)).unwrap_err()
+        rows(&cluster, &[&SAMPLE.demo], sql).unwrap_err()
     };
     let catalog = || Arc::clone(&SAMPLE.catalog);
 
@@ -415,31 +530,52 @@ fn who_cannot_be_used_is_told() {
 fn what_is_not_there_is_told() {
     let sample = &*SAMPLE;
     let cluster = cluster(&SHARED.url());
-    let now = common::open(&sample.demo).manifest().started_at;
-    let ask = |location: &str, snapshot: &str| {
-        let lake = Lake::new(location, snapshot).unwrap();
-        let asked = cluster.sql(&lake, "SELECT count(*) FROM s3_bucket", now);
-        runtime().block_on(asked).unwrap_err().to_string()
+    // the command sees the store, the executors do not
+    let elsewhere = Place::new(sample.folder.path().join("nowhere").to_str().unwrap()).unwrap();
+    assert!(matches!(elsewhere.open(), Err(ClusterError::NoFolder(_))));
+    let taken = Taken {
+        place: elsewhere,
+        snapshot: sample.demo.snapshot.clone(),
     };
-    let nowhere = sample.folder.path().join("nowhere");
-    let error = ask(nowhere.to_str().unwrap(), "latest");
-    assert!(error.contains("nowhere"), "{error}");
-    assert!(!nowhere.exists());
-    let error = ask(&sample.demo.location, "20010101");
-    assert!(error.contains("no snapshot `20010101`"), "{error}");
+    let error = rows(&cluster, &[&taken], "SELECT count(*) FROM s3_bucket").unwrap_err();
+    assert!(matches!(error, ClusterError::Refused(_)), "{error}");
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    assert!(!sample.folder.path().join("nowhere").exists());
 
     // a snapshot of some tables only
     let few = sample.folder.path().join("few");
     let demo = common::demo(&sample.catalog);
     let mut dataset = demo.dataset.clone();
     dataset.tables.retain(|name, _| name == "s3_bucket");
-    let lake = common::snapshot(&few, "00000003", &demo, [(demo.account.clone(), dataset)]);
-    let sql = "SELECT count(*) FROM ec2_vpc";
-    let error = runtime()
-        .block_on(cluster.sql(&lake, sql, now))
-        .unwrap_err();
-    assert!(matches!(error, ClusterError::Lacking { .. }), "{error}");
+    let taken = common::snapshot(&few, "00000003", &demo, [(demo.account.clone(), dataset)]);
+    let error = rows(&cluster, &[&taken], "SELECT count(*) FROM ec2_vpc").unwrap_err();
     assert!(error.to_string().contains("ec2_vpc"), "{error}");
+    let error = distributed(&SHARED.url(), &taken, Options::default()).unwrap_err();
+    assert!(matches!(error, ClusterError::Lacking { .. }), "{error}");
+
+    // a file that is damaged is named
+    let file = folder_of(&few, "parquet");
+    std::fs::write(&file, b"damaged").unwrap();
+    let error = rows(&cluster, &[&taken], "SELECT count(name) FROM s3_bucket").unwrap_err();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert!(error.to_string().contains(name), "{error}");
+    assert!(error.to_string().contains("is damaged"), "{error}");
+}
+
+/// The first file with that ending.
+fn folder_of(folder: &Path, ending: &str) -> PathBuf {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == ending) {
+                return path;
+            }
+        }
+    }
+    panic!("no file ends with {ending}");
 }
 
 #[test]
@@ -459,9 +595,9 @@ fn the_program_answers_and_says_nothing_else() {
         "--engine",
         &url,
         "--store",
-        &sample.demo.location,
+        &sample.demo.place.location,
         "--snapshot",
-        &sample.demo.snapshot,
+        &sample.demo.snapshot.manifest().id,
         "--catalog",
         over.to_str().unwrap(),
     ];
@@ -471,7 +607,7 @@ fn the_program_answers_and_says_nothing_else() {
     let n: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
     assert!(n["n"].as_i64() > Some(0), "{out}");
     let (code, out, err) = run(&[&["findings"], &place[..]].concat());
-    let here = embedded(&sample.demo, &sample.catalog, Options::default());
+    let here = sample.embedded.says(&sample.demo, Options::default());
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(difference(out.trim(), &lines(&here)), None);
     for (arguments, says) in [

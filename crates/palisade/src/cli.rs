@@ -7,7 +7,7 @@ mod cluster;
 mod fix;
 mod iam;
 mod respond;
-pub use cluster::{ClusterCommand, ExecutorArgs, SchedulerArgs};
+pub use cluster::ClusterCommand;
 pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,

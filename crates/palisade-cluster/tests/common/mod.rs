@@ -7,7 +7,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::DataType;
 use palisade_aws::{Client, ClientConfig, StaticCredentials};
 use palisade_catalog::{Catalog, Check, Source};
-use palisade_cluster::Lake;
+use palisade_cluster::Place;
 use palisade_collect::{AccountTarget, Limits, Request, Silent, Targets};
 use palisade_core::{CallError, CallErrorKind, Coverage, Timestamp};
 use palisade_model::Models;
@@ -15,7 +15,7 @@ use palisade_query::{
     CatalogSchemas, Engine, Evaluation, Needs, Options, Params, Plan, Reach, is_shared,
 };
 use palisade_replay::{Faults, Recording, Server};
-use palisade_store::{AccountResult, NewSnapshot, Snapshot, Store};
+use palisade_store::{AccountResult, NewSnapshot, Snapshot};
 use palisade_table::{Dataset, Failure, Gap, TAGGING};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -283,18 +283,28 @@ fn looks_like_id(text: &str) -> bool {
         .is_some_and(|(_, tail)| tail.len() >= 8 && tail.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
+/// A snapshot, and where executors find it.
+pub struct Taken {
+    pub place: Place,
+    pub snapshot: Snapshot,
+}
+
+impl Taken {
+    pub fn now(&self) -> Timestamp {
+        self.snapshot.manifest().started_at
+    }
+}
+
 /// Writes a snapshot.
 pub fn snapshot(
     folder: &Path,
     nonce: &str,
     demo: &Collected,
     accounts: impl IntoIterator<Item = (String, Dataset)>,
-) -> Lake {
-    let store = Store::open(
-        folder.to_str().unwrap(),
-        &palisade_store::Options::default(),
-    )
-    .unwrap();
+) -> Taken {
+    std::fs::create_dir_all(folder).unwrap();
+    let place = Place::new(folder.to_str().unwrap()).unwrap();
+    let store = place.open().unwrap();
     let writer = store.writer(NewSnapshot {
         nonce: nonce.to_owned(),
         started_at: demo.now,
@@ -313,18 +323,15 @@ pub fn snapshot(
         runtime.block_on(writer.account(result)).unwrap();
     }
     let manifest = runtime.block_on(writer.commit(demo.now, None)).unwrap();
-    Lake::new(folder.to_str().unwrap(), &manifest.id).unwrap()
-}
-
-pub fn open(lake: &Lake) -> Snapshot {
-    let store = Store::open(&lake.location, &palisade_store::Options::default()).unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(store.snapshot(&lake.snapshot)).unwrap()
+    Taken {
+        place,
+        snapshot: store.of(manifest),
+    }
 }
 
 /// Tables of some accounts, and the shared ones of all; without accounts, of all.
-pub fn load(lake: &Lake, catalog: &Arc<Catalog>, needs: &Needs, of: Option<&str>) -> Dataset {
-    let snapshot = open(lake);
+pub fn load(taken: &Taken, catalog: &Arc<Catalog>, needs: &Needs, of: Option<&str>) -> Dataset {
+    let snapshot = &taken.snapshot;
     let schemas = CatalogSchemas::new(Arc::clone(catalog), Arc::new(Models::embedded()));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let everyone = snapshot.accounts();
@@ -347,36 +354,65 @@ pub fn engine(catalog: &Arc<Catalog>, now: Timestamp) -> Engine {
     Engine::new(Arc::clone(catalog), models, now, Params::new()).unwrap()
 }
 
-/// What the embedded engine says of a snapshot: account by account, as far as checks stay within accounts.
-pub fn embedded(lake: &Lake, catalog: &Arc<Catalog>, options: Options) -> Evaluation {
-    let engine = engine(catalog, open(lake).manifest().started_at);
-    let (plan, problems) = engine.plan(&checks(catalog));
-    assert!(problems.is_empty(), "{problems:?}");
-    let (within, over): (Vec<_>, Vec<_>) = plan
-        .checks
-        .into_iter()
-        .partition(|check| engine.reach(check) == Reach::Account);
-    let (within, over) = (Plan { checks: within }, Plan { checks: over });
-    let mut all = engine.evaluate(&over, &load(lake, catalog, &over.needs(), None), options);
-    for account in open(lake).accounts() {
-        let dataset = load(lake, catalog, &within.needs(), Some(&account));
-        let part = engine.evaluate(&within, &dataset, options);
-        all.findings.extend(part.findings);
-        for (check, counts) in part.counts {
-            all.counts.entry(check).or_default().add(counts);
-        }
-        all.errors.extend(part.errors);
-    }
-    palisade_query::sort_findings(&mut all.findings);
-    all.errors.sort();
-    all
+/// The embedded engine with checks that are planned once.
+pub struct Embedded {
+    catalog: Arc<Catalog>,
+    engine: Engine,
+    within: Plan,
+    over: Plan,
 }
 
-/// What it says of all accounts at once.
-pub fn at_once(lake: &Lake, catalog: &Arc<Catalog>, options: Options) -> Evaluation {
-    let engine = engine(catalog, open(lake).manifest().started_at);
-    let (plan, _) = engine.plan(&checks(catalog));
-    engine.evaluate(&plan, &load(lake, catalog, &plan.needs(), None), options)
+impl Embedded {
+    pub fn new(catalog: &Arc<Catalog>, checks: &[Arc<Check>], now: Timestamp) -> Self {
+        let engine = engine(catalog, now);
+        let (plan, problems) = engine.plan(checks);
+        assert!(problems.is_empty(), "{problems:?}");
+        let (within, over): (Vec<_>, Vec<_>) = plan
+            .checks
+            .into_iter()
+            .partition(|check| engine.reach(check) == Reach::Account);
+        Self {
+            catalog: Arc::clone(catalog),
+            engine,
+            within: Plan { checks: within },
+            over: Plan { checks: over },
+        }
+    }
+
+    fn part(&self, taken: &Taken, plan: &Plan, of: Option<&str>, options: Options) -> Evaluation {
+        let dataset = load(taken, &self.catalog, &plan.needs(), of);
+        self.engine.evaluate(plan, &dataset, options)
+    }
+
+    /// What it says of a snapshot: account by account, as far as checks stay within accounts.
+    pub fn says(&self, taken: &Taken, options: Options) -> Evaluation {
+        let mut all = self.part(taken, &self.over, None, options);
+        for account in taken.snapshot.accounts() {
+            add(
+                &mut all,
+                self.part(taken, &self.within, Some(&account), options),
+            );
+        }
+        palisade_query::sort_findings(&mut all.findings);
+        all.errors.sort();
+        all
+    }
+
+    /// What it says of all accounts at once.
+    pub fn says_at_once(&self, taken: &Taken, options: Options) -> Evaluation {
+        let mut all = self.part(taken, &self.over, None, options);
+        add(&mut all, self.part(taken, &self.within, None, options));
+        palisade_query::sort_findings(&mut all.findings);
+        all
+    }
+}
+
+fn add(all: &mut Evaluation, part: Evaluation) {
+    all.findings.extend(part.findings);
+    for (check, counts) in part.counts {
+        all.counts.entry(check).or_default().add(counts);
+    }
+    all.errors.extend(part.errors);
 }
 
 /// Findings as lines of JSON.
