@@ -1,6 +1,7 @@
 //! Asks a cluster for findings and for rows.
 use crate::address::Address;
 use crate::codec::Codec;
+use crate::deep::on_own_thread;
 use crate::error::{ClusterError, cluster_error};
 use crate::exec::WorkExec;
 use crate::job::{CheckRef, Job, Origin, Place, Task, Work};
@@ -294,18 +295,20 @@ impl Cluster {
         plan: &Arc<dyn ExecutionPlan>,
         config: &SessionConfig,
     ) -> Result<Vec<RecordBatch>, ClusterError> {
-        let ballista = config.ballista_config();
-        let stream = execute_physical_plan::<PhysicalPlanNode>(
-            self.address.http(),
-            &ballista,
-            Arc::clone(plan),
-            &Codec::new(None),
-            session_id(),
-            config.clone(),
-        )
-        .await
-        .map_err(|e| cluster_error(&e))?;
-        stream.try_collect().await.map_err(|e| cluster_error(&e))
+        let (url, plan, config) = (self.address.http(), Arc::clone(plan), config.clone());
+        let asked = on_own_thread(move || async move {
+            let stream = execute_physical_plan::<PhysicalPlanNode>(
+                url,
+                &config.ballista_config(),
+                plan,
+                &Codec::new(None),
+                session_id(),
+                config,
+            )
+            .await?;
+            stream.try_collect().await
+        });
+        asked.await.map_err(|e| cluster_error(&e))
     }
 }
 

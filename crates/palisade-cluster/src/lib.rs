@@ -10,6 +10,7 @@
 mod address;
 mod client;
 mod codec;
+mod deep;
 mod error;
 mod exec;
 mod job;
@@ -23,6 +24,7 @@ mod site;
 pub use crate::log::log_to_stderr;
 pub use address::{Address, SCHEDULER_PORT};
 pub use client::Cluster;
+pub use deep::runtime;
 pub use error::ClusterError;
 pub use job::Place;
 pub use server::{ExecutorConfig, SchedulerConfig, executor, scheduler};

@@ -114,7 +114,7 @@ fn stop_with_parent() {
 
 fn run() -> Result<(), String> {
     let command = std::env::args().nth(1).unwrap_or_default();
-    let runtime = Runtime::new().map_err(|e| e.to_string())?;
+    let runtime = palisade_cluster::runtime().map_err(|e| e.to_string())?;
     let told = |e: ClusterError| e.to_string();
     match command.as_str() {
         "scheduler" => {

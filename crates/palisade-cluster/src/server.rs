@@ -1,5 +1,6 @@
 //! Schedulers and executors.
 use crate::codec::Codec;
+use crate::deep::DeepEngine;
 use crate::error::ClusterError;
 use crate::site::Site;
 use ballista_core::config::TaskSchedulingPolicy;
@@ -58,7 +59,8 @@ pub struct ExecutorConfig {
     pub concurrent_tasks: usize,
 }
 
-/// Runs a scheduler until the process is asked to stop. `ready` is called with the address when it listens.
+/// Runs a scheduler until the process is asked to stop, on a [`crate::runtime`]. `ready` is called with the address when
+/// it listens.
 ///
 /// # Errors
 /// When it cannot listen, or stops by itself.
@@ -108,7 +110,8 @@ pub async fn scheduler(
     }
 }
 
-/// Runs an executor until the process is asked to stop. `ready` is called with the address when it is about to listen.
+/// Runs an executor until the process is asked to stop, on a [`crate::runtime`]. `ready` is called with the address when
+/// it is about to listen.
 ///
 /// # Errors
 /// When it cannot listen, its scheduler does not answer, or it stops by itself.
@@ -144,6 +147,7 @@ pub async fn executor(
             made.0.clone()
         }
     };
+    let engine = DeepEngine::new(config.concurrent_tasks).map_err(|e| failed(e.to_string()))?;
     let settings = ExecutorProcessConfig {
         bind_host: bind.ip().to_string(),
         port: bind.port(),
@@ -159,6 +163,7 @@ pub async fn executor(
         grpc_max_decoding_message_size: MESSAGE,
         grpc_max_encoding_message_size: MESSAGE,
         override_physical_codec: Some(Arc::new(Codec::new(Some(site)))),
+        override_execution_engine: Some(Arc::new(engine)),
         override_function_registry: Some(Arc::new(functions())),
         ..ExecutorProcessConfig::default()
     };

@@ -14,6 +14,7 @@ mod fixtures;
 mod format;
 mod functions;
 mod iam;
+mod lake;
 mod message;
 mod plan;
 mod provider;
@@ -34,5 +35,6 @@ pub use iam::{
     DERIVED_TABLES, DerivedSpec, DerivedType, IamAccounts, IamQuestion, IamScope, iam_accounts,
     iam_needs,
 };
+pub use lake::{Lake, Only, SNAPSHOT, only};
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};
 pub use reach::{Reach, is_shared};

@@ -2,10 +2,11 @@
 use crate::ScanError;
 use palisade_catalog::{Catalog, Check};
 use palisade_collect::{Collected, Limits, Progress, Request, Targets};
-use palisade_core::{Assessment, CheckSummary, Timestamp};
+use palisade_core::{Assessment, CheckSummary, Coverage, Timestamp};
 use palisade_model::Models;
 use palisade_query::{
-    Engine, IamAccounts, IamQuestion, IamScope, Needs, Options, Params, Plan, QueryResult,
+    Engine, Evaluation, IamAccounts, IamQuestion, IamScope, Needs, Options, Params, Plan,
+    QueryResult,
 };
 use palisade_table::Dataset;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,9 +25,9 @@ pub struct Scanner {
 /// Checks that are ready to be evaluated, and the engine that planned them.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    engine: Arc<Engine>,
-    plan: Plan,
-    checks: Vec<Arc<Check>>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) plan: Plan,
+    pub(crate) checks: Vec<Arc<Check>>,
 }
 
 /// What follows from a check's SQL.
@@ -59,6 +60,13 @@ pub struct Scope {
 }
 
 impl Planned {
+    pub(crate) fn needs(&self) -> Needs {
+        self.plan.needs()
+    }
+    /// The checks.
+    pub fn checks(&self) -> &[Arc<Check>] {
+        &self.checks
+    }
     /// What must be collected.
     pub fn request(&self) -> Request {
         request(&self.plan.needs())
@@ -84,6 +92,10 @@ impl Scanner {
     /// Sets the time that ages are counted from.
     pub fn set_now(&mut self, now: Timestamp) {
         self.now = now;
+    }
+    /// The catalogue.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
     }
     /// The API models.
     pub fn models(&self) -> &Arc<Models> {
@@ -202,7 +214,7 @@ impl Scanner {
         )?)
     }
 
-    fn engine(&self) -> Result<Engine, ScanError> {
+    pub(crate) fn engine(&self) -> Result<Engine, ScanError> {
         let (catalog, models) = (Arc::clone(&self.catalog), Arc::clone(&self.models));
         Ok(Engine::new(catalog, models, self.now, self.params.clone())?)
     }
@@ -234,9 +246,23 @@ impl Scanner {
         scope: Scope,
         options: Options,
     ) -> Result<Assessment, ScanError> {
-        let mut evaluation = planned
+        let evaluation = planned
             .engine
             .evaluate(&planned.plan, &collected.dataset, options);
+        self.assessment(planned, evaluation, collected.coverage, scope)
+    }
+
+    /// What the planned checks said, here or elsewhere, as an assessment.
+    ///
+    /// # Errors
+    /// As [`Scanner::assess`].
+    pub fn assessment(
+        &self,
+        planned: &Planned,
+        mut evaluation: Evaluation,
+        coverage: Coverage,
+        scope: Scope,
+    ) -> Result<Assessment, ScanError> {
         if !evaluation.errors.is_empty() {
             return Err(ScanError::Evaluation(evaluation.errors));
         }
@@ -266,7 +292,7 @@ impl Scanner {
             regions: scope.regions,
             checks,
             findings: evaluation.findings,
-            coverage: collected.coverage,
+            coverage,
             frameworks: Vec::new(),
             expired_mutes: Vec::new(),
         })

@@ -28,6 +28,6 @@ fn days(
             difference(row.integer(0)).div_euclid(DAY),
         )))
     })
-    .as_of(now)
+    .counting_from(now)
     .into_udf()
 }

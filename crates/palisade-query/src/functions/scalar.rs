@@ -135,7 +135,7 @@ impl Function {
         self.takes_null = true;
         self
     }
-    pub(crate) fn as_of(mut self, time: Timestamp) -> Self {
+    pub(crate) fn counting_from(mut self, time: Timestamp) -> Self {
         self.time = Some(time);
         self
     }

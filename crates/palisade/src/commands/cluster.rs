@@ -14,7 +14,7 @@ pub fn run(
     facts: &str,
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::Connect {
+    let runtime = palisade_cluster::runtime().map_err(|e| Failure::Connect {
         message: e.to_string(),
         hint: None,
     })?;
