@@ -40,10 +40,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("palisade-report", &["core"]),
     ("palisade-store", &["core", "catalog", "table"]),
-    (
-        "palisade-cluster",
-        &["core", "model", "catalog", "table", "query", "store"],
-    ),
     ("palisade-mute", &["core"]),
     ("palisade-send", &["core", "model", "report"]),
 ];
