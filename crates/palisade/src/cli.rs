@@ -3,9 +3,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use palisade_core::{Category, Severity};
 use std::path::PathBuf;
 
+mod cluster;
 mod fix;
 mod iam;
 mod respond;
+pub use cluster::ClusterCommand;
 pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
@@ -116,6 +118,9 @@ pub enum Command {
     Review(Review),
     /// Write the reference: a page in Markdown for every check, table and framework, and the schema of palisade.toml
     Reference(Reference),
+    /// Evaluate and query on several machines: the scheduler and the executors that do it
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Write man pages, one for each command
     Man {
         /// The folder

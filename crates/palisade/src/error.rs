@@ -52,6 +52,10 @@ pub enum Failure {
     /// Planning, applying or taking back.
     #[error(transparent)]
     Fix(#[from] palisade_fix::FixError),
+    /// A cluster that could not be used.
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Cluster(#[from] palisade_cluster::ClusterError),
     /// The demo or a recording.
     #[error("cannot replay: {0}")]
     Replay(#[from] palisade_replay::ReplayError),
@@ -74,6 +78,11 @@ impl Failure {
             )
             | Self::Scan(ScanError::NotCollected { .. })
             | Self::Scan(ScanError::Query(palisade_query::QueryError::Sql(_))) => 2,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(
+                palisade_cluster::ClusterError::Url { .. }
+                | palisade_cluster::ClusterError::Query(palisade_query::QueryError::Sql(_)),
+            ) => 2,
             _ => 1,
         }
     }

@@ -1,6 +1,7 @@
 //! One file a command.
 mod check;
 mod checks;
+mod cluster;
 mod collect;
 mod completions;
 mod config;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 /// When the command could not do what was asked.
 pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Failure> {
     let global = cli.global;
-    iam_facts(&global)?;
+    let facts = iam_facts(&global)?;
     match cli.command {
         Command::Completions { shell } => completions::run(shell),
         Command::Man { output } => man::run(&output, terminal),
@@ -122,6 +123,9 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             let catalog = catalog(&global, terminal)?;
             review::run(&args, given, &global, &catalog, terminal)
         }
+        Command::Cluster(args) => {
+            cluster::run(args, || catalog(&global, terminal), &facts, terminal)
+        }
         Command::Iam(args) => iam::run(&args, &global, terminal),
         Command::Respond(args) => {
             let catalog = catalog(&global, terminal)?;
@@ -134,8 +138,10 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
     }
 }
 
-/// Puts what the user's folders say about IAM in the place of what is shipped; the last folder counts.
-fn iam_facts(global: &Global) -> Result<(), Failure> {
+/// Puts what the user's folders say about IAM in the place of what is shipped; the last folder counts. Gives what other
+/// machines must have as well: nothing when all of it is shipped.
+fn iam_facts(global: &Global) -> Result<String, Failure> {
+    let mut facts = String::new();
     for folder in global.catalog.iter().rev() {
         for name in ["actions.jsonl", "actions.jsonl.zst", "escalation.toml"] {
             let path = folder.join("iam").join(name);
@@ -144,6 +150,7 @@ fn iam_facts(global: &Global) -> Result<(), Failure> {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(Failure::Input { path, source }),
             };
+            facts.push_str(&format!("{name} {}\n", String::from_utf8_lossy(&bytes)));
             if name == "escalation.toml" {
                 palisade_iam::Rules::install(String::from_utf8_lossy(&bytes).into_owned());
             } else {
@@ -151,7 +158,7 @@ fn iam_facts(global: &Global) -> Result<(), Failure> {
             }
         }
     }
-    Ok(())
+    Ok(facts)
 }
 
 /// The shipped catalogue with the user's folders over it. A broken file is an error: a check that silently
