@@ -28,9 +28,15 @@ pub fn run(
             .into());
         }
     }
-    let scanner = Scanner::new(Arc::clone(&catalog));
+    let scanner = Arc::new(Scanner::new(Arc::clone(&catalog)));
     let request = palisade_scan::inventory::request(&catalog, &args.service);
-    let (_connection, collected) = connect::collect(&args.target, &scanner, &request, terminal)?;
+    let (_connection, collected) = connect::collect_all(
+        &args.target,
+        &args.organization,
+        &scanner,
+        &request,
+        terminal,
+    )?;
     let sql = palisade_scan::inventory::sql(&catalog, &args.service, args.list);
     let rows = scanner.query(&sql, &collected.dataset)?;
     print(&rows, args.format)?;

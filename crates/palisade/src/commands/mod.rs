@@ -10,6 +10,7 @@ mod iam;
 mod inventory;
 mod man;
 mod noise;
+mod organization;
 mod permissions;
 mod query;
 mod reference;
@@ -77,7 +78,8 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Tables(args) => tables::run(&args, catalog(&global, terminal)?.as_ref()),
         Command::Query(mut args) => {
             let catalog = catalog(&global, terminal)?;
-            settings::connect(&mut args.target, given, &global, &catalog)?;
+            let found = settings::connect(&mut args.target, given, &global, &catalog)?;
+            settings::organization(&found, &mut args.organization);
             query::run(&args, catalog, terminal)
         }
         Command::Permissions(args) => {
@@ -85,7 +87,8 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         }
         Command::Inventory(mut args) => {
             let catalog = catalog(&global, terminal)?;
-            settings::connect(&mut args.target, given, &global, &catalog)?;
+            let found = settings::connect(&mut args.target, given, &global, &catalog)?;
+            settings::organization(&found, &mut args.organization);
             inventory::run(&args, catalog, terminal)
         }
         Command::Config(Config::Check { file }) => config::check(

@@ -1,7 +1,7 @@
 //! Mutes and baselines: `--mutes`, `--baseline`, `palisade baseline`, `palisade mutes import`.
 use super::scan;
 use crate::Outcome;
-use crate::cli::{BaselineArgs, Format, Global, MutesCommand, NoiseArgs, Scan};
+use crate::cli::{BaselineArgs, Format, Global, MutesCommand, NoiseArgs, Scan, OrganizationArgs};
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::Catalog;
@@ -165,6 +165,7 @@ pub fn baseline(
             let scan = Scan {
                 selection: args.selection,
                 target: args.target,
+                organization: OrganizationArgs::default(),
                 format: Format::Json,
                 output: Vec::new(),
                 send: Vec::new(),
