@@ -566,6 +566,18 @@ pub struct Inventory {
     /// Every resource, instead of counts
     #[arg(long)]
     pub list: bool,
+    /// Count by `account`, `region`, `service`, `type` or `tag:KEY`; may repeat. Default: by service, type, account and region
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub by: Vec<palisade_scan::inventory::By>,
+    /// Only resources without any tag, or, with --required-tag, without one of these
+    #[arg(long)]
+    pub untagged: bool,
+    /// A tag that every resource should have; may repeat
+    #[arg(long, value_name = "KEY", requires = "untagged")]
+    pub required_tag: Vec<String>,
+    /// Only resources that no CloudFormation stack made, by the tag that it gives to what it makes
+    #[arg(long)]
+    pub unmanaged: bool,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: QueryFormat,
