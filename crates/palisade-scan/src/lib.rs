@@ -4,6 +4,7 @@
 mod ahead;
 mod error;
 pub mod inventory;
+pub mod organization;
 pub mod policy;
 pub mod reference;
 mod rollup;

@@ -320,6 +320,15 @@ impl Scanner {
         palisade_query::iam_accounts(dataset, &schemas, scope)
     }
 
+    /// The names of a service's tables.
+    pub fn tables_of(&self, service: &str) -> Vec<String> {
+        let tables = self.catalog.tables.values();
+        tables
+            .filter(|t| t.service == service)
+            .map(|t| t.name.clone())
+            .collect()
+    }
+
     /// Runs a user's query.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 mod cluster;
 mod fix;
 mod iam;
+mod organization;
 mod respond;
 pub use cluster::ClusterCommand;
 pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
@@ -13,6 +14,7 @@ pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
     List, OutputFormat, PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
 };
+pub use organization::OrganizationArgs;
 pub use respond::{Respond, RespondRun};
 
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.
@@ -202,6 +204,7 @@ pub struct Selection {
 
 /// Which account and regions, and how to get there.
 #[derive(Debug, Args, Default)]
+#[command(group = clap::ArgGroup::new("assumed").multiple(true))]
 pub struct Target {
     /// Profile of ~/.aws/config and ~/.aws/credentials
     #[arg(
@@ -227,31 +230,35 @@ pub struct Target {
     #[arg(
         long,
         value_name = "ARN",
+        group = "assumed",
         help_heading = "Account and regions",
         env = "PALISADE_ROLE_ARN",
         hide_env = true
     )]
     pub role_arn: Option<String>,
-    /// External id for --role-arn
+    /// External id for the roles that are assumed
     #[arg(
         long,
         value_name = "ID",
-        requires = "role_arn",
+        requires = "assumed",
         help_heading = "Account and regions",
         env = "PALISADE_EXTERNAL_ID",
         hide_env = true
     )]
     pub external_id: Option<String>,
-    /// Session name for --role-arn
+    /// Session name for the roles that are assumed
     #[arg(
         long,
         value_name = "NAME",
-        requires = "role_arn",
+        requires = "assumed",
         help_heading = "Account and regions",
         env = "PALISADE_SESSION_NAME",
         hide_env = true
     )]
     pub session_name: Option<String>,
+    /// How long the credentials of an assumed role last, in seconds; default: an hour. They are renewed as needed
+    #[arg(long, value_name = "SECONDS", requires = "assumed", value_parser = clap::value_parser!(u32).range(900..=43200), help_heading = "Account and regions", env = "PALISADE_SESSION_DURATION", hide_env = true)]
+    pub session_duration: Option<u32>,
     /// Send every call to this endpoint (as AWS_ENDPOINT_URL)
     #[arg(
         long,
@@ -413,6 +420,8 @@ pub struct Scan {
     pub selection: Selection,
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub organization: OrganizationArgs,
     /// Report format
     #[arg(
         long,
@@ -652,6 +661,8 @@ pub struct Query {
     pub memory: u32,
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub organization: OrganizationArgs,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: QueryFormat,
@@ -693,12 +704,26 @@ pub enum PolicyFormat {
 pub struct Inventory {
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub organization: OrganizationArgs,
     /// Only tables of these services; may repeat
     #[arg(long, short, value_name = "NAME", value_delimiter = ',')]
     pub service: Vec<String>,
     /// Every resource, instead of counts
     #[arg(long)]
     pub list: bool,
+    /// Count by `account`, `region`, `service`, `type` or `tag:KEY`; may repeat. Default: by service, type, account and region
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub by: Vec<palisade_scan::inventory::By>,
+    /// Only resources without any tag, or, with --required-tag, without one of these
+    #[arg(long)]
+    pub untagged: bool,
+    /// A tag that every resource should have; may repeat
+    #[arg(long, value_name = "KEY", requires = "untagged")]
+    pub required_tag: Vec<String>,
+    /// Only resources that no CloudFormation stack made, by the tag that it gives to what it makes
+    #[arg(long)]
+    pub unmanaged: bool,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: QueryFormat,

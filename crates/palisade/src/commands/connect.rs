@@ -1,6 +1,7 @@
 //! From the command line's target to somebody who answers calls: credentials, account, regions, demo, recording,
 //! Ctrl-C.
-use crate::cli::Target;
+use super::organization::Organization;
+use crate::cli::{OrganizationArgs, Target};
 use crate::error::Failure;
 use crate::output::Terminal;
 use crate::progress::Bar;
@@ -12,7 +13,7 @@ use palisade_replay::{Exchange, Faults, Header, Recording, Server};
 use palisade_scan::Scanner;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The recorded account that `--demo` scans.
 const DEMO: &[u8] = include_bytes!("../../../../catalog/demo/account.recording");
@@ -195,6 +196,11 @@ impl Connection {
         Ok(collected)
     }
 
+    /// The account as it is scanned, and what is known of regions.
+    pub fn account(&self) -> (Option<&AccountTarget>, &Arc<Regions>) {
+        (self.targets.accounts.first(), &self.targets.regions)
+    }
+
     /// Answers for the account.
     pub fn api(&self) -> Option<Arc<dyn Api>> {
         self.targets.accounts.first().map(|a| Arc::clone(&a.api))
@@ -272,7 +278,7 @@ pub fn client_config(target: &Target) -> ClientConfig {
             arn,
             external_id: target.external_id.clone(),
             session_name: target.session_name.clone(),
-            duration: None,
+            duration: target.session_duration.map(|s| Duration::from_secs(s.into())),
         }),
         region: target.region.iter().find(|r| *r != "all").cloned(),
         max_in_flight: usize::from(target.max_in_flight),
@@ -308,6 +314,27 @@ pub fn collect(
     let connection = Connection::open(target, scanner.models(), terminal)?;
     let collected = connection.collect(scanner, request, &limits(target), terminal)?;
     connection.save_recording(target.record.as_deref())?;
+    Ok((connection, collected))
+}
+
+/// The same from every account that is meant; what belongs to the organisation is read once.
+///
+/// # Errors
+/// As [`collect`], and when the accounts are not known.
+pub fn collect_all(
+    target: &Target,
+    organization: &OrganizationArgs,
+    scanner: &Arc<Scanner>,
+    request: &Request,
+    terminal: &Terminal,
+) -> Result<(Connection, Collected), Failure> {
+    if !organization.is_asked() {
+        return collect(target, scanner, request, terminal);
+    }
+    let connection = Connection::open(target, scanner.models(), terminal)?;
+    let accounts = Organization::open(&connection, target, organization, terminal)?;
+    let tables = scanner.tables_of("organizations");
+    let collected = accounts.collect(scanner, request, &tables, &limits(target), terminal)?;
     Ok((connection, collected))
 }
 

@@ -13,6 +13,7 @@ mod iam;
 mod inventory;
 mod man;
 mod noise;
+mod organization;
 mod permissions;
 mod query;
 mod reference;
@@ -92,8 +93,9 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Tables(args) => tables::run(&args, catalog(&global, terminal)?.as_ref()),
         Command::Query(mut args) => {
             let catalog = catalog(&global, terminal)?;
-            let settings = settings::connect(&mut args.target, given, &global, &catalog)?;
-            args.store = settings::store(&settings);
+            let found = settings::connect(&mut args.target, given, &global, &catalog)?;
+            settings::organization(&found, &mut args.organization);
+            args.store = settings::store(&found);
             query::run(&args, catalog, terminal)
         }
         Command::Permissions(args) => {
@@ -101,7 +103,8 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         }
         Command::Inventory(mut args) => {
             let catalog = catalog(&global, terminal)?;
-            settings::connect(&mut args.target, given, &global, &catalog)?;
+            let found = settings::connect(&mut args.target, given, &global, &catalog)?;
+            settings::organization(&found, &mut args.organization);
             inventory::run(&args, catalog, terminal)
         }
         Command::Config(Config::Check { file }) => config::check(

@@ -1,7 +1,7 @@
 //! Mutes and baselines: `--mutes`, `--baseline`, `palisade baseline`, `palisade mutes import`.
 use super::scan;
 use crate::Outcome;
-use crate::cli::{BaselineArgs, Format, Global, MutesCommand, NoiseArgs, Scan, StoreArgs};
+use crate::cli::{BaselineArgs, Format, Global, MutesCommand, NoiseArgs, OrganizationArgs, Scan, StoreArgs};
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::Catalog;
@@ -172,6 +172,7 @@ pub fn baseline(
                 no_snapshot: true,
                 selection: args.selection,
                 target: args.target,
+                organization: OrganizationArgs::default(),
                 format: Format::Json,
                 output: Vec::new(),
                 send: Vec::new(),

@@ -14,12 +14,19 @@ const WIDEST: usize = 80;
 
 /// Runs SQL over what it needs to be read.
 pub fn run(args: &Query, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let mut scanner = Scanner::new(catalog);
     if let Some(wanted) = &args.snapshot {
-        return over_snapshots(args, wanted, &mut scanner, terminal);
+        return over_snapshots(args, wanted, &mut Scanner::new(catalog), terminal);
     }
+    let scanner = Arc::new(Scanner::new(Arc::clone(&catalog)));
     let request = scanner.columns_of(&args.sql)?;
-    let (connection, collected) = connect::collect(&args.target, &scanner, &request, terminal)?;
+    let (connection, collected) = connect::collect_all(
+        &args.target,
+        &args.organization,
+        &scanner,
+        &request,
+        terminal,
+    )?;
+    let mut scanner = Scanner::new(catalog);
     scanner.set_now(connection.now);
     let rows = scanner.query(&args.sql, &collected.dataset)?;
     print(&rows, args.format)?;

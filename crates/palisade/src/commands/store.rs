@@ -6,10 +6,12 @@ use crate::output::Terminal;
 use palisade_aws::{Client, StaticCredentials};
 use palisade_catalog::Catalog;
 use palisade_collect::Collected;
-use palisade_core::Assessment;
+use palisade_core::{Assessment, Coverage};
 use palisade_model::Models;
 use palisade_store::{AccountResult, Credentials, Keys, NewSnapshot, Options, Store};
 use palisade_table::Dataset;
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -117,6 +119,8 @@ pub struct Keeping {
     new: NewSnapshot,
     /// Somebody said where: not being able to keep it is an error, not a warning.
     asked: bool,
+    /// It was told that nothing is kept.
+    given_up: Cell<bool>,
 }
 
 impl Keeping {
@@ -173,35 +177,76 @@ impl Keeping {
                 regions: connection.regions.clone(),
             },
             asked: args.store.is_some(),
+            given_up: Cell::new(false),
         })
     }
 
-    /// Keeps what was read and judged.
+    /// Keeps what was read of an account and how it was judged, before anything is muted.
     ///
     /// # Errors
-    /// When it cannot be written to where it was asked to be; otherwise that is a warning.
-    pub fn keep(
+    /// When it cannot be written to where it was asked to be; otherwise that is a warning, once.
+    pub fn account(
         &self,
         connection: &Connection,
+        account_id: &str,
         dataset: &Dataset,
         assessment: &Assessment,
         terminal: &Terminal,
     ) -> Result<(), Failure> {
+        if self.given_up.get() {
+            return Ok(());
+        }
+        let result = AccountResult {
+            account_id,
+            dataset,
+            coverage: &assessment.coverage,
+            findings: Some(&assessment.findings),
+        };
         let writer = self.store.writer(self.new.clone());
-        let written = connection.wait(async {
-            for account_id in &assessment.accounts {
+        self.given(connection.wait(writer.account(result)), terminal)?;
+        Ok(())
+    }
+
+    /// Makes the snapshot visible. Accounts that could not be entered are in it, with why.
+    ///
+    /// # Errors
+    /// As [`Keeping::account`].
+    pub fn commit(
+        &self,
+        connection: &Connection,
+        assessment: &Assessment,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        if self.given_up.get() {
+            return Ok(());
+        }
+        let writer = self.store.writer(self.new.clone());
+        let committed = connection.wait(async {
+            let written = writer.written().await?;
+            let mut lost: BTreeMap<&str, Coverage> = BTreeMap::new();
+            for (error, times) in &assessment.coverage.failures {
+                if !error.account_id.is_empty() && !written.contains(&error.account_id) {
+                    let of = lost.entry(&error.account_id).or_default();
+                    of.failures.push((error.clone(), *times));
+                }
+            }
+            for (account_id, coverage) in &lost {
                 let result = AccountResult {
                     account_id,
-                    dataset,
-                    coverage: &assessment.coverage,
-                    findings: Some(&assessment.findings),
+                    dataset: &Dataset::default(),
+                    coverage,
+                    findings: None,
                 };
                 writer.account(result).await?;
             }
             let finished_at = connect::system_time();
             writer.commit(finished_at, Some(&assessment.checks)).await
         });
-        self.told(written, terminal)
+        if let Some(manifest) = self.given(committed, terminal)? {
+            let location = self.store.location();
+            terminal.note(&format!("snapshot {} kept in {location}", manifest.id));
+        }
+        Ok(())
     }
 
     /// Keeps what was read.
@@ -225,27 +270,25 @@ impl Keeping {
             writer.account(result).await?;
             writer.commit(connect::system_time(), None).await
         });
-        match written {
-            Err(e) => Err(e.into()),
-            written => self.told(written, terminal),
-        }
+        let manifest = written?;
+        let location = self.store.location();
+        terminal.note(&format!("snapshot {} kept in {location}", manifest.id));
+        Ok(())
     }
 
-    fn told(
+    /// What was written; nothing, and a warning, when nobody said where to write.
+    fn given<T>(
         &self,
-        written: Result<palisade_store::Manifest, palisade_store::StoreError>,
+        written: Result<T, palisade_store::StoreError>,
         terminal: &Terminal,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<T>, Failure> {
         match written {
-            Ok(manifest) => {
-                let location = self.store.location();
-                terminal.note(&format!("snapshot {} kept in {location}", manifest.id));
-                Ok(())
-            }
+            Ok(written) => Ok(Some(written)),
             Err(e) if self.asked => Err(e.into()),
             Err(e) => {
+                self.given_up.set(true);
                 terminal.warn(&format!("no snapshot is kept: {e}"));
-                Ok(())
+                Ok(None)
             }
         }
     }

@@ -2,7 +2,7 @@
 use super::rows::{Wanted, row_of};
 use super::uses::Queries;
 use crate::Outcome;
-use crate::cli::{FixPlan, Format, Global, ListFormat, Scan, StoreArgs};
+use crate::cli::{FixPlan, Format, Global, ListFormat, OrganizationArgs, Scan, StoreArgs};
 use crate::commands::connect::{Connection, limits};
 use crate::commands::noise::Noise;
 use crate::commands::scan::Ready;
@@ -40,6 +40,7 @@ pub fn run(
         no_snapshot: true,
         selection: args.selection,
         target: std::mem::take(&mut target),
+        organization: OrganizationArgs::default(),
         format: Format::Json,
         output: Vec::new(),
         all: false,
