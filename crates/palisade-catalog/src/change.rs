@@ -94,6 +94,8 @@ pub struct Change {
     pub items: Option<Items>,
     /// How it is taken back, where it is not the same operation with the values that were there; the first that holds.
     pub inverse: Vec<Inverse>,
+    /// Parameter path, `.`, or `KeyParameter=value` → the place in infrastructure as code.
+    pub code: BTreeMap<String, crate::Declared>,
     /// Seconds in which the described state follows the call.
     pub settle: u32,
 }

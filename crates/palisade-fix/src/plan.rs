@@ -1,7 +1,7 @@
 //! The plan: a file that says everything that would be sent, and why.
 use crate::hash::hash;
 use crate::{FixError, Tags};
-use palisade_catalog::Risk;
+use palisade_catalog::{Code, Risk};
 use palisade_core::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -103,6 +103,9 @@ pub struct Step {
     pub call: Call,
     /// The same for a shell.
     pub cli: String,
+    /// Where Terraform and CloudFormation say it: a template that says otherwise takes the repair back.
+    #[serde(default, skip_serializing_if = "Code::is_empty")]
+    pub code: Code,
     /// How its state is described.
     pub read: Read,
     /// What changes; those that are sent along and stay as they are have the same value before and after.

@@ -3,6 +3,7 @@ use crate::cli_line::cli_line;
 use crate::journal::{CallOutcome, Event, Run};
 use crate::undo::{standing, undo_hash};
 use crate::{Attribute, FixError, Item, Left, Outcome, Plan};
+use palisade_catalog::Code;
 use serde_json::Value as Json;
 use std::fmt::Write as _;
 
@@ -65,6 +66,7 @@ fn item_text(item: &Item, out: &mut String) {
             attribute_text(attribute, out);
         }
         let _ = writeln!(out, "     $ {}", step.cli);
+        code_text(&step.code, out);
         match &step.inverse {
             Some(inverse) => {
                 let params = Json::Object(inverse.params.clone());
@@ -76,6 +78,19 @@ fn item_text(item: &Item, out: &mut String) {
         }
         for lost in &step.lost {
             let _ = writeln!(out, "     not brought back: {lost}");
+        }
+    }
+}
+
+fn code_text(code: &Code, out: &mut String) {
+    let lists = [
+        ("terraform", &code.terraform),
+        ("cloudformation", &code.cloudformation),
+        ("no template", &code.without),
+    ];
+    for (name, list) in lists {
+        for place in list {
+            let _ = writeln!(out, "     {name}: {place}");
         }
     }
 }
