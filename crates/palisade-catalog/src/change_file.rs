@@ -62,7 +62,8 @@ struct Parser<'r> {
 
 impl Parser<'_> {
     fn change(&self, header: &Located<String>, s: &Section<'_>) -> Option<Change> {
-        self.mutating(header);
+        let retires = s.text("retires").map(|t| t.value);
+        self.mutating(header, retires.is_some());
         let about = s.required("about");
         let risk = s.required_word::<Risk>("risk", RISKS);
         let lost = s.text("lost").map(|t| t.value);
@@ -140,17 +141,19 @@ impl Parser<'_> {
             makes,
             items,
             inverse,
+            retires,
             code,
             settle: u32::try_from(settle).unwrap_or_default(),
         })
     }
 
-    fn mutating(&self, operation: &Located<String>) {
+    fn mutating(&self, operation: &Located<String>, retires: bool) {
         if verbs::refused(&operation.value).is_none() {
             let message = format!("`{}` only reads: it changes nothing", operation.value);
             self.reporter.error(operation.at, message);
         }
-        if let Some(verb) = verbs::destructive(&operation.value) {
+        let destructive = verbs::destructive(&operation.value);
+        if let Some(verb) = destructive.filter(|verb| !(retires && *verb == "Schedule")) {
             let message = format!(
                 "`{}` destroys (`{verb}`): only what can be taken back may be a change",
                 operation.value

@@ -46,7 +46,10 @@ impl Catalog {
     pub fn is_machine_fix(&self, check: &crate::Check) -> bool {
         let mut calls = check.fix_calls.iter();
         !check.fix_calls.is_empty()
-            && calls.all(|c| self.change(&c.service, &c.operation).is_some())
+            && calls.all(|c| {
+                let change = self.change(&c.service, &c.operation);
+                change.is_some_and(|change| change.retires.is_none())
+            })
     }
 
     /// The IAM actions that an operation needs, for example `s3:ListAllMyBuckets`: those that the service file names,

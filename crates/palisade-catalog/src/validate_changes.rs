@@ -81,6 +81,14 @@ impl Of<'_> {
         if change.replaces {
             self.replaces(input);
         }
+        if let Some(before) = &change.retires {
+            self.operation(before);
+            // what it schedules can be called off
+            if change.inverse.is_empty() {
+                let message = "`retires` needs an `inverse`: the call that cancels it";
+                self.wrong(message.to_owned(), None);
+            }
+        }
         for place in change.code.keys() {
             self.place(input, place);
         }

@@ -5,10 +5,12 @@ use crate::guard::{Protection, Subject, Touched};
 use crate::json::set;
 use crate::read::{answer, state_of};
 use crate::template::fill_row;
-use crate::{Call, FORMAT, FixError, Item, ItemCheck, Left, Plan, Read, Step};
+use crate::{About, Call, FORMAT, FixError, Item, ItemCheck, Left, Plan, Read, Retirement, Step};
 use futures::StreamExt;
-use palisade_catalog::{Catalog, Change, Check, Risk, parse_state_path};
-use palisade_core::{Finding, Timestamp};
+use palisade_catalog::{
+    Catalog, Change, Check, Equivalents, FixCall, Parameter, ParameterValue, Risk, parse_state_path,
+};
+use palisade_core::{Category, Finding, Timestamp};
 use palisade_model::{Api, Models};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -33,6 +35,68 @@ pub struct Candidate {
     pub tags: Tags,
     /// What is known to use it.
     pub uses: Vec<String>,
+}
+
+/// A call that somebody decided on, and no check asked for.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// Its name in plans and reports.
+    pub id: String,
+    /// What it does, in words.
+    pub title: String,
+    /// Why.
+    pub about: String,
+    /// The file that asks for it, and the line.
+    pub file: (String, u32),
+    /// The call.
+    pub call: FixCall,
+    /// What `${param.…}` of the call stand for.
+    pub params: BTreeMap<String, String>,
+}
+
+impl Candidate {
+    /// The engine takes calls from checks: this is one without SQL.
+    pub fn decided(decided: Decided, finding: Finding, row: Map<String, Json>) -> Self {
+        let params = decided.params.into_iter().map(|(name, value)| {
+            let parameter = Parameter {
+                default: ParameterValue::Text(value),
+                about: String::new(),
+            };
+            (name, parameter)
+        });
+        let (file, line) = decided.file;
+        let check = Check {
+            id: decided.id,
+            service: decided.call.service.clone(),
+            file,
+            title: decided.title.clone(),
+            severity: finding.severity,
+            resource: String::new(),
+            category: Category::Governance,
+            since: String::new(),
+            same_as: Equivalents::default(),
+            sufficient: None,
+            params: params.collect(),
+            variants: Vec::new(),
+            why: decided.about,
+            fix: decided.title,
+            fix_calls: vec![decided.call],
+            applies: None,
+            sql: (String::new(), line),
+            is_query: false,
+            pass_message: (String::new(), line),
+            fail_message: (String::new(), line),
+            fixtures: Vec::new(),
+        };
+        Self {
+            finding,
+            check: Arc::new(check),
+            catalog_id: String::new(),
+            row,
+            tags: Tags::Unknown,
+            uses: Vec::new(),
+        }
+    }
 }
 
 /// A resource's tags.
@@ -65,6 +129,8 @@ pub struct Options {
     pub protection: Protection,
     /// Nothing riskier than this is planned.
     pub most_risk: Risk,
+    /// What was observed, for the last step of retiring a key.
+    pub retirement: Option<Retirement>,
 }
 
 /// What a candidate's calls are, before the states are read.
@@ -77,7 +143,7 @@ struct Draft<'c> {
 /// A read in one region of one account.
 type ReadKey = (String, String, String);
 
-/// Makes a plan. `api` needs to read only; `unknown` are findings that could not be decided.
+/// Makes a plan. `apis` gives who reads in an account; `unknown` are findings that could not be decided.
 ///
 /// # Errors
 /// When an API model is damaged. Whatever concerns one finding is told in the plan.
@@ -86,14 +152,14 @@ pub async fn plan(
     unknown: &[Finding],
     catalog: &Catalog,
     models: &Models,
-    api: &dyn Api,
+    apis: &dyn Fn(&str) -> Option<Arc<dyn Api>>,
     options: &Options,
 ) -> Result<Plan, FixError> {
     let mut guided = Vec::new();
     let mut protected = Vec::new();
     let mut drafts = Vec::new();
     for candidate in candidates {
-        match draft(candidate, catalog, options.most_risk) {
+        match draft(candidate, catalog, options) {
             Err(reason) => guided.push(left(&candidate.finding, reason)),
             Ok(draft) => match forbidden(&draft, &options.protection) {
                 Some(why) => protected.push(left(&candidate.finding, why)),
@@ -105,7 +171,7 @@ pub async fn plan(
         let key = |d: &Draft<'_>| (d.risk, d.candidate.finding.check.clone());
         (key(a), a.candidate.finding.sort_key()).cmp(&(key(b), b.candidate.finding.sort_key()))
     });
-    let mut states = read_all(&drafts, models, api).await;
+    let mut states = read_all(&drafts, models, apis).await;
     let mut builder = Builder {
         catalog,
         models,
@@ -141,6 +207,7 @@ pub async fn plan(
         unknown,
         protected,
         permissions: permissions.into_iter().collect(),
+        retirement: options.retirement.clone(),
         hash: String::new(),
     };
     plan.hash = plan.content_hash();
@@ -178,7 +245,7 @@ fn left(finding: &Finding, reason: String) -> Left {
 fn draft<'c>(
     candidate: &'c Candidate,
     catalog: &Catalog,
-    most_risk: Risk,
+    options: &Options,
 ) -> Result<Draft<'c>, String> {
     let check = &candidate.check;
     if check.fix_calls.is_empty() {
@@ -197,14 +264,20 @@ fn draft<'c>(
                 "`{name}` is not a change that palisade can take back: the check's page says what to do"
             ));
         };
+        if change.retires.is_some() && options.retirement.is_none() {
+            return Err(format!(
+                "`{name}` destroys: it is the last step of `palisade fix retire`, after the key's use was observed"
+            ));
+        }
         let params = fill_row(&call.params, &candidate.row, check)?;
         let read = read_of(change, &params)?;
         risk = risk.max(risk_of(change, &params));
         calls.push((Arc::clone(change), params, read));
     }
-    if risk > most_risk {
+    if risk > options.most_risk {
         return Err(format!(
-            "its risk is `{risk}`, and the plan is for `{most_risk}` at most"
+            "its risk is `{risk}`, and the plan is for `{}` at most",
+            options.most_risk
         ));
     }
     Ok(Draft {
@@ -226,7 +299,11 @@ fn key(finding: &Finding, read: &Read) -> ReadKey {
 type Answers = BTreeMap<ReadKey, Result<Option<Json>, String>>;
 
 /// Makes every read once, several at a time.
-async fn read_all(drafts: &[Draft<'_>], models: &Models, api: &dyn Api) -> Answers {
+async fn read_all(
+    drafts: &[Draft<'_>],
+    models: &Models,
+    apis: &dyn Fn(&str) -> Option<Arc<dyn Api>>,
+) -> Answers {
     let mut reads: BTreeMap<ReadKey, (&Read, &str)> = BTreeMap::new();
     for draft in drafts {
         let finding = &draft.candidate.finding;
@@ -235,7 +312,11 @@ async fn read_all(drafts: &[Draft<'_>], models: &Models, api: &dyn Api) -> Answe
         }
     }
     let answers = reads.into_iter().map(|(key, (read, region))| async move {
-        let answered = answer(api, models, region, read).await;
+        let Some(api) = apis(&key.0) else {
+            let reason = format!("there are no credentials for account {}", key.0);
+            return (key, Err(reason));
+        };
+        let answered = answer(api.as_ref(), models, region, read).await;
         let answered = answered.map_err(|e| format!("{} failed with {e}", read.call.name()));
         (key, answered)
     });
@@ -275,7 +356,7 @@ impl Builder<'_> {
         if let Some(same) = self.by_calls.get(&calls)
             && let Some(item) = self.items.get_mut(*same)
         {
-            item.checks.push(item_check(candidate));
+            item.add(candidate);
             return Ok(());
         }
         match self.steps(draft)? {
@@ -289,7 +370,7 @@ impl Builder<'_> {
                     .iter()
                     .find_map(|(_, _, read)| self.touched.get(&key(finding, read)));
                 match covered.and_then(|index| self.items.get_mut(*index)) {
-                    Some(item) => item.checks.push(item_check(candidate)),
+                    Some(item) => item.add(candidate),
                     None => self.guided.push(left(
                         finding,
                         "AWS describes the setting as it is wanted already: what fails is something else".to_owned(),
@@ -388,6 +469,23 @@ fn item_check(candidate: &Candidate) -> ItemCheck {
         params: params
             .map(|(name, p)| (name.clone(), p.default.to_json()))
             .collect(),
+        about: None,
+    }
+}
+
+impl Item {
+    /// One more check that the item repairs.
+    fn add(&mut self, candidate: &Candidate) {
+        let finding = &candidate.finding;
+        let about = About {
+            region: finding.region.to_string(),
+            resource: finding.resource.clone(),
+            resource_id: finding.resource_id.clone(),
+        };
+        let mut check = item_check(candidate);
+        let same = self.about(&check) == about;
+        check.about = Some(about).filter(|_| !same);
+        self.checks.push(check);
     }
 }
 
@@ -476,7 +574,8 @@ mod tests {
     fn ten_thousand_findings_give_the_same_plan_in_any_order() {
         let catalog = load(&[Source::embedded()]).catalog;
         let models = Models::embedded();
-        let api = Buckets(models.get("s3").unwrap());
+        let api: Arc<dyn Api> = Arc::new(Buckets(models.get("s3").unwrap()));
+        let apis = |_: &str| Some(Arc::clone(&api));
         let options = Options {
             now: Timestamp::from_micros(0),
             expires: Timestamp::from_micros(1),
@@ -485,13 +584,14 @@ mod tests {
             planned_by: "arn:aws:iam::123456789012:user/a".to_owned(),
             protection: Protection::default(),
             most_risk: Risk::MayBreakAccess,
+            retirement: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
         let make = |all: &[Candidate]| {
             runtime
-                .block_on(plan(all, &[], &catalog, &models, &api, &options))
+                .block_on(plan(all, &[], &catalog, &models, &apis, &options))
                 .unwrap()
         };
         let mut all = candidates(&catalog, 10_000);

@@ -18,6 +18,13 @@ pub fn plan_text(plan: &Plan) -> String {
         "plan {}\nmade {} by {}, valid until {}",
         plan.hash, plan.created, plan.planned_by, plan.expires
     );
+    if let Some(r) = &plan.retirement {
+        let _ = writeln!(
+            out,
+            "retires {}: disabled {} ({}), and in {} days until {} nobody wanted it ({} events looked at)",
+            r.key, r.disabled, r.known_by, r.days, r.until, r.events
+        );
+    }
     for item in &plan.items {
         item_text(item, &mut out);
     }
@@ -50,10 +57,15 @@ fn item_text(item: &Item, out: &mut String) {
         item.number, item.resource, item.account_id, item.region
     );
     for check in &item.checks {
+        let of = check.about.as_ref().map(|a| format!(" of {}", a.resource));
         let _ = writeln!(
             out,
-            "   {} {}: {} ({})",
-            check.severity, check.id, check.title, check.found
+            "   {} {}{}: {} ({})",
+            check.severity,
+            check.id,
+            of.unwrap_or_default(),
+            check.title,
+            check.found
         );
     }
     let _ = writeln!(out, "   risk: {}", item.risk);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 mod fix;
 mod iam;
 mod respond;
-pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
+pub use fix::{Fix, FixApply, FixPlan, FixRetire, FixUndo, Protect, Retired};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
     List, OutputFormat, PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
