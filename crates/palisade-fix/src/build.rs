@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Reads in flight at once.
-const READS: usize = 32;
+const READS: usize = 64;
 
 /// A failed finding, with what its fix may name.
 #[derive(Debug, Clone)]
