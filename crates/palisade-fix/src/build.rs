@@ -2,7 +2,7 @@
 use crate::cli_line::cli_line;
 use crate::compile::{NoStep, compile, read_of, risk_of};
 use crate::guard::{Protection, Subject, Touched};
-use crate::json::set;
+use crate::json::{param, same, set};
 use crate::read::{answer, state_of};
 use crate::template::fill_row;
 use crate::{About, Call, FORMAT, FixError, Item, ItemCheck, Left, Plan, Read, Retirement, Step};
@@ -178,6 +178,7 @@ pub async fn plan(
         states: &mut states,
         touched: BTreeMap::new(),
         by_calls: BTreeMap::new(),
+        replacing: BTreeMap::new(),
         items: Vec::new(),
         guided,
     };
@@ -326,6 +327,14 @@ async fn read_all(
         .await
 }
 
+/// A call that replaces a whole: what else it shall set is set by the same call.
+struct Replacing {
+    item: usize,
+    params: Map<String, Json>,
+    /// What AWS described before.
+    answer: Option<Json>,
+}
+
 struct Builder<'a> {
     catalog: &'a Catalog,
     models: &'a Models,
@@ -335,6 +344,8 @@ struct Builder<'a> {
     touched: BTreeMap<ReadKey, usize>,
     /// Filled calls in an account and region → the item that makes them.
     by_calls: BTreeMap<(String, String, String), usize>,
+    /// Calls that replace a whole, by what they replace.
+    replacing: BTreeMap<(String, String, String), Replacing>,
     items: Vec<Item>,
     guided: Vec<Left>,
 }
@@ -359,9 +370,33 @@ impl Builder<'_> {
             item.add(candidate);
             return Ok(());
         }
+        let replaced = self.replaced(draft);
+        if let Some(place) = &replaced
+            && self.replacing.contains_key(place)
+        {
+            return self.extend(draft, place);
+        }
+        // as AWS describes it, before this item makes something else of it
+        let answer = draft.calls.first().and_then(|(_, _, read)| {
+            let answer = self.states.get(&key(finding, read))?;
+            answer.as_ref().ok().cloned()
+        });
+        let first = draft.calls.first();
+        let untouched = first.is_some_and(|(_, _, r)| !self.touched.contains_key(&key(finding, r)));
+        let replaced = replaced.filter(|_| untouched);
         match self.steps(draft)? {
             Ok(steps) => {
                 self.by_calls.insert(calls, self.items.len());
+                if let (Some(place), [(_, params, _)]) = (replaced, draft.calls.as_slice()) {
+                    let answer = answer.flatten();
+                    let (item, params) = (self.items.len(), params.clone());
+                    let replacing = Replacing {
+                        item,
+                        params,
+                        answer,
+                    };
+                    self.replacing.insert(place, replacing);
+                }
                 self.push(draft, steps);
             }
             Err(NoStep::Nothing) => {
@@ -378,6 +413,63 @@ impl Builder<'_> {
                 }
             }
             Err(NoStep::Unclear(reason)) => self.guided.push(left(finding, reason)),
+        }
+        Ok(())
+    }
+
+    /// What a draft's only call replaces as a whole: one call sets everything that several checks want of it.
+    fn replaced(&self, draft: &Draft<'_>) -> Option<(String, String, String)> {
+        let [(change, params, _)] = draft.calls.as_slice() else {
+            return None;
+        };
+        let key: Vec<_> = change.key.iter().map(|k| param(params, k)).collect();
+        let key = serde_json::to_string(&(&change.service, &change.operation, key));
+        let finding = &draft.candidate.finding;
+        let place = (finding.account_id.to_string(), finding.region.to_string());
+        change
+            .replaces
+            .then(|| (place.0, place.1, key.unwrap_or_default()))
+    }
+
+    /// Has an earlier call set more.
+    fn extend(
+        &mut self,
+        draft: &Draft<'_>,
+        place: &(String, String, String),
+    ) -> Result<(), FixError> {
+        let finding = &draft.candidate.finding;
+        let ([(change, params, read)], Some(replacing)) =
+            (draft.calls.as_slice(), self.replacing.get_mut(place))
+        else {
+            return Ok(());
+        };
+        let mut all = replacing.params.clone();
+        for (name, value) in params {
+            let old = all.entry(name.clone()).or_insert_with(|| value.clone());
+            if !same(old, value) {
+                let reason = format!("another check wants `{name}` to be {old}, not {value}");
+                self.guided.push(left(finding, reason));
+                return Ok(());
+            }
+        }
+        let model = self.models.get(&change.service)?;
+        let state = state_of(replacing.answer.as_ref(), &read.from).map_err(NoStep::Unclear);
+        let step = state.and_then(|state| compile(change, &model, &all, &state));
+        let Some(item) = self.items.get_mut(replacing.item) else {
+            return Ok(());
+        };
+        match step {
+            Ok(mut step) => {
+                step.cli = cli_line(&step.call, &finding.region);
+                let now = after(replacing.answer.clone(), &step);
+                replacing.params = all;
+                item.risk = item.risk.max(draft.risk);
+                item.steps = vec![step];
+                item.add(draft.candidate);
+                self.states.insert(key(finding, read), Ok(Some(now)));
+            }
+            Err(NoStep::Unclear(reason)) => self.guided.push(left(finding, reason)),
+            Err(NoStep::Nothing) => item.add(draft.candidate),
         }
         Ok(())
     }
@@ -600,5 +692,87 @@ mod tests {
         assert_eq!(Plan::parse(&made.to_json()).unwrap(), made);
         all.reverse();
         assert_eq!(make(&all).to_json(), made.to_json());
+    }
+
+    /// An account without a password policy.
+    struct NoPolicy;
+
+    impl Api for NoPolicy {
+        fn call<'a>(&'a self, request: CallRequest<'a>) -> CallFuture<'a> {
+            assert_eq!(request.operation, "GetAccountPasswordPolicy");
+            Box::pin(async {
+                Err(palisade_model::ApiError {
+                    kind: palisade_core::CallErrorKind::Other,
+                    code: "NoSuchEntity".to_owned(),
+                    message: String::new(),
+                })
+            })
+        }
+        fn statistics(&self) -> Vec<OperationStatistics> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn one_call_replaces_a_whole_for_several_checks() {
+        let catalog = load(&[Source::embedded()]).catalog;
+        let of = |id: &str| {
+            let mut one = candidates(&catalog, 1).remove(0);
+            one.check = Arc::clone(&catalog.checks[id]);
+            one.catalog_id = id.to_owned();
+            one.finding.check = id.into();
+            one.finding.resource = String::new();
+            one.finding.resource_id = "123456789012".to_owned();
+            one
+        };
+        let mut other = of("iam-password-policy-reuse");
+        let values = [(
+            "count".to_owned(),
+            palisade_catalog::ParameterValue::Integer(5),
+        )];
+        other.check = Arc::new(other.check.with_params(&values.into_iter().collect()));
+        let all = [
+            of("iam-password-policy-length"),
+            of("iam-password-policy-strong"),
+            of("iam-password-policy-symbol"),
+            other,
+        ];
+        let options = Options {
+            now: Timestamp::from_micros(0),
+            expires: Timestamp::from_micros(1),
+            accounts: Vec::new(),
+            regions: Vec::new(),
+            planned_by: String::new(),
+            protection: Protection::default(),
+            most_risk: Risk::MayBreakAccess,
+            retirement: None,
+        };
+        let api: Arc<dyn Api> = Arc::new(NoPolicy);
+        let apis = |_: &str| Some(Arc::clone(&api));
+        let models = Models::embedded();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let made = plan(&all, &[], &catalog, &models, &apis, &options);
+        let made = runtime.block_on(made).unwrap();
+        let [item] = made.items.as_slice() else {
+            panic!("{:#?}", made.items);
+        };
+        assert_eq!(item.checks.len(), 3);
+        let step = &item.steps[0];
+        let sent = Json::Object(step.call.params.clone());
+        // the first in order says how many passwords are remembered; who wants another number is told
+        assert_eq!(sent["PasswordReusePrevention"], 5);
+        assert_eq!(sent["MinimumPasswordLength"], 14);
+        assert_eq!(sent["RequireSymbols"], true);
+        assert_eq!(
+            step.inverse.as_ref().unwrap().operation,
+            "DeleteAccountPasswordPolicy"
+        );
+        assert!(
+            made.guided[0]
+                .reason
+                .contains("another check wants `PasswordReusePrevention`")
+        );
     }
 }
