@@ -262,6 +262,9 @@ proptest! {
     }
 }
 
+/// Does something to the statements of a policy.
+type Edit = fn(&mut Vec<Json>);
+
 /// Edits that lose something are seen: the property can fail. Over the same policies, each way of doing it wrong must be
 /// found in some of them by the policy engine alone, without looking at the text.
 #[test]
@@ -274,7 +277,7 @@ fn wrong_edits_are_found() {
             proptest::test_runner::RngAlgorithm::ChaCha,
         ),
     );
-    let edits: [(&str, fn(&mut Vec<Json>)); 4] = [
+    let edits: [(&str, Edit); 4] = [
         ("the first statement is lost", |list| {
             list.remove(0);
         }),
