@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Calls in flight at once
     #[arg(long, default_value_t = 64)]
     in_flight: u64,
+    /// Only the plan of 10,000 repairs
+    #[arg(long)]
+    fix: bool,
     /// Also time a clean release build (takes minutes)
     #[arg(long)]
     build: bool,
@@ -40,10 +43,10 @@ pub struct Arguments {
 }
 
 /// What one run of the binary took.
-struct Run {
-    wall: Duration,
-    peak_kib: u64,
-    cpu: Duration,
+pub struct Run {
+    pub wall: Duration,
+    pub peak_kib: u64,
+    pub cpu: Duration,
 }
 
 /// Runs all benchmarks.
@@ -73,6 +76,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(accounts) = arguments.organization {
         return organization(&binary, &recording, accounts, arguments);
     }
+    let latency = Duration::from_millis(arguments.latency);
+    crate::bench_fix::run(&binary, &recording, latency, arguments.in_flight)?;
+    if arguments.fix {
+        return Ok(());
+    }
     let list = best(&binary, &["checks", "list", "--quiet"], 10)?;
     println!(
         "checks list             {:>8.1} ms   {:>6.1} MiB   (aim: under 50 ms)",
@@ -86,7 +94,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         mib(idle.peak_kib)
     );
 
-    let latency = Duration::from_millis(arguments.latency);
     let (none, without) = scan(&binary, &recording, Duration::ZERO, arguments.in_flight)?;
     println!(
         "scan, no latency        {:>8.1} ms   {:>6.1} MiB   {:.2} CPU-s, {} requests",
@@ -250,7 +257,7 @@ fn best(binary: &Path, arguments: &[&str], times: usize) -> anyhow::Result<Run> 
 }
 
 /// Runs a command to its end. Its peak memory is what the kernel last showed of it.
-fn timed(command: &mut Command) -> anyhow::Result<Run> {
+pub fn timed(command: &mut Command) -> anyhow::Result<Run> {
     let start = Instant::now();
     let mut child = command.stdout(Stdio::null()).spawn()?;
     let folder = PathBuf::from(format!("/proc/{}", child.id()));
@@ -311,7 +318,7 @@ fn clean_build(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn millis(duration: Duration) -> f64 {
+pub fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
@@ -320,6 +327,6 @@ fn to_f64(number: u64) -> f64 {
     number as f64
 }
 
-fn mib(kib: u64) -> f64 {
+pub fn mib(kib: u64) -> f64 {
     to_f64(kib) / 1024.0
 }

@@ -8,6 +8,7 @@
 //! when somebody asks; [`validate_models`] asks for everything at once, for `cargo xtask lint`.
 
 mod change;
+mod change_code;
 mod change_file;
 mod check;
 mod check_file;
@@ -46,6 +47,7 @@ pub use change::{
     Change, ChangeRead, Inverse, Items, Risk, Setting, StateStep, Uses, parse_state_path,
     placeholders,
 };
+pub use change_code::{Code, Declared};
 pub use check::{
     Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
     Variant,

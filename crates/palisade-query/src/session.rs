@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tables and views by name, made when first asked for.
 pub(crate) struct Tables {
-    catalog: Arc<Catalog>,
+    pub(crate) catalog: Arc<Catalog>,
     schemas: Arc<dyn Schemas + Send + Sync>,
     known: Mutex<BTreeMap<String, Arc<Known>>>,
 }

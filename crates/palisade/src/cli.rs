@@ -9,7 +9,7 @@ mod iam;
 mod organization;
 mod respond;
 pub use cluster::ClusterCommand;
-pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
+pub use fix::{Fix, FixApply, FixPlan, FixRetire, FixUndo, Protect, Retired};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
     List, OutputFormat, PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,

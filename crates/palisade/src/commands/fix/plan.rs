@@ -131,6 +131,7 @@ pub fn run(
         planned_by: connection.caller.clone(),
         protection,
         most_risk,
+        retirement: None,
     };
     let Some(api) = connection.api() else {
         return Ok(Outcome::Failed);
@@ -140,7 +141,7 @@ pub fn run(
         &unknown,
         &catalog,
         scanner.models(),
-        api.as_ref(),
+        &|account| (account == connection.account_id).then(|| Arc::clone(&api)),
         &options,
     ))?;
     connection.save_recording(ready.args.target.record.as_deref())?;
