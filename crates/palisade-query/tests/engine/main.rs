@@ -8,6 +8,7 @@
 )]
 
 mod common;
+mod empty_account;
 mod evaluate;
 mod planning;
 mod shipped;
