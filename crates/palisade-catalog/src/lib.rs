@@ -58,7 +58,7 @@ pub use load::{Loaded, load};
 pub use membership::Membership;
 pub use message::{MessageError, MessagePart, parse_message};
 pub use names::snake_case;
-pub use path::{PathError, parse_path, write_path};
+pub use path::{PathError, parse_path, write_conditions, write_path};
 pub use places::Places;
 pub use playbook::{Phase, Playbook, PlaybookStep, StepKind};
 pub use reads::Reads;
