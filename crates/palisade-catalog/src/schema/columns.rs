@@ -369,6 +369,7 @@ fn transformed(transform: Transform, ty: ColumnType, from: &str) -> Result<Colum
         Transform::Json => Ok(ColumnType::Text),
         Transform::Base64 => match ty {
             ColumnType::Text => Ok(ColumnType::Text),
+            ColumnType::List(item) if *item == ColumnType::Text => Ok(ColumnType::List(item)),
             _ => wrong("a text, which `as = \"base64\"` decodes"),
         },
         Transform::Keys => match ty {
