@@ -1,7 +1,9 @@
 use crate::*;
 use arrow::array::{Array, AsArray, Int64Array, StructArray};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
-use palisade_catalog::{Step, Column, ColumnType, Origin, Scope, TableSchema, TableSpec, Transform};
+use palisade_catalog::{
+    Column, ColumnType, Origin, Scope, Step, TableSchema, TableSpec, Transform,
+};
 use palisade_core::{CallErrorKind, Timestamp};
 use palisade_model::{Location, Member, Model, Record, Shape, ShapeId, ShapeKind, Traits, Value};
 use proptest::prelude::*;
@@ -391,7 +393,12 @@ fn a_path_chooses_elements_by_their_members() {
     let model = model();
     let member = |name: &str| Step::Member(name.to_owned());
     let chosen = |name: &str, value: &str| Step::Where(vec![(name.to_owned(), value.to_owned())]);
-    let rules = |rules| record(GROUP, vec![text("g"), rules, Value::Null, Value::Null, Value::Null]);
+    let rules = |rules| {
+        record(
+            GROUP,
+            vec![text("g"), rules, Value::Null, Value::Null, Value::Null],
+        )
+    };
     let group = rules(Value::List(vec![rule(1, "a"), rule(2, "b"), rule(3, "b")]));
     let path = [member("rules"), chosen("cidr_ip", "b"), member("CidrIp")];
     let access = Access::new(&model, ShapeId(GROUP), &path).unwrap();
@@ -399,17 +406,37 @@ fn a_path_chooses_elements_by_their_members() {
         access.get(&group).unwrap().as_ref(),
         &Value::List(vec![text("b"), text("b")])
     );
-    let none = Access::new(&model, ShapeId(GROUP), &[member("Rules"), chosen("CidrIp", "c")]).unwrap();
+    let none = Access::new(
+        &model,
+        ShapeId(GROUP),
+        &[member("Rules"), chosen("CidrIp", "c")],
+    )
+    .unwrap();
     // no such element is an empty list; no list is NULL
     assert_eq!(none.get(&group).unwrap().as_ref(), &Value::List(vec![]));
-    assert_eq!(none.get(&rules(Value::Null)).unwrap().as_ref(), &Value::Null);
+    assert_eq!(
+        none.get(&rules(Value::Null)).unwrap().as_ref(),
+        &Value::Null
+    );
     // the indexes are those of the whole list
     let mut seen = Vec::new();
-    access.visit(&group, &mut |at, v| seen.push((at.to_vec(), v))).unwrap();
-    assert_eq!(seen.iter().map(|(at, _)| at.clone()).collect::<Vec<_>>(), [[1], [2]]);
+    access
+        .visit(&group, &mut |at, v| seen.push((at.to_vec(), v)))
+        .unwrap();
+    assert_eq!(
+        seen.iter().map(|(at, _)| at.clone()).collect::<Vec<_>>(),
+        [[1], [2]]
+    );
     assert!(seen.iter().all(|(at, v)| access.at(&group, at) == Some(*v)));
     assert_eq!(access.text(), "rules[cidr_ip=b].CidrIp");
-    assert!(Access::new(&model, ShapeId(GROUP), &[member("Rules"), chosen("Nope", "c")]).is_err());
+    assert!(
+        Access::new(
+            &model,
+            ShapeId(GROUP),
+            &[member("Rules"), chosen("Nope", "c")]
+        )
+        .is_err()
+    );
 }
 
 fn spec(name: &str) -> TableSpec {
