@@ -85,6 +85,10 @@ impl Scanner {
     pub fn set_now(&mut self, now: Timestamp) {
         self.now = now;
     }
+    /// The catalogue.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
     /// The API models.
     pub fn models(&self) -> &Arc<Models> {
         &self.models
