@@ -52,7 +52,7 @@ pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, St
     for table in DERIVED_TABLES {
         pages.insert(format!("tables/{}.md", table.name), derived_page(table));
     }
-    for (id, framework) in &catalog.frameworks {
+    for (id, framework) in catalog.frameworks.iter() {
         let page = framework_page(framework, catalog);
         pages.insert(format!("frameworks/{id}.md"), page);
     }
@@ -263,7 +263,7 @@ fn list(items: &[String]) -> String {
 /// One line a framework, with the parameters that its requirements demand.
 fn requirements(check: &str, catalog: &Catalog, links: Links) -> String {
     let mut out = String::new();
-    for (id, framework) in &catalog.frameworks {
+    for (id, framework) in catalog.frameworks.iter() {
         let serving = framework
             .requirements
             .iter()
@@ -484,7 +484,7 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
     pages.insert("tables/README.md".to_owned(), out);
     let mut out = String::new();
     put!(out, "# Frameworks\n");
-    for (id, framework) in &catalog.frameworks {
+    for (id, framework) in catalog.frameworks.iter() {
         let total = framework.requirements.len();
         let covered = framework
             .requirements

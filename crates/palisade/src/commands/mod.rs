@@ -175,7 +175,7 @@ fn catalog_of(
     global: &Global,
     terminal: &Terminal,
 ) -> Result<Arc<Catalog>, Failure> {
-    let loaded = palisade_catalog::load(&sources(shipped, global)?);
+    let loaded = palisade_catalog::load_lazily(&sources(shipped, global)?);
     let (errors, warnings): (Vec<_>, Vec<_>) = loaded
         .diagnostics
         .into_iter()
