@@ -218,6 +218,16 @@ impl Model {
         Some(out)
     }
 
+    /// The account that owns something that [`Model::external`] names.
+    pub fn external_owner<'a>(&'a self, resource: &'a str) -> &'a str {
+        // ARNs of snapshots and images have no account.
+        let owner = self.owner_of(resource);
+        let shared = || self.shares.iter().find(|s| s.resource == resource);
+        owner
+            .or_else(|| shared().map(|s| s.owner.as_str()))
+            .unwrap_or_default()
+    }
+
     /// How far outside somebody is; `None` is inside.
     fn kind_of(&self, who: &str, owner: &str, inside: &BTreeSet<&str>) -> Option<ExternalKind> {
         let own = self.organizations.get(owner);

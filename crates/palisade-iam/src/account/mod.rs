@@ -319,6 +319,9 @@ impl Model {
         {
             out.insert(Layer::Resource);
         }
+        if known.unread_grants.contains(resource) {
+            out.insert(Layer::Resource);
+        }
         // The bucket decides besides the access point: which one it is must be known.
         if holder::is_access_point(resource) && self.access_point(resource).is_none() {
             out.insert(Layer::Resource);
