@@ -163,6 +163,7 @@ pub fn baseline(
         }
         None => {
             let scan = Scan {
+                dry_run: false,
                 selection: args.selection,
                 target: args.target,
                 format: Format::Json,

@@ -73,6 +73,19 @@ impl Outputs {
         Ok(Self { all, list_all })
     }
 
+    /// No output at all.
+    pub fn none() -> Self {
+        Self {
+            all: Vec::new(),
+            list_all: false,
+        }
+    }
+
+    /// Whether one of them is stdout.
+    pub fn on_stdout(&self) -> bool {
+        self.all.iter().any(|o| o.place == Place::Stdout)
+    }
+
     /// Whether any of them is an object in Amazon S3.
     pub fn in_s3(&self) -> bool {
         self.objects().next().is_some()

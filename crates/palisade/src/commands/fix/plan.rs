@@ -36,6 +36,7 @@ pub fn run(
         palisade_config::Settings::merge(given, config.as_ref(), target.is_recorded(), &[]);
     let protection = super::protection(&args.protect, &settings);
     let scan = Scan {
+        dry_run: false,
         selection: args.selection,
         target: std::mem::take(&mut target),
         format: Format::Json,
