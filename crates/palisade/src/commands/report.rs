@@ -139,8 +139,9 @@ impl Outputs {
         });
         let mut written = Vec::new();
         for (format, path) in files {
-            let file =
-                FileOutput::write(path, |out| self.one(format, assessment, 100, false, out))?;
+            let file = FileOutput::write(path, |out| {
+                self.one(format, assessment, Terminal::COLUMNS, false, out)
+            })?;
             written.push((path, file));
         }
         let findings = assessment.findings.len();
@@ -191,7 +192,7 @@ impl Outputs {
         (bucket, key): (&str, &str),
     ) -> Result<(), String> {
         let mut body = Vec::new();
-        self.one(format, assessment, 100, false, &mut body)
+        self.one(format, assessment, Terminal::COLUMNS, false, &mut body)
             .map_err(|e| e.to_string())?;
         let (client, _) = connection.client();
         let put = client.put_object(bucket, key, content_type(format), body.into());
