@@ -161,15 +161,20 @@ impl Model {
     /// Whom a resource's policy lets in, with what S3 puts above it.
     fn let_in(&self, arn: &str, owner: &str, policy: &Policy) -> Vec<String> {
         let options = PublicOptions::default();
-        let found = external_accounts(policy, owner, &options);
+        let mut found = external_accounts(policy, owner, &options);
         let Some(facts) = self.s3.get(arn) else {
             return found;
         };
+        let point = facts.access_point.as_ref();
+        // What is reached from one VPC alone is never public.
+        if point.is_some_and(|p| p.vpc.is_some()) {
+            found.retain(|who| who != "*");
+        }
         // `RestrictPublicBuckets`: a public policy serves nobody outside. Where it could not be read, it may not be set.
         if facts.restricts_public.is_true() && found.iter().any(|who| who == "*") {
             return Vec::new();
         }
-        let Some(point) = &facts.access_point else {
+        let Some(point) = point.filter(|p| !p.buckets.is_empty()) else {
             return found;
         };
         let behind: Vec<BTreeSet<String>> = point

@@ -63,7 +63,9 @@ impl Model {
             .s3
             .get_key_value(resource)
             .or_else(|| self.s3.get_key_value(&*holder?))?;
-        facts.access_point.as_ref()?;
+        // Behind every access point there is a bucket: without one it is not known which.
+        let known = facts.access_point.as_ref();
+        known.filter(|point| !point.buckets.is_empty())?;
         Some((arn.as_str(), facts))
     }
 
@@ -98,10 +100,13 @@ impl Model {
             sets.restrict_public_buckets = facts.map_or(Truth::False, |f| f.restricts_public);
             return;
         };
-        sets.restrict_public_buckets = facts.restricts_public;
         let Some(point) = &facts.access_point else {
             return;
         };
+        // What is reached from one VPC alone is never public (S3 User Guide, "Restricting access points to a VPC").
+        if point.vpc.is_none() {
+            sets.restrict_public_buckets = facts.restricts_public;
+        }
         // `…:accesspoint/name/object/key` is `bucket/key`.
         let object = resource
             .strip_prefix(arn)

@@ -9,6 +9,7 @@
 
 mod common;
 mod evaluate;
+mod iam_tables;
 mod planning;
 mod shipped;
 mod sql_page;
