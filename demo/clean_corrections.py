@@ -137,7 +137,8 @@ def rules():
         *empty("codebuild", "ListReportGroups"),
         *[Rule("drs", operation, fail("UninitializedAccountException", "Account not initialized"))
           for operation in ("DescribeJobs", "DescribeReplicationConfigurationTemplates", "DescribeSourceServers")],
-        *empty("ram", "ListPrincipals"),
+        *empty("ram", "ListPrincipals", "ListResources"),
+        *empty("redshift", "DescribeDataSharesForProducer"),
         Rule("sesv2", "GetAccount", {"DedicatedIpAutoWarmupEnabled": False, "EnforcementStatus": "HEALTHY", "ProductionAccessEnabled": False, "SendingEnabled": True, "SendQuota": {"Max24HourSend": 200.0, "MaxSendRate": 1.0, "SentLast24Hours": 0.0}}),
         Rule("sesv2", "ListConfigurationSets", {"ConfigurationSets": []}, http=("POST", "/v2/email/list-configuration-sets")),
         Rule("sesv2", "ListEmailIdentities", {"EmailIdentities": []}, http=("POST", "/v2/email/list-identities")),

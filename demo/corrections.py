@@ -402,7 +402,7 @@ def rules():
         *empty("codebuild", "ListReportGroups"),
         *[Rule("drs", operation, fail("UninitializedAccountException", "Account not initialized"))
           for operation in ("DescribeJobs", "DescribeReplicationConfigurationTemplates", "DescribeSourceServers")],
-        *empty("ram", "ListPrincipals"),
+        *empty("ram", "ListPrincipals", "ListResources"),
 
         # Mail: out of the sandbox at home; nothing is set up elsewhere.
         Rule("sesv2", "GetAccount", in_home({"DedicatedIpAutoWarmupEnabled": False, "EnforcementStatus": "HEALTHY", "ProductionAccessEnabled": True, "SendingEnabled": True, "SendQuota": {"Max24HourSend": 50000.0, "MaxSendRate": 14.0, "SentLast24Hours": 812.0}},
@@ -441,4 +441,6 @@ def rules():
         *empty("cloudtrail", "ListEventDataStores"),
         *empty("events", "ListEndpoints"),
         *empty("s3control", "ListMultiRegionAccessPoints"),
+        *empty("logs", "DescribeDestinations"),
+        *empty("redshift", "DescribeDataSharesForProducer"),
     ]

@@ -30,8 +30,9 @@ mod time;
 mod truth;
 
 pub use account::{
-    Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, Known, LoadError, ManagedPolicy,
-    Model, NamedPolicy, OwnedLevel, Passed, PolicyDocument, known_managed_policy,
+    AccessPoint, Compute, Entity, ExternalAccess, ExternalKind, Grant, Group, Known, LoadError,
+    ManagedPolicy, Model, NamedPolicy, OwnedLevel, Passed, PolicyDocument, S3Facts, Share,
+    SharedWith, known_managed_policy,
 };
 pub use arn_pattern::{ArnParts, ArnText, ResourcePattern, Widest};
 pub use capability::*;
@@ -46,8 +47,8 @@ pub use escalation::{
     policy_escalation_paths,
 };
 pub use evaluate::{
-    Answer, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Layers, Level, PolicySets, Source,
-    decide, explain,
+    Answer, Bucket, Deciding, Decision, KmsGrant, Layer, LayerAnswer, Layers, Level, PolicySets,
+    Source, decide, explain,
 };
 pub use glob::{Pattern, Token};
 pub use grammar::{PolicyKind, check_grammar};

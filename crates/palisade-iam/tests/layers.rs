@@ -159,7 +159,7 @@ fn anonymous_callers_and_public_access_block() {
         Decision::Allow
     );
     let blocked = PolicySets {
-        restrict_public_buckets: true,
+        restrict_public_buckets: Truth::True,
         ..sets.clone()
     };
     assert_eq!(

@@ -49,18 +49,24 @@ const byFramework = (a, b) => D.judged.has(b[0]) - D.judged.has(a[0]) || natural
 function compliancePage(query) {
   const all = [...frameworks()].sort(byFramework);
   if (query.framework && frameworks().has(query.framework)) return frameworkPage(query.framework, frameworks().get(query.framework));
+  const asked = all.filter(([name]) => D.judged.has(name)), others = all.filter(([name]) => !D.judged.has(name));
   return el("div", { class: "page" }, el("h1", {}, "Compliance"),
-    el("p", { class: "muted" }, D.judged.size
-      ? "The frameworks that were asked for are judged requirement by requirement; the others are shown as far as the checks of this scan serve them."
-      : "Requirements that the checks of this scan answer, by the findings that serve them. A requirement is met when everything that was checked for it passes."),
-    all.length ? el("div", { class: "grid" }, all.map(([name, requirements]) => {
-      const parts = verdicts(requirements);
-      const met = parts[0][1];
-      return el("a", { class: "card framework", href: link("compliance", { framework: name }) },
-        el("h2", {}, frameworkTitle(name)), el("p", { class: "big" }, num(met), el("span", { class: "muted" }, " of " + num(requirements.size) + " met")),
-        stacked(parts, requirements.size, parts.map((p) => num(p[1]) + " " + p[2]).join(", ")),
-        el("p", { class: "legend" }, parts.filter((p) => p[1]).map((p) => el("span", {}, el("i", { class: p[0] }), num(p[1]) + " " + p[2]))));
-    })) : el("p", { class: "card" }, "No check of this scan serves a framework."));
+    asked.length ? el("p", { class: "muted" }, "Judged requirement by requirement, as the scan was asked to.") : null,
+    asked.length ? el("div", { class: "grid" }, asked.map(frameworkCard)) : null,
+    asked.length && others.length ? el("h2", {}, "Touched by the same checks") : null,
+    others.length ? el("p", { class: "muted" }, asked.length
+      ? "Other frameworks, as far as the checks of this scan serve them: requirements that no check of it serves are not counted."
+      : "Requirements that the checks of this scan answer, by the findings that serve them. A requirement is met when everything that was checked for it passes.") : null,
+    others.length ? el("div", { class: "grid" }, others.map(frameworkCard)) : null,
+    all.length ? null : el("p", { class: "card" }, "No check of this scan serves a framework."));
+}
+function frameworkCard([name, requirements]) {
+  const parts = verdicts(requirements);
+  const whole = D.judged.has(name) ? " of " + num(requirements.size) + " met" : " of " + num(requirements.size) + " looked at are met";
+  return el("a", { class: "card framework", href: link("compliance", { framework: name }) },
+    el("h2", {}, frameworkTitle(name)), el("p", { class: "big" }, num(parts[0][1]), el("span", { class: "muted" }, whole)),
+    stacked(parts, requirements.size, parts.map((p) => num(p[1]) + " " + p[2]).join(", ")),
+    el("p", { class: "legend" }, parts.filter((p) => p[1]).map((p) => el("span", {}, el("i", { class: p[0] }), num(p[1]) + " " + p[2]))));
 }
 function frameworkPage(name, requirements) {
   const parts = verdicts(requirements);

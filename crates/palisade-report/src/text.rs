@@ -159,14 +159,18 @@ fn by_service(posture: &Posture<'_>, p: &Painter, out: &mut dyn Write) -> std::i
     if posture.by_service.is_empty() {
         return Ok(());
     }
+    // the longest name decides, and the table stays narrower than a terminal
+    let names = posture.by_service.iter();
+    let wide = names.map(|(service, ..)| service.width()).max();
+    let wide = wide.unwrap_or(0).clamp(16, 40);
     let header = format!(
-        "{:<16} {:>7} {:>8} {:>7}   {}",
+        "{:<wide$} {:>7} {:>8} {:>7}   {}",
         "Service", "failed", "unknown", "passed", "worst"
     );
     writeln!(out, "{}", p.bold(&header))?;
     for (service, tally, worst) in &posture.by_service {
         let worst = worst.map_or_else(|| "-".to_owned(), |s| p.severity(s, s.as_str()));
-        writeln!(out, "{service:<16} {}   {worst}", tally_cells(tally))?;
+        writeln!(out, "{service:<wide$} {}   {worst}", tally_cells(tally))?;
     }
     writeln!(out)
 }

@@ -35,10 +35,17 @@ impl Tracker {
                 .unwrap_or_else(|| panic!("{}", asked.path));
             if asked.method == "POST" && path == search {
                 let body = asked.json();
-                assert_eq!(
-                    body["jql"],
-                    "project = \"SEC\" AND labels = \"palisade\" ORDER BY created ASC"
-                );
+                let jql = body["jql"].as_str().unwrap();
+                let wanted = jql
+                    .strip_prefix("project = \"SEC\" AND labels = \"palisade\" AND labels in (")
+                    .and_then(|rest| rest.strip_suffix(") ORDER BY created ASC"))
+                    .unwrap_or_else(|| panic!("{jql}"));
+                let wanted: Vec<&str> = wanted.split(", ").map(|l| l.trim_matches('"')).collect();
+                let is_found = |issue: &&Json| {
+                    let labels = issue["fields"]["labels"].as_array().unwrap();
+                    labels.iter().any(|l| wanted.contains(&l.as_str().unwrap()))
+                };
+                let found: Vec<&Json> = issues.iter().filter(is_found).collect();
                 // one issue a page
                 let at = match api {
                     JiraApi::V2 => body["startAt"].as_u64().unwrap_or(0),
@@ -46,9 +53,9 @@ impl Tracker {
                         .as_str()
                         .map_or(0, |t| t.parse().unwrap()),
                 };
-                let page: Vec<&Json> = issues.iter().skip(at as usize).take(1).collect();
-                let mut answer = json!({ "issues": page, "total": issues.len() });
-                if api == JiraApi::V3 && (at as usize) + 1 < issues.len() {
+                let page: Vec<&&Json> = found.iter().skip(at as usize).take(1).collect();
+                let mut answer = json!({ "issues": page, "total": found.len() });
+                if api == JiraApi::V3 && (at as usize) + 1 < found.len() {
                     answer["nextPageToken"] = (at + 1).to_string().into();
                 }
                 return reply(200, answer.to_string());
@@ -588,4 +595,26 @@ fn a_description_is_never_too_long() {
             assert_eq!(api, JiraApi::V3);
         }
     }
+}
+
+#[test]
+fn issues_of_other_accounts_are_not_read() {
+    let tracker = Tracker::default();
+    let server = tracker.serve(JiraApi::V3);
+    let other = json!({ "fields": { "labels": ["palisade", "palisade-account-999999999999"], "status": {} }, "key": "SEC-1", "comments": [] });
+    tracker.0.lock().unwrap().push(other);
+    let destination = jira(&server, JiraApi::V3);
+    send(
+        &assessment(1, failing()),
+        &destination,
+        &State::default(),
+        false,
+    )
+    .unwrap();
+    let searches = server.asked();
+    let searches = searches.iter().filter(|a| a.path.contains("/search"));
+    // The page of the other account's issue is never asked for.
+    assert_eq!(searches.count(), 1);
+    let labels = tracker.issues()[1]["fields"]["labels"].to_string();
+    assert!(labels.contains("palisade-account-123456789012"), "{labels}");
 }

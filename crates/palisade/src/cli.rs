@@ -446,6 +446,10 @@ pub struct Scan {
         hide_env = true
     )]
     pub send: Vec<String>,
+    /// Send nothing: print the requests that --send would make on stdout, one JSON object a line. The report is written
+    /// only to the files that --output names
+    #[arg(long, help_heading = "Report")]
+    pub dry_run: bool,
     /// List every failed resource in the text report
     #[arg(long, help_heading = "Report")]
     pub all: bool,

@@ -40,9 +40,13 @@ impl Terminal {
     pub fn progress(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
     }
-    /// Columns of the terminal; 100 in a pipe.
+    /// Columns where there is no terminal.
+    pub const COLUMNS: usize = 80;
+
+    /// Columns of the terminal; in a pipe those that every terminal has.
     pub fn width(&self) -> usize {
-        terminal_size::terminal_size().map_or(100, |(w, _)| usize::from(w.0).clamp(60, 160))
+        terminal_size::terminal_size()
+            .map_or(Self::COLUMNS, |(w, _)| usize::from(w.0).clamp(60, 160))
     }
     /// A line on stderr that does not matter to a script.
     pub fn note(&self, text: &str) {

@@ -393,6 +393,8 @@ fn lists() {
             ("arn:aws:s3:::data", "public"),
         ]
     );
+    assert_eq!(external["external"][2]["through"], "policy");
+    assert_eq!(external["external"][1]["through"], "trust policy");
     for command in [
         &["who-can", "s3:GetObject", "arn:aws:s3:::data/x"][..],
         &["what-can", "alice", "--all"],
@@ -666,6 +668,45 @@ fn demo_account() {
             ran.err
         );
     }
+}
+
+/// Snapshots, images, documents and access lists are shared without a policy, and listed all the same.
+#[test]
+fn what_is_shared_without_a_policy_is_reachable_from_outside() {
+    let ran = iam(&["external", "--demo", "--quiet", "--format", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let answer: Value = serde_json::from_str(&ran.out).unwrap();
+    let mut found: Vec<(&str, &str)> = answer["external"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| (e["from"].as_str().unwrap(), e["through"].as_str().unwrap()))
+        .filter(|(_, through)| !through.contains("policy"))
+        .collect();
+    found.dedup();
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(
+        found,
+        [
+            ("cross_account", "restore attribute"),
+            ("cross_account", "snapshot permission"),
+            ("public", "access list"),
+            ("public", "document permission"),
+            ("public", "launch permission"),
+            ("public", "restore attribute"),
+            ("public", "snapshot permission"),
+        ]
+    );
+    // What could not be read is told: the bucket of which nothing may be.
+    let unknown = answer["not_known"].to_string();
+    for what in [
+        "the access list of arn:aws:s3:::tidewater-board",
+        "Block Public Access of arn:aws:s3:::tidewater-board",
+    ] {
+        assert!(unknown.contains(what), "{unknown}");
+    }
+    assert!(!unknown.contains("NotRecorded"), "{unknown}");
 }
 
 fn palisade(arguments: &[&str]) -> Ran {

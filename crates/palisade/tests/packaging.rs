@@ -234,7 +234,15 @@ fn the_image_has_what_the_binary_needs() {
         stages[0]
     );
     assert!(dockerfile.contains("\nUSER 65532:65532\n"));
-    assert!(dockerfile.contains("--locked"));
+    assert!(dockerfile.contains("\nRUN packaging/static.sh\n"));
+    let build = text("packaging/static.sh");
+    assert!(build.contains("--locked") && build.contains("target-feature=+crt-static"));
+    let checked = std::process::Command::new("sh")
+        .arg("-n")
+        .arg(root().join("packaging/static.sh"))
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", err(&checked));
     if !cfg!(target_os = "linux") {
         return;
     }
@@ -247,7 +255,7 @@ fn the_image_has_what_the_binary_needs() {
     let image = folder.path().join("image");
     let script = script
         .replace("\\\n", "\n")
-        .replace("target/release/palisade", env!("CARGO_BIN_EXE_palisade"))
+        .replace("target/static/palisade", env!("CARGO_BIN_EXE_palisade"))
         .replace("chown -R 65532:65532 /image/work;", "")
         .replace(
             "/libraries",

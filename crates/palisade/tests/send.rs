@@ -334,6 +334,44 @@ fn a_destination_that_fails_keeps_nothing_from_the_others() {
     );
     assert!(!folder.path().join(".palisade/sent-tickets.json").exists());
 
+    // a dry run of a scan asks the same of nobody
+    let good = Server::start(|_| (200, String::new()));
+    let scan = |arguments: &[&str]| {
+        demo(folder.path(), &busy.url, &good.url)
+            .args(["scan", "--demo", "--check", "s3-bucket-versioning"])
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let dry = scan(&[
+        "--send",
+        "tickets",
+        "--dry-run",
+        "--output",
+        "json=dry.json",
+    ]);
+    assert!(dry.status.success(), "{}", err(&dry));
+    let lines = out(&dry);
+    assert!(!lines.is_empty(), "{}", err(&dry));
+    for line in lines.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["to"], "tickets");
+    }
+    assert!(good.asked().is_empty());
+    assert!(!folder.path().join(".palisade/sent-tickets.json").exists());
+    assert!(folder.path().join("dry.json").exists());
+    for (wrong, message) in [
+        (&["--dry-run"][..], "nothing is to be sent"),
+        (
+            &["--send", "tickets", "--dry-run", "--output", "-"],
+            "prints requests on stdout",
+        ),
+    ] {
+        let refused = scan(wrong);
+        assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
+        assert!(err(&refused).contains(message), "{}", err(&refused));
+    }
+
     // repaired, from the report: only the one that got nothing gets it
     let good = Server::start(|_| (200, String::new()));
     let send = ["send", "r.json", "--to", "team,tickets"];

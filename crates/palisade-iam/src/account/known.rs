@@ -13,6 +13,7 @@ const WITH_RESOURCE_POLICIES: &[&str] = &[
     "aoss",
     "apigateway",
     "backup",
+    "cloudtrail",
     "codeartifact",
     "codebuild",
     "dynamodb",
@@ -24,6 +25,7 @@ const WITH_RESOURCE_POLICIES: &[&str] = &[
     "glacier",
     "glue",
     "iot",
+    "kafka",
     "kinesis",
     "kms",
     "lambda",
@@ -67,8 +69,20 @@ pub struct Known {
     pub without_policy: BTreeSet<String>,
     /// Resources whose policy could not be read although the others of their service were.
     pub unread_resources: BTreeSet<String>,
+    /// KMS keys whose grants could not be listed: more may be let in, nobody else is kept out.
+    pub unread_grants: BTreeSet<String>,
     /// What is not known and why, in words.
     pub reasons: Vec<String>,
+}
+
+/// Of some services only certain resources have policies.
+fn can_have_policy(service: &str, resource: &str) -> bool {
+    let has = |kinds: &[&str]| kinds.iter().any(|kind| resource.contains(kind));
+    match service {
+        "cloudtrail" => has(&[":eventdatastore/", ":channel/", ":dashboard/"]),
+        "kafka" => has(&[":cluster/"]),
+        _ => true,
+    }
 }
 
 impl Known {
@@ -100,7 +114,7 @@ impl Model {
             return !resource.contains(":role/")
                 || arn.account().is_some_and(|a| self.has_account(a));
         }
-        if !WITH_RESOURCE_POLICIES.contains(&service) {
+        if !WITH_RESOURCE_POLICIES.contains(&service) || !can_have_policy(service, resource) {
             return true;
         }
         let holder = holder_of(resource);

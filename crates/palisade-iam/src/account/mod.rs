@@ -1,22 +1,26 @@
 //! Real accounts: users, roles, groups and policies, and questions about them.
 
 mod documents;
+mod external;
 mod holder;
 mod known;
 mod load;
 mod questions;
+mod s3;
 mod surroundings;
 
 pub use documents::PolicyDocument;
+pub use external::{ExternalAccess, ExternalKind, Share, SharedWith};
 pub use known::Known;
 pub use load::{LoadError, known_managed_policy};
-pub use questions::{ExternalAccess, ExternalKind, Grant, Passed};
+pub use questions::{Grant, Passed};
+pub use s3::{AccessPoint, S3Facts};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::evaluate::{Layer, Layers, Level, PolicySets, Source};
+use crate::evaluate::{KmsGrant, Layer, Layers, Level, PolicySets, Source};
 use crate::policy::Policy;
 use crate::request::{Principal, PrincipalKind, Request};
 
@@ -138,6 +142,12 @@ pub struct Model {
     pub problems: Vec<String>,
     /// Owners of resources whose ARN does not say their account (buckets), also of those without a policy.
     pub owners: BTreeMap<String, String>,
+    /// What decides on buckets and access points of S3 besides their policies, by ARN.
+    pub s3: BTreeMap<String, S3Facts>,
+    /// Grants on KMS keys by the ARN of the key.
+    pub grants: BTreeMap<String, Vec<KmsGrant>>,
+    /// What is shared otherwise than by a policy: snapshots, images, lists of access, shares of RAM.
+    pub shares: Vec<Share>,
     /// What of the policies outside of IAM has been read; `None` says that what is not here does not exist.
     pub known: Option<Known>,
     /// Groups with a policy whose text is missing or unreadable.
@@ -233,6 +243,8 @@ impl Model {
     pub fn sort(&mut self) {
         self.entities.sort_by(|a, b| a.arn.cmp(&b.arn));
         self.compute.sort();
+        self.shares.sort();
+        self.shares.dedup();
         self.problems.sort();
         self.problems.dedup();
     }
@@ -270,6 +282,11 @@ impl Model {
         if !self.rcp.is_empty() {
             sets.rcp = levels(&self.rcp, owner);
         }
+        sets.grants = match self.grants.get(resource) {
+            Some(grants) => grants.clone(),
+            None => Vec::new(),
+        };
+        self.add_s3(sets, resource);
         sets.unread = entity
             .unread_own()
             .with(self.unread(entity, target, resource, owner));
@@ -302,8 +319,11 @@ impl Model {
         {
             out.insert(Layer::Resource);
         }
-        // The bucket's policy decides besides that of the access point.
-        if holder::is_access_point(resource) {
+        if known.unread_grants.contains(resource) {
+            out.insert(Layer::Resource);
+        }
+        // The bucket decides besides the access point: which one it is must be known.
+        if holder::is_access_point(resource) && self.access_point(resource).is_none() {
             out.insert(Layer::Resource);
         }
         out
@@ -341,12 +361,14 @@ impl Model {
         context: &Context,
     ) -> Request {
         let named = self.owner_of(resource);
+        let mut context = entity.context(context);
+        self.add_s3_context(&mut context, resource);
         Request {
             principal: entity.principal(),
             action: action.to_owned(),
             resource: resource.to_owned(),
             resource_account: Some(named.unwrap_or(&entity.account).to_owned()),
-            context: entity.context(context),
+            context,
         }
     }
 }

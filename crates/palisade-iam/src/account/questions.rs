@@ -1,4 +1,4 @@
-//! Questions over accounts: who can, what can, who is an administrator, who gets in from outside, what is unused.
+//! Questions over accounts: who can, what can, who is an administrator, what is unused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +8,7 @@ use crate::catalogue::Catalogue;
 use crate::context::Context;
 use crate::evaluate::{Answer, Decision, Layer, Layers, PolicySets, Source, decide, explain};
 use crate::glob::Pattern;
-use crate::policy::{Effect, Policy, PrincipalEntry};
-use crate::public::{PublicOptions, external_accounts};
+use crate::policy::{Effect, Policy};
 use crate::request::{Principal, PrincipalKind, Request};
 use crate::truth::Truth;
 
@@ -20,30 +19,6 @@ pub struct Grant {
     pub principal: String,
     /// Whether it depends on context that is not known.
     pub conditional: bool,
-}
-
-/// From where something can be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ExternalKind {
-    /// By everyone.
-    Public,
-    /// By accounts that are not among the known ones.
-    CrossAccount,
-    /// By the same organisation only.
-    Organization,
-    /// By an identity provider.
-    Federation,
-}
-
-/// Something that can be reached from outside its account.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExternalAccess {
-    /// ARN of the role or resource.
-    pub resource: String,
-    /// From where.
-    pub kind: ExternalKind,
-    /// `*`, an account, an organisation, or a provider.
-    pub who: String,
 }
 
 /// Policies that come with a request and not from an account; `None` is none.
@@ -70,18 +45,6 @@ impl Passed {
 /// No service control policy applies to these.
 fn is_service_linked(entity: &Entity) -> bool {
     entity.principal().is_service_linked()
-}
-
-impl ExternalKind {
-    /// The kind's name in answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ExternalKind::Public => "public",
-            ExternalKind::CrossAccount => "cross_account",
-            ExternalKind::Organization => "organization",
-            ExternalKind::Federation => "federation",
-        }
-    }
 }
 
 impl Model {
@@ -129,6 +92,7 @@ impl Model {
                 let mut request = self.request(&stranger, action, resource, context);
                 request.principal = Principal::new(principal);
                 request.context = context.clone();
+                self.add_s3_context(&mut request.context, resource);
                 request.context.set_default("aws:PrincipalArn", principal);
                 // Nothing is known of the policies of a user or role that is not in the model.
                 let mut stranger = stranger;
@@ -342,63 +306,6 @@ impl Model {
                 let policies: Vec<&Policy> = level.policies.iter().map(|p| &*p.policy).collect();
                 is_admin(&policies)
             })
-    }
-
-    /// Everything that can be reached from outside: roles by their trust, resources by their policies. Accounts of this
-    /// model count as inside.
-    pub fn external(&self) -> Vec<ExternalAccess> {
-        let inside: BTreeSet<&str> = self.entities.iter().map(|e| e.account.as_str()).collect();
-        let trusts = self.entities.iter().filter_map(|e| {
-            Some((
-                e.arn.as_str(),
-                e.account.as_str(),
-                &*e.trust.as_ref()?.policy,
-            ))
-        });
-        let policies = self.resources.iter().map(|(arn, p)| {
-            (
-                arn.as_str(),
-                self.owner_of(arn).unwrap_or_default(),
-                &*p.policy,
-            )
-        });
-        let mut out = BTreeSet::new();
-        for (resource, owner, policy) in trusts.chain(policies) {
-            for who in external_accounts(policy, owner, &PublicOptions::default()) {
-                let kind = match who.as_str() {
-                    "*" => ExternalKind::Public,
-                    id if id.starts_with("o-") => match self.organizations.get(owner) {
-                        Some(own) if own != id => ExternalKind::CrossAccount,
-                        _ => ExternalKind::Organization,
-                    },
-                    id if inside.contains(id) => continue,
-                    // A sister account is within the organisation.
-                    id if self.organizations.contains_key(id)
-                        && self.organizations.get(id) == self.organizations.get(owner) =>
-                    {
-                        ExternalKind::Organization
-                    }
-                    _ => ExternalKind::CrossAccount,
-                };
-                out.insert(ExternalAccess {
-                    resource: resource.to_owned(),
-                    kind,
-                    who,
-                });
-            }
-            for statement in policy.with_effect(Effect::Allow) {
-                for entry in statement.principal.iter().flat_map(|p| &p.entries) {
-                    if let PrincipalEntry::Federated(provider) = entry {
-                        out.insert(ExternalAccess {
-                            resource: resource.to_owned(),
-                            kind: ExternalKind::Federation,
-                            who: provider.clone(),
-                        });
-                    }
-                }
-            }
-        }
-        out.into_iter().collect()
     }
 
     /// The services that an entity may use by its policies and has not used: `used` holds the service prefixes with

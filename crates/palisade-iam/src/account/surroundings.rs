@@ -6,7 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::load::{document, list, text};
-use super::{Compute, LoadError, Model, NamedPolicy, OwnedLevel};
+use super::{
+    AccessPoint, Compute, LoadError, Model, NamedPolicy, OwnedLevel, S3Facts, Share, SharedWith,
+};
+use crate::evaluate::KmsGrant;
 
 /// The members of the file, besides which nothing may stand in it.
 const MEMBERS: &[&str] = &[
@@ -14,7 +17,19 @@ const MEMBERS: &[&str] = &[
     "ServiceControlPolicies",
     "ResourceControlPolicies",
     "ResourcePolicies",
+    "Grants",
+    "Shares",
     "Compute",
+];
+
+/// The members of an entry of `ResourcePolicies`; those but the first two are for buckets and access points.
+const RESOURCE_MEMBERS: &[&str] = &[
+    "Owner",
+    "Policy",
+    "RestrictPublicBuckets",
+    "Bucket",
+    "BucketOwner",
+    "Vpc",
 ];
 
 impl Model {
@@ -25,13 +40,19 @@ impl Model {
     ///   "Organizations": { "111111111111": "o-example" },
     ///   "ServiceControlPolicies": { "111111111111": [ { "Level": "Root", "Policies": [ { "Name": "…", "Document": {} } ] } ] },
     ///   "ResourceControlPolicies": { "*": [] },
-    ///   "ResourcePolicies": { "arn:aws:s3:::example": { "Owner": "111111111111", "Policy": {} } },
+    ///   "ResourcePolicies": {
+    ///     "arn:aws:s3:::example": { "Owner": "111111111111", "Policy": {}, "RestrictPublicBuckets": true },
+    ///     "arn:aws:s3:eu-west-1:111111111111:accesspoint/point": { "Policy": {}, "Bucket": "arn:aws:s3:::example", "Vpc": "vpc-1" }
+    ///   },
+    ///   "Grants": { "arn:aws:kms:eu-west-1:111111111111:key/k": [ { "GranteePrincipal": "…", "Operations": [ "Decrypt" ] } ] },
+    ///   "Shares": [ { "Resource": "…", "Owner": "111111111111", "With": "all", "Through": "launch permission" } ],
     ///   "Compute": [ { "Arn": "…", "Service": "lambda.amazonaws.com", "Role": "…" } ]
     /// }
     /// ```
     ///
     /// Guardrails are listed for each account from the root to the account; `*` stands for every account, an empty list
-    /// says that there are none. A resource whose `Policy` is `null` has none.
+    /// says that there are none. A resource whose `Policy` is `null` has none. `With` is `all`, an account, or the ARN of
+    /// an organisation, a unit or a principal.
     ///
     /// # Errors
     /// The text is neither, or a policy in it cannot be read.
@@ -53,12 +74,18 @@ impl Model {
         self.add_organizations(&value);
         self.add_guardrails(&value)?;
         self.add_resources(&value)?;
+        self.add_grants(&value)?;
+        for item in list(&value, "Shares") {
+            let part = |key| member(item, "Shares", key);
+            self.shares.push(Share {
+                resource: part("Resource")?,
+                owner: part("Owner")?,
+                with: SharedWith::parse(&part("With")?),
+                through: text(item, "Through").unwrap_or("share").to_owned(),
+            });
+        }
         for item in list(&value, "Compute") {
-            let part = |key| {
-                text(item, key)
-                    .map(ToOwned::to_owned)
-                    .ok_or_else(|| LoadError(format!("an entry of `Compute` has no `{key}`")))
-            };
+            let part = |key| member(item, "Compute", key);
             self.compute.push(Compute {
                 arn: part("Arn")?,
                 service: part("Service")?,
@@ -125,6 +152,7 @@ impl Model {
 
     fn add_resources(&mut self, value: &Value) -> Result<(), LoadError> {
         for (arn, entry) in object(value, "ResourcePolicies") {
+            self.add_s3_facts(arn, entry)?;
             if let Some(owner) = text(entry, "Owner") {
                 self.owners.insert(arn.clone(), owner.to_owned());
             }
@@ -139,6 +167,67 @@ impl Model {
                     let policy = document(policy).map_err(|e| LoadError(format!("{arn}: {e}")))?;
                     self.set_resource_policy(arn, policy);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_s3_facts(&mut self, arn: &str, entry: &Value) -> Result<(), LoadError> {
+        let members = entry.as_object().into_iter().flat_map(|o| o.keys());
+        for name in members {
+            if !RESOURCE_MEMBERS.contains(&name.as_str()) {
+                return Err(LoadError(format!(
+                    "`{arn}` in `ResourcePolicies` has an unknown member `{name}`; there is {}",
+                    RESOURCE_MEMBERS.join(", ")
+                )));
+            }
+        }
+        let restricts = match entry.get("RestrictPublicBuckets") {
+            None => None,
+            Some(value) => Some(value.as_bool().ok_or_else(|| {
+                LoadError(format!(
+                    "`RestrictPublicBuckets` of `{arn}` is neither true nor false"
+                ))
+            })?),
+        };
+        let bucket = text(entry, "Bucket").map(ToOwned::to_owned);
+        if bucket.is_none()
+            && (text(entry, "Vpc").is_some() || text(entry, "BucketOwner").is_some())
+        {
+            return Err(LoadError(format!(
+                "`{arn}` in `ResourcePolicies` has no `Bucket`, the ARN of the bucket behind the access point"
+            )));
+        }
+        if restricts.is_none() && bucket.is_none() {
+            return Ok(());
+        }
+        let owner = text(entry, "BucketOwner")
+            .or_else(|| text(entry, "Owner"))
+            .or_else(|| arn.split(':').nth(4))
+            .unwrap_or_default();
+        if let Some(bucket) = &bucket {
+            self.owners
+                .entry(bucket.clone())
+                .or_insert_with(|| owner.to_owned());
+        }
+        let facts = S3Facts {
+            restricts_public: restricts.unwrap_or_default().into(),
+            access_point: bucket.map(|bucket| AccessPoint {
+                buckets: vec![(bucket, owner.to_owned())],
+                vpc: text(entry, "Vpc").map(ToOwned::to_owned),
+            }),
+        };
+        self.s3.insert(arn.to_owned(), facts);
+        Ok(())
+    }
+
+    fn add_grants(&mut self, value: &Value) -> Result<(), LoadError> {
+        for (key, grants) in object(value, "Grants") {
+            for grant in grants.as_array().into_iter().flatten() {
+                let grant = KmsGrant::from_aws(grant).ok_or_else(|| {
+                    LoadError(format!("a grant on `{key}` has no `GranteePrincipal`"))
+                })?;
+                self.grants.entry(key.clone()).or_default().push(grant);
             }
         }
         Ok(())
@@ -160,6 +249,12 @@ impl Model {
             .without_policy
             .insert(arn.to_owned());
     }
+}
+
+fn member(item: &Value, list: &str, key: &str) -> Result<String, LoadError> {
+    text(item, key)
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| LoadError(format!("an entry of `{list}` has no `{key}`")))
 }
 
 fn object<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {

@@ -98,6 +98,42 @@ pub(super) fn answer(request: &Request, sets: &PolicySets<'_>) -> Answer {
             .map(|layer| format!("{}, which is not known", layer.describe()))
             .collect();
         out.extend(undetermined(&prepared, sets));
+        for bucket in &sets.behind {
+            if bucket.is_unread {
+                out.push(format!("the policy of {}, which is not known", bucket.arn));
+            }
+            if let (Some(vpc), Truth::Unknown) =
+                (bucket.vpc, bucket.comes_from_vpc(&request.context))
+            {
+                out.push(format!(
+                    "aws:SourceVpc, which the access point wants to be {vpc}"
+                ));
+            }
+            let seen = bucket.request(request);
+            let behind = PolicySets {
+                resource: bucket.policy,
+                behind: Vec::new(),
+                ..sets.clone()
+            };
+            out.extend(undetermined(&Prepared::new(&seen), &behind));
+        }
+        if sets.restrict_public_buckets == Truth::Unknown
+            || sets
+                .behind
+                .iter()
+                .any(|b| b.restrict_public_buckets == Truth::Unknown)
+        {
+            out.push("Block Public Access of S3, which is not known".to_owned());
+        }
+        if let [first, others @ ..] = verdict.behind.as_slice()
+            && others
+                .iter()
+                .any(|b| (b.allow, b.deny) != (first.allow, first.deny))
+        {
+            out.push("which of the buckets answers".to_owned());
+        }
+        out.sort();
+        out.dedup();
         out
     } else {
         Vec::new()
@@ -117,8 +153,16 @@ fn distinct<'a>(layers: impl Iterator<Item = &'a LayerAnswer>) -> Vec<Layer> {
     out
 }
 
-/// Whether an allow of the layer is needed: a resource policy is not, within an account and in most services.
+/// Whether an allow of the layer is needed: a resource policy is not, within an account and in most services; and nothing
+/// more is where the caller's policies and the resource's give enough already.
 fn must_allow(layer: &LayerAnswer, prepared: &Prepared<'_>, verdict: &Verdict) -> bool {
+    let grants = matches!(
+        layer.layer,
+        Layer::Resource | Layer::Identity | Layer::Boundary | Layer::Session
+    );
+    if grants && verdict.granted(prepared).is_true() {
+        return false;
+    }
     layer.layer != Layer::Resource
         || !verdict.same_account
         || special::needs_resource_policy(&prepared.action)
@@ -194,6 +238,17 @@ fn layers(prepared: &Prepared<'_>, sets: &PolicySets<'_>, verdict: &Verdict) -> 
         deny: resource.deny,
         by: statement.and_then(|s| deciding(sets.resource.as_ref()?, s)),
     });
+    for (bucket, truth) in sets.behind.iter().zip(&verdict.behind) {
+        out.push(LayerAnswer {
+            layer: Layer::Bucket,
+            level: Some(bucket.arn.to_owned()),
+            allow: truth.allow,
+            deny: truth.deny,
+            by: truth
+                .statement
+                .and_then(|s| deciding(bucket.policy.as_ref()?, s)),
+        });
+    }
     if principal.is_iam() && principal.kind != PrincipalKind::Root {
         out.push(layer_answer(
             Layer::Identity,

@@ -172,6 +172,16 @@ impl ResourceTruth {
         self.allowed_by = None;
     }
 
+    /// Lets every allow hold only as far as something else does.
+    pub fn limit_allows(&mut self, by: Truth) {
+        for slot in &mut self.allow {
+            *slot = slot.and(by);
+        }
+        if by.is_false() {
+            self.allowed_by = None;
+        }
+    }
+
     /// The allow that names the caller this closely.
     pub fn at(&self, closeness: Closeness) -> Truth {
         self.allow

@@ -2,10 +2,12 @@
 //! (IAM User Guide, "Policy evaluation logic", with its pages on single-account and cross-account
 //! requests, permissions boundaries, session policies, SCPs and RCPs).
 
+mod bucket;
 mod explain;
 mod layer;
 mod special;
 
+pub use bucket::Bucket;
 pub use explain::{Answer, Deciding, LayerAnswer};
 pub use special::KmsGrant;
 
@@ -13,6 +15,7 @@ use crate::arn_pattern::ArnText;
 use crate::policy::{Closeness, Policy};
 use crate::request::{PrincipalKind, Request};
 use crate::truth::Truth;
+use bucket::{BucketTruth, together};
 use layer::{LayerTruth, ResourceTruth};
 
 /// The layers of a decision, in the order in which they are explained.
@@ -24,6 +27,8 @@ pub enum Layer {
     ServiceControl,
     /// The resource's own policy (a role's trust policy, a key policy, a bucket policy …).
     Resource,
+    /// The policy of the bucket behind an access point.
+    Bucket,
     /// Policies of the user or role.
     Identity,
     /// The permissions boundary.
@@ -41,6 +46,7 @@ impl Layer {
             Layer::ResourceControl => "rcp",
             Layer::ServiceControl => "scp",
             Layer::Resource => "resource",
+            Layer::Bucket => "bucket",
             Layer::Identity => "identity",
             Layer::Boundary => "boundary",
             Layer::Session => "session",
@@ -54,6 +60,7 @@ impl Layer {
             Layer::ResourceControl => "resource control policies",
             Layer::ServiceControl => "service control policies",
             Layer::Resource => "the resource's policy",
+            Layer::Bucket => "the bucket behind the access point",
             Layer::Identity => "policies of the principal",
             Layer::Boundary => "the permissions boundary",
             Layer::Session => "the session policy",
@@ -129,7 +136,9 @@ pub struct PolicySets<'a> {
     /// Grants on the KMS key.
     pub grants: Vec<KmsGrant>,
     /// S3's `RestrictPublicBuckets`: a public bucket policy then serves only the owner's account and services.
-    pub restrict_public_buckets: bool,
+    pub restrict_public_buckets: Truth,
+    /// The buckets behind the access point that the request names: one, or several of which any may answer.
+    pub behind: Vec<Bucket<'a>>,
     /// The account that owns the S3 object, when ACLs are on and it is not the bucket's: the bucket policy
     /// then cannot allow anything on the object.
     pub object_owner: Option<&'a str>,
@@ -150,7 +159,8 @@ impl Default for PolicySets<'_> {
             endpoint: None,
             implied_rcp_full_access: true,
             grants: Vec::new(),
-            restrict_public_buckets: false,
+            restrict_public_buckets: Truth::False,
+            behind: Vec::new(),
             object_owner: None,
             unread: Layers::default(),
         }
@@ -221,6 +231,8 @@ impl<'a> Prepared<'a> {
 pub(crate) struct Verdict {
     pub identity: LayerTruth,
     pub resource: ResourceTruth,
+    /// What each bucket behind an access point says.
+    pub behind: Vec<BucketTruth>,
     pub boundary: LayerTruth,
     pub session: LayerTruth,
     pub endpoint: LayerTruth,
@@ -281,9 +293,15 @@ impl Verdict {
                 resource.may_have_more();
             }
         }
+        let behind = sets
+            .behind
+            .iter()
+            .map(|b| b.truth(prepared, sets))
+            .collect();
         Self {
             identity,
             resource,
+            behind,
             boundary,
             session: optional(&sets.session),
             endpoint: optional(&sets.endpoint),
@@ -304,18 +322,25 @@ impl Verdict {
         ]
         .iter()
         .map(|layer| layer.deny)
+        .chain(together(&self.behind).map(|(_, deny)| deny))
         .fold(self.resource.deny, Truth::or)
     }
 
     pub fn allowed(&self, prepared: &Prepared<'_>) -> Truth {
         let guardrails = self.scp.allow.and(self.rcp.allow).and(self.endpoint.allow);
+        let behind = together(&self.behind).map_or(Truth::True, |(allow, _)| allow);
+        guardrails.and(self.granted(prepared)).and(behind)
+    }
+
+    /// Whether the caller's own policies and the resource's give what they must together.
+    pub fn granted(&self, prepared: &Prepared<'_>) -> Truth {
         let by_identity = self
             .identity
             .allow
             .and(self.boundary.allow)
             .and(self.session.allow);
         let resource = &self.resource;
-        let grant = match prepared.request.principal.kind {
+        match prepared.request.principal.kind {
             PrincipalKind::Service | PrincipalKind::Federated | PrincipalKind::Anonymous => {
                 resource.any()
             }
@@ -344,8 +369,7 @@ impl Verdict {
                 };
                 direct.or(by_role).or(by_everyone).or(with_identity)
             }
-        };
-        guardrails.and(grant)
+        }
     }
 
     pub fn decision(&self, prepared: &Prepared<'_>) -> Decision {

@@ -1,13 +1,14 @@
 //! Where single services differ from the general logic.
 
 use super::layer::ResourceTruth;
-use super::{PolicySets, Prepared};
+use super::{PolicySets, Prepared, Source};
 use crate::catalogue::Catalogue;
 use crate::context::Lookup;
 use crate::policy::Closeness;
 use crate::public::{PublicOptions, publicness};
-use crate::request::PrincipalKind;
+use crate::request::{Principal, PrincipalKind};
 use crate::truth::Truth;
+use serde_json::Value;
 
 /// A grant on a KMS key (KMS Developer Guide, "Grants in AWS KMS").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,29 @@ pub struct KmsGrant {
     pub operations: Vec<String>,
     /// Pairs that the encryption context must have.
     pub context_subset: Vec<(String, String)>,
+}
+
+impl KmsGrant {
+    /// A grant as `kms:ListGrants` tells it. One whose encryption context must be equal is taken to demand the pairs: there
+    /// may be others that it refuses.
+    pub fn from_aws(grant: &Value) -> Option<Self> {
+        let constraints = grant.get("Constraints");
+        let pairs = ["EncryptionContextSubset", "EncryptionContextEquals"]
+            .into_iter()
+            .filter_map(|name| constraints?.get(name)?.as_object())
+            .flatten()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        let operations = grant.get("Operations").and_then(Value::as_array);
+        Some(Self {
+            grantee: grant.get("GranteePrincipal")?.as_str()?.to_owned(),
+            operations: operations
+                .into_iter()
+                .flatten()
+                .filter_map(|o| o.as_str().map(ToOwned::to_owned))
+                .collect(),
+            context_subset: pairs.collect(),
+        })
+    }
 }
 
 /// Whether RCPs apply to the resources of an action (in lower case), by the catalogue's facts
@@ -68,15 +92,16 @@ pub(super) fn resource_layer(
         let foreign_object = sets
             .object_owner
             .is_some_and(|owner| Some(owner) != prepared.resource_account());
-        let closed = sets.restrict_public_buckets
-            && !same_account
-            && principal.kind != PrincipalKind::Service
-            && sets
-                .resource
-                .is_some_and(|s| publicness(s.policy, &PublicOptions::default()).is_public());
-        if foreign_object || closed {
+        if foreign_object {
             out.clear_allows();
         }
+        clear_public(
+            &mut out,
+            sets.resource.as_ref(),
+            sets.restrict_public_buckets,
+            same_account,
+            principal,
+        );
     }
     if let Some(operation) = prepared.action.strip_prefix("kms:") {
         for grant in &sets.grants {
@@ -93,6 +118,22 @@ pub(super) fn resource_layer(
         }
     }
     out
+}
+
+/// Takes the allows of a public policy away from everyone outside of the account but services, where S3 restricts it.
+pub(super) fn clear_public(
+    out: &mut ResourceTruth,
+    policy: Option<&Source<'_>>,
+    restricts: Truth,
+    same_account: bool,
+    principal: &Principal,
+) {
+    if restricts.is_false() || same_account || principal.kind == PrincipalKind::Service {
+        return;
+    }
+    if policy.is_some_and(|s| publicness(s.policy, &PublicOptions::default()).is_public()) {
+        out.limit_allows(restricts.negate());
+    }
 }
 
 fn has_pairs(prepared: &Prepared<'_>, grant: &KmsGrant) -> Truth {

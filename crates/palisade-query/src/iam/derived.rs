@@ -82,6 +82,7 @@ pub const DERIVED_TABLES: &[DerivedSpec] = &[
             ("id", Text),
             ("kind", Text),
             ("who", Text),
+            ("through", Text),
         ],
     },
     DerivedSpec {
@@ -126,6 +127,7 @@ impl DerivedSpec {
     pub fn needs(&self) -> Needs {
         let question = match self.name {
             "iam_escalation_path" => IamQuestion::Escalation,
+            "iam_external_access" => IamQuestion::External,
             _ => IamQuestion::Everything,
         };
         let mut needs = iam_needs(question);
@@ -426,9 +428,13 @@ fn escalations(model: &Model, now: i64) -> std::result::Result<Vec<Vec<Value>>, 
 
 fn external(model: &Model) -> Vec<Vec<Value>> {
     let row = |access: palisade_iam::ExternalAccess| {
-        let account = model.owner_of(&access.resource).unwrap_or_default();
+        let account = model.external_owner(&access.resource);
         let mut row = place(&access.resource, account);
-        row.extend([json!(access.kind.as_str()), json!(access.who)]);
+        row.extend([
+            json!(access.kind.as_str()),
+            json!(access.who),
+            json!(access.through),
+        ]);
         row
     };
     model.external().into_iter().map(row).collect()

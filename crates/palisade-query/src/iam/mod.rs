@@ -2,6 +2,8 @@
 mod derived;
 mod guardrails;
 mod rows;
+mod s3;
+mod shares;
 mod sources;
 
 pub use derived::{DERIVED_TABLES, DerivedSpec, DerivedType};
@@ -67,6 +69,8 @@ pub fn iam_accounts(dataset: &Dataset, schemas: &dyn Schemas, scope: &IamScope) 
             &mut known,
         );
     }
+    s3::add(dataset, schemas, &mut out.model, &mut known);
+    shares::add(dataset, schemas, &mut out.model, &mut known);
     add_compute(dataset, schemas, &mut out.model);
     known.reasons.sort();
     known.reasons.dedup();
@@ -97,10 +101,11 @@ fn add_resources(
     model: &mut Model,
     known: &mut Known,
 ) {
-    if !dataset.tables.contains_key(source.table) {
+    let rows = TableRows::of(dataset, schemas, source.table);
+    // The table may have been read for something else.
+    if !rows.is_collected || !rows.has_column(source.column) {
         return;
     }
-    let rows = TableRows::of(dataset, schemas, source.table);
     let mut missing: BTreeSet<(String, String)> = BTreeSet::new();
     for (account, region, why) in rows.gaps() {
         known.reasons.push(format!(
@@ -131,7 +136,7 @@ fn add_resources(
         }
     }
     for row in &rows.rows {
-        let Some(arn) = text(&row.value, "arn") else {
+        let Some(arn) = text(&row.value, source.arn) else {
             continue;
         };
         if let Some(owner) = text(&row.value, "account_id") {
@@ -161,7 +166,8 @@ fn policy_text(row: &Value, source: &ResourceTable) -> Option<String> {
     let text = |value: &Value| {
         value
             .as_str()
-            .filter(|t| !t.is_empty())
+            // Some services write an empty document where there is no policy.
+            .filter(|t| !matches!(t.trim(), "" | "{}"))
             .map(ToOwned::to_owned)
     };
     match source.at {

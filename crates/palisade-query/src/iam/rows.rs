@@ -19,6 +19,7 @@ pub(super) struct TableRows<'a> {
     pub is_collected: bool,
     pub is_global: bool,
     gaps: Vec<&'a palisade_table::Gap>,
+    columns: Vec<&'a str>,
     schema: Option<Arc<TableSchema>>,
 }
 
@@ -29,6 +30,7 @@ impl<'a> TableRows<'a> {
             is_collected: false,
             is_global: false,
             gaps: Vec::new(),
+            columns: Vec::new(),
             schema: None,
         };
         let Some(table) = dataset.tables.get(name) else {
@@ -37,6 +39,8 @@ impl<'a> TableRows<'a> {
         out.is_collected = true;
         out.is_global = table.spec.scope == Scope::Global;
         out.gaps = table.gaps.iter().collect();
+        let fields = table.schema.fields().iter();
+        out.columns = fields.map(|f| f.name().as_str()).collect();
         out.schema = schemas.table(name).map(|(_, schema)| schema);
         for batch in &table.batches {
             let start = out.rows.len();
@@ -58,6 +62,11 @@ impl<'a> TableRows<'a> {
             }
         }
         out
+    }
+
+    /// Whether a column is there; a table has those that were asked for.
+    pub fn has_column(&self, column: &str) -> bool {
+        self.columns.contains(&column)
     }
 
     /// Lists that could not be read: account, region, why.

@@ -78,6 +78,8 @@ pub(super) struct ResourceTable {
     pub table: &'static str,
     /// The service in the ARNs of the resources that its policies decide about; [`ACCESS_POINTS`] for those.
     pub service: &'static str,
+    /// The column with the ARN of the resource that has the policy.
+    pub arn: &'static str,
     /// The column with the policy.
     pub column: &'static str,
     /// Where in the column.
@@ -91,6 +93,9 @@ pub(super) struct ResourceTable {
 /// Access points are resources of S3 with policies of their own, which no request on a bucket needs.
 const ACCESS_POINTS: &str = "s3:accesspoint";
 
+/// Policies that are asked for only when everything is: no request names these resources.
+const NO_REQUEST: &str = "";
+
 const fn table(
     table: &'static str,
     service: &'static str,
@@ -101,6 +106,7 @@ const fn table(
     ResourceTable {
         table,
         service,
+        arn: "arn",
         column,
         at: PolicyAt::Column,
         is_whole_service,
@@ -117,6 +123,7 @@ const fn attribute(
     ResourceTable {
         table,
         service,
+        arn: "arn",
         column: "attributes",
         at: PolicyAt::Member("Policy"),
         is_whole_service,
@@ -126,6 +133,13 @@ const fn attribute(
 
 pub(super) const RESOURCES: &[ResourceTable] = &[
     table(
+        "acm_pca_authority",
+        "acm-pca",
+        "policy",
+        true,
+        "certificate authorities",
+    ),
+    table(
         "apigateway_rest_api",
         "execute-api",
         "policy",
@@ -134,6 +148,13 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
     ),
     // Recovery points are under the policy of their vault, which their ARNs do not name.
     table("backup_vault", "backup", "policy", false, "backup vaults"),
+    table(
+        "cloudtrail_event_data_store",
+        "cloudtrail",
+        "policy",
+        false,
+        "event data stores",
+    ),
     table(
         "codeartifact_domain",
         "codeartifact",
@@ -149,11 +170,41 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
         "CodeArtifact repositories",
     ),
     table(
+        "codebuild_project",
+        "codebuild",
+        "policy",
+        false,
+        "build projects",
+    ),
+    table(
+        "codebuild_report_group",
+        "codebuild",
+        "policy",
+        false,
+        "report groups",
+    ),
+    table(
         "dynamodb_table",
         "dynamodb",
         "policy",
         false,
         "DynamoDB tables",
+    ),
+    ResourceTable {
+        table: "dynamodb_table",
+        service: "dynamodb",
+        arn: "latest_stream_arn",
+        column: "stream_policy",
+        at: PolicyAt::Column,
+        is_whole_service: false,
+        what: "DynamoDB streams",
+    },
+    table(
+        "ecr_registry",
+        NO_REQUEST,
+        "policy",
+        false,
+        "ECR registries",
     ),
     table("ecr_repository", "ecr", "policy", true, "ECR repositories"),
     table(
@@ -166,6 +217,15 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
     table("events_bus", "events", "policy", true, "event buses"),
     table("glacier_vault", "glacier", "policy", true, "Glacier vaults"),
     table("glue_catalog", "glue", "policy", true, "Glue catalogues"),
+    table("kafka_cluster", "kafka", "policy", true, "MSK clusters"),
+    // Consumers have policies of their own.
+    table(
+        "kinesis_stream",
+        "kinesis",
+        "policy",
+        false,
+        "Kinesis streams",
+    ),
     table("kms_key", "kms", "policy", true, "KMS keys"),
     table(
         "lambda_function",
@@ -173,6 +233,27 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
         "policy",
         false,
         "Lambda functions",
+    ),
+    table(
+        "lambda_layer_version",
+        "lambda",
+        "policy",
+        false,
+        "Lambda layers",
+    ),
+    table(
+        "logs_destination",
+        NO_REQUEST,
+        "access_policy",
+        false,
+        "destinations of logs",
+    ),
+    table(
+        "logs_resource_policy",
+        NO_REQUEST,
+        "policy_document",
+        false,
+        "log groups",
     ),
     table(
         "opensearch_domain",
@@ -190,6 +271,20 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
         "access points",
     ),
     table(
+        "s3control_multi_region_access_point",
+        ACCESS_POINTS,
+        "policy",
+        false,
+        "multi-Region access points",
+    ),
+    table(
+        "schemas_registry",
+        "schemas",
+        "policy",
+        true,
+        "schema registries",
+    ),
+    table(
         "secretsmanager_secret",
         "secretsmanager",
         "policy",
@@ -199,6 +294,7 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
     ResourceTable {
         table: "sesv2_identity",
         service: "ses",
+        arn: "arn",
         column: "policies",
         at: PolicyAt::Members,
         is_whole_service: false,
@@ -206,7 +302,48 @@ pub(super) const RESOURCES: &[ResourceTable] = &[
     },
     attribute("sns_topic", "sns", true, "SNS topics"),
     attribute("sqs_queue", "sqs", true, "SQS queues"),
+    table(
+        "vpclattice_service",
+        "vpc-lattice",
+        "policy",
+        false,
+        "VPC Lattice services",
+    ),
+    table(
+        "vpclattice_service_network",
+        "vpc-lattice",
+        "policy",
+        false,
+        "VPC Lattice service networks",
+    ),
 ];
+
+/// What decides on S3 besides policies.
+const S3_COLUMNS: &[(&str, &[&str])] = &[
+    ("s3_bucket", &["public_access_block"]),
+    ("s3control_account", &["public_access_block"]),
+];
+
+/// The same for access points, and the buckets behind them.
+const ACCESS_POINT_COLUMNS: &[(&str, &[&str])] = &[
+    ("s3_bucket", &["policy"]),
+    (
+        "s3control_access_point",
+        &[
+            "bucket",
+            "bucket_account_id",
+            "network_origin",
+            "vpc_configuration",
+            "public_access_block",
+        ],
+    ),
+    (
+        "s3control_multi_region_access_point",
+        &["regions", "public_access_block"],
+    ),
+];
+
+const KMS_COLUMNS: &[(&str, &[&str])] = &[("kms_key", &["grants"])];
 
 /// What is asked, as far as it decides what must be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +354,8 @@ pub enum IamQuestion<'a> {
     Principals,
     /// About everything that has a policy.
     Everything,
+    /// About everything that somebody outside can be let in to, with or without a policy.
+    External,
     /// About ways from one principal to another.
     Escalation,
     /// About the guardrails of an organisation alone.
@@ -232,28 +371,39 @@ pub fn iam_needs(question: IamQuestion<'_>) -> Needs {
             .or_default()
             .extend(columns.iter().map(|c| (*c).to_owned()));
     };
-    for (table, columns) in GUARDRAIL_COLUMNS {
-        add(table, columns);
-    }
+    let mut add_all =
+        |of: &[(&str, &[&str])]| of.iter().for_each(|(table, columns)| add(table, columns));
+    add_all(GUARDRAIL_COLUMNS);
     if question == IamQuestion::Guardrails {
         return needs;
     }
-    for (table, columns) in IDENTITY_COLUMNS {
-        add(table, columns);
-    }
+    add_all(IDENTITY_COLUMNS);
     if question == IamQuestion::Escalation {
-        for (table, columns) in COMPUTE_COLUMNS {
-            add(table, columns);
+        add_all(COMPUTE_COLUMNS);
+    }
+    let everything = matches!(question, IamQuestion::Everything | IamQuestion::External);
+    let is_asked = |service: &str| match question {
+        IamQuestion::Request(arn) => policy_service(arn) == Some(service),
+        _ => everything,
+    };
+    if is_asked("s3") || is_asked(ACCESS_POINTS) {
+        add_all(S3_COLUMNS);
+    }
+    if is_asked(ACCESS_POINTS) {
+        add_all(ACCESS_POINT_COLUMNS);
+    }
+    if is_asked("kms") {
+        add_all(KMS_COLUMNS);
+    }
+    if question == IamQuestion::External {
+        add_all(super::shares::COLUMNS);
+        for share in super::shares::TABLES {
+            add_all(&[(share.table, share.columns)]);
         }
     }
     for resource in RESOURCES {
-        let wanted = match question {
-            IamQuestion::Everything => true,
-            IamQuestion::Request(arn) => policy_service(arn) == Some(resource.service),
-            _ => false,
-        };
-        if wanted {
-            add(resource.table, &[resource.column]);
+        if is_asked(resource.service) {
+            add_all(&[(resource.table, &[resource.arn, resource.column])]);
         }
     }
     needs

@@ -10,6 +10,7 @@
 mod common;
 mod empty_account;
 mod evaluate;
+mod iam_tables;
 mod lost_evidence;
 mod planning;
 mod shipped;

@@ -1,8 +1,9 @@
 //! Jira: an issue for each check that fails in an account.
 //!
-//! The labels of an issue say what it is of: `palisade`, `palisade-<digits>` (check and account) and
-//! `palisade-is-<digits>` (the failed resources that were written into it), `palisade-in-<region>` (where they are). So
-//! an issue is looked for before it is made, written again only when the resources are others, and closed when all of
+//! The labels of an issue say what it is of: `palisade`, `palisade-account-<id>`, `palisade-<digits>` (check and account)
+//! and `palisade-is-<digits>` (the failed resources that were written into it), `palisade-in-<region>` (where they are).
+//! A search asks for the accounts of a scan alone, so that it stays small in a project that has those of others. So an
+//! issue is looked for before it is made, written again only when the resources are others, and closed when all of
 //! them are over. A scan that leaves out a region of an issue only adds what fails in regions that the issue does not
 //! have; a scan that could not read all of a check, or was stopped, leaves its issue as it is.
 mod text;
@@ -26,6 +27,10 @@ const LABEL: &str = "palisade";
 const FIXED: &str = "palisade-is-fixed";
 const IS: &str = "palisade-is-";
 const IN: &str = "palisade-in-";
+/// With the id of the account that an issue is about.
+const ACCOUNT: &str = "palisade-account-";
+/// Accounts of one search.
+const ACCOUNTS: usize = 50;
 /// Issues of one page of a search.
 const PAGE: usize = 100;
 /// An issue is tried to be made this often.
@@ -83,7 +88,7 @@ pub(crate) async fn send(
         to,
         authorization: authorization(to),
     };
-    let existing = server.existing().await?;
+    let existing = server.of_accounts(&sender.assessment.accounts).await?;
     let titles = Titles::of(sender.assessment);
     let mut failing: BTreeMap<(&str, &str), Vec<(&str, &Finding)>> = BTreeMap::new();
     for (id, finding) in scope.open() {
@@ -188,6 +193,15 @@ fn identity(check: &str, account: &str) -> String {
     format!("{LABEL}-{}", digits.get(..16).unwrap_or(&digits))
 }
 
+/// The label of an account: of its id only what an id has, as it becomes part of a search.
+fn account_label(account: &str) -> String {
+    let id: String = account
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    format!("{ACCOUNT}{id}")
+}
+
 /// The label of a list of findings.
 fn state(findings: &[(&str, &Finding)]) -> String {
     let told: Vec<String> = findings
@@ -262,13 +276,29 @@ impl Server<'_> {
             .map_err(|_| SendError::Answer(format!("the answer to {method} {path} is no JSON")))
     }
 
-    /// Our issues by the label of their check and account: of several the open one, else the one that is named last.
-    async fn existing(&self) -> Result<BTreeMap<String, Issue>, SendError> {
-        let jql = format!(
-            "project = \"{}\" AND labels = \"{LABEL}\" ORDER BY created ASC",
-            self.to.project
-        );
+    /// The issues of some accounts.
+    async fn of_accounts(&self, accounts: &[String]) -> Result<BTreeMap<String, Issue>, SendError> {
         let mut all: BTreeMap<String, Issue> = BTreeMap::new();
+        for some in accounts.chunks(ACCOUNTS) {
+            let labels: Vec<String> = some.iter().map(|a| account_label(a)).collect();
+            self.find(&labels, &mut all).await?;
+        }
+        Ok(all)
+    }
+
+    /// Adds our issues that have one of some labels, by the label of their check and account: of several the open one,
+    /// else the one that is named last.
+    async fn find(
+        &self,
+        labels: &[String],
+        all: &mut BTreeMap<String, Issue>,
+    ) -> Result<(), SendError> {
+        let labels: Vec<String> = labels.iter().map(|l| format!("\"{l}\"")).collect();
+        let jql = format!(
+            "project = \"{}\" AND labels = \"{LABEL}\" AND labels in ({}) ORDER BY created ASC",
+            self.to.project,
+            labels.join(", ")
+        );
         let mut body = json!({ "jql": jql, "fields": ["labels", "status"], "maxResults": PAGE });
         let path = match self.to.api {
             JiraApi::V2 => "/search",
@@ -303,7 +333,7 @@ impl Server<'_> {
                     .map(|t| ("nextPageToken", t.clone())),
             };
             let (Some((name, value)), Json::Object(body)) = (more, &mut body) else {
-                return Ok(all);
+                return Ok(());
             };
             body.insert(name.to_owned(), value);
         }
@@ -322,6 +352,7 @@ impl Server<'_> {
         let Some(current) = issue.filter(|i| !(i.done && i.state() == FIXED)) else {
             let fixed = [
                 LABEL.to_owned(),
+                account_label(texts.account),
                 identity(texts.check, texts.account),
                 state,
             ];
@@ -424,7 +455,9 @@ impl Server<'_> {
             // the search finds a new issue a moment later
             tokio::time::sleep(self.sender.http.pause()).await;
             let label = identity(texts.check, texts.account);
-            let found = self.existing().await?.remove(&label);
+            let mut found = BTreeMap::new();
+            self.find(std::slice::from_ref(&label), &mut found).await?;
+            let found = found.remove(&label);
             if found.is_some_and(|found| known.is_none_or(|k| k.key != found.key)) {
                 break;
             }

@@ -170,6 +170,7 @@ pub fn baseline(
             let scan = Scan {
                 store: StoreArgs::default(),
                 no_snapshot: true,
+                dry_run: false,
                 selection: args.selection,
                 target: args.target,
                 organization: OrganizationArgs::default(),

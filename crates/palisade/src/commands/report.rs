@@ -73,6 +73,19 @@ impl Outputs {
         Ok(Self { all, list_all })
     }
 
+    /// No output at all.
+    pub fn none() -> Self {
+        Self {
+            all: Vec::new(),
+            list_all: false,
+        }
+    }
+
+    /// Whether one of them is stdout.
+    pub fn on_stdout(&self) -> bool {
+        self.all.iter().any(|o| o.place == Place::Stdout)
+    }
+
     /// Whether any of them is an object in Amazon S3.
     pub fn in_s3(&self) -> bool {
         self.objects().next().is_some()
@@ -126,8 +139,9 @@ impl Outputs {
         });
         let mut written = Vec::new();
         for (format, path) in files {
-            let file =
-                FileOutput::write(path, |out| self.one(format, assessment, 100, false, out))?;
+            let file = FileOutput::write(path, |out| {
+                self.one(format, assessment, Terminal::COLUMNS, false, out)
+            })?;
             written.push((path, file));
         }
         let findings = assessment.findings.len();
@@ -184,7 +198,7 @@ impl Outputs {
         (bucket, key): (&str, &str),
     ) -> Result<(), String> {
         let mut body = Vec::new();
-        self.one(format, assessment, 100, false, &mut body)
+        self.one(format, assessment, Terminal::COLUMNS, false, &mut body)
             .map_err(|e| e.to_string())?;
         let (client, _) = connection.client();
         let put = client.put_object(bucket, key, content_type(format), body.into());

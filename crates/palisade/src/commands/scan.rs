@@ -66,6 +66,11 @@ pub fn run(
     let noise = Noise::read(&args.noise, &catalog, terminal)?;
     let outputs = Outputs::new(args.format, &args.output, args.all)?;
     let destinations = Destinations::new(&args.send, &ready.sends)?;
+    let outputs = if args.dry_run {
+        dry(args, outputs)?
+    } else {
+        outputs
+    };
     if args.target.is_recorded() && (outputs.in_s3() || destinations.in_aws()) {
         return Err(Failure::Usage {
             message: "the account is a recording: nothing can be written to it".to_owned(),
@@ -75,7 +80,7 @@ pub fn run(
     let (assessment, connection) = assess(&ready, &noise, Some(&outputs), &catalog, terminal)?;
     // an output that fails keeps nobody from being told
     let written = outputs.write(&assessment, Some(&connection), terminal);
-    let sent = destinations.send(&assessment, Some(&connection), false, terminal)?;
+    let sent = destinations.send(&assessment, Some(&connection), args.dry_run, terminal)?;
     match written {
         // the reader has gone: what was found counts all the same
         Err(failure) if failure.is_closed_pipe() => {}
@@ -86,6 +91,38 @@ pub fn run(
     } else {
         Outcome::Failed
     })
+}
+
+/// The outputs of a dry run: files alone, as the requests are on stdout and nothing is written elsewhere.
+fn dry(args: &Scan, outputs: Outputs) -> Result<Outputs, Failure> {
+    let wrong = |message: &str, hint: &str| {
+        Err(Failure::Usage {
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()),
+        })
+    };
+    if args.send.is_empty() {
+        return wrong(
+            "`--dry-run` shows what `--send` would send, and nothing is to be sent",
+            "name a destination with `--send NAME`",
+        );
+    }
+    if outputs.in_s3() {
+        return wrong(
+            "`--dry-run` changes nothing, and an output is an object in S3",
+            "write the report to a file",
+        );
+    }
+    if args.output.is_empty() {
+        return Ok(Outputs::none());
+    }
+    if outputs.on_stdout() {
+        return wrong(
+            "`--dry-run` prints requests on stdout, and so does an output",
+            "write the report to a file: `--output FORMAT=PATH`",
+        );
+    }
+    Ok(outputs)
 }
 
 /// Assesses an account; also gives the connection to it.

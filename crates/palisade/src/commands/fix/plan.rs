@@ -38,6 +38,7 @@ pub fn run(
     let scan = Scan {
         store: StoreArgs::default(),
         no_snapshot: true,
+        dry_run: false,
         selection: args.selection,
         target: std::mem::take(&mut target),
         organization: OrganizationArgs::default(),

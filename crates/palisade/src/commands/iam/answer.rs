@@ -143,6 +143,7 @@ fn title(layer: Layer) -> &'static str {
         Layer::ResourceControl => "resource control policy",
         Layer::ServiceControl => "service control policy",
         Layer::Resource => "policy of the resource",
+        Layer::Bucket => "bucket behind the access point",
         Layer::Identity => "policies of the principal",
         Layer::Boundary => "permissions boundary",
         Layer::Session => "session policy",
@@ -159,7 +160,8 @@ fn short(args: &Can, principal: &str, answer: &Answer, source: &Source) -> Vec<S
     match answer.decision {
         Decision::Allow => {
             let allowing = answer.layers.iter().filter(|l| {
-                l.allow.is_true() && matches!(l.layer, Layer::Identity | Layer::Resource)
+                l.allow.is_true()
+                    && matches!(l.layer, Layer::Identity | Layer::Resource | Layer::Bucket)
             });
             out.extend(allowing.filter_map(|l| Some(format!("  allowed by {}", by(l)?))));
         }
@@ -219,6 +221,9 @@ fn ending(resource: &str, answer: &Answer, source: &Source) -> Vec<String> {
             (Decision::ExplicitDeny, _) => "its deny would have to go",
             (_, Layer::Identity) => "a policy of the principal would have to allow it",
             (_, Layer::Resource) => "the resource's policy would have to name the principal",
+            (_, Layer::Bucket) => {
+                "its policy would have to allow it, or to leave access to the access point (s3:DataAccessPointAccount)"
+            }
             _ => "it would have to allow it too",
         };
         out.push(format!("  blocked by the {}: {change}", title(*layer)));
@@ -248,6 +253,16 @@ fn relevant(resource: &str, answer: &Answer, source: &Source) -> Vec<String> {
             .any(|l| l.layer == layer && l.by.is_none() && says(l) == "not decided")
     };
     let bucket = resource.split('/').next().unwrap_or(resource);
+    let behind: Vec<&str> = answer
+        .layers
+        .iter()
+        .filter(|l| l.layer == Layer::Bucket)
+        .filter_map(|l| l.level.as_deref())
+        .collect();
+    let blocks = answer
+        .depends_on
+        .iter()
+        .any(|d| d.contains("Block Public Access"));
     let guardrails = open(Layer::ServiceControl) || open(Layer::ResourceControl);
     let mut out: Vec<String> = source
         .model
@@ -256,7 +271,10 @@ fn relevant(resource: &str, answer: &Answer, source: &Source) -> Vec<String> {
         .flat_map(|k| &k.reasons)
         .filter(|r| {
             let is_guardrail = r.contains("control policies") || r.contains("guardrails");
-            is_guardrail && guardrails || r.contains(bucket)
+            is_guardrail && guardrails
+                || r.contains(bucket)
+                || behind.iter().any(|b| r.contains(b))
+                || blocks && r.starts_with("Block Public Access")
         })
         .cloned()
         .collect();

@@ -176,12 +176,12 @@ pub fn admins(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outcom
 }
 
 pub fn external(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let source = open(&args.accounts, IamQuestion::Everything, &[], load, terminal)?;
+    let source = open(&args.accounts, IamQuestion::External, &[], load, terminal)?;
     let found = source.model.external();
     if args.format == OutputFormat::Json {
         let list: Vec<Value> = found
             .iter()
-            .map(|e| json!({ "resource": e.resource, "from": e.kind.as_str(), "who": e.who }))
+            .map(|e| json!({ "resource": e.resource, "from": e.kind.as_str(), "who": e.who, "through": e.through }))
             .collect();
         print_json(&json!({ "external": list, "not_known": gaps(&source.model) }))?;
         return Ok(Outcome::Done);
@@ -206,9 +206,12 @@ pub fn external(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outc
         lines.push(format!("reachable {title}: {}", of.len()));
         for access in of {
             lines.push(format!("  {}", access.resource));
-            if access.who != "*" {
-                lines.push(format!("      {}", access.who));
-            }
+            let who = if access.who == "*" {
+                "everyone"
+            } else {
+                &access.who
+            };
+            lines.push(format!("      {who}, by {}", access.through));
         }
     }
     lines.extend(gap_lines(&source.model));
