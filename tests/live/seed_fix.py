@@ -121,7 +121,7 @@ def cluster_snapshots(account):
 @part
 def identity(account):
     iam = account.client("iam")
-    iam.update_account_password_policy(MinimumPasswordLength=9, RequireNumbers=True, MaxPasswordAge=60, AllowUsersToChangePassword=True)
+    iam.update_account_password_policy(MinimumPasswordLength=9, MaxPasswordAge=60, AllowUsersToChangePassword=True)
     iam.create_user(UserName="fix-user")
     iam.attach_user_policy(UserName="fix-user", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
     iam.create_group(GroupName="fix-group")
