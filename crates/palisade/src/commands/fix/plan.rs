@@ -2,7 +2,7 @@
 use super::rows::{Wanted, row_of};
 use super::uses::Queries;
 use crate::Outcome;
-use crate::cli::{FixPlan, Format, Global, ListFormat, Scan, OrganizationArgs};
+use crate::cli::{FixPlan, Format, Global, ListFormat, OrganizationArgs, Scan};
 use crate::commands::connect::{Connection, limits};
 use crate::commands::noise::Noise;
 use crate::commands::scan::Ready;
