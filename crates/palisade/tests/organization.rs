@@ -214,7 +214,7 @@ fn every_level_of_the_organisation_decides() {
         "--region",
         "us-east-1",
         "--format",
-        "csv",
+        "jsonl",
     ])
     .args(["--organization-role", "OrganizationAccountAccessRole"])
     .args(["--include-ou", "Root/workloads"])
@@ -222,7 +222,7 @@ fn every_level_of_the_organisation_decides() {
     let scanned = with_credentials(&mut scan, &moto.url).output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&scanned.stdout).trim(),
-        format!("account_id\n{account}"),
+        format!("{{\"account_id\":\"{account}\"}}"),
         "{}",
         String::from_utf8_lossy(&scanned.stderr)
     );
