@@ -181,4 +181,49 @@ fn every_level_of_the_organisation_decides() {
         can("ec2:StartInstances", &machine, "deny").status.code(),
         Some(3)
     );
+
+    // All accounts at once, through the role that Organizations makes in each.
+    let mut scan = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    scan.args(["scan", "--organization", "--region", "us-east-1"])
+        .args(["--organization-role", "OrganizationAccountAccessRole"])
+        .args(["--service", "organizations,iam", "--format", "json"]);
+    let scanned = with_credentials(&mut scan, &moto.url).output().unwrap();
+    let report: Value = serde_json::from_slice(&scanned.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&scanned.stderr)));
+    let accounts: Vec<&str> = report["accounts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a.as_str().unwrap())
+        .collect();
+    assert_eq!(accounts.len(), 2, "{accounts:?}");
+    assert!(accounts.contains(&account));
+    let users = report["findings"].as_array().unwrap().iter();
+    let of_dev: Vec<&Value> = users
+        .filter(|f| {
+            f["resource_id"] == "dev" || f["resource"].as_str().unwrap().ends_with(":user/dev")
+        })
+        .collect();
+    assert!(!of_dev.is_empty());
+    assert!(of_dev.iter().all(|f| f["account_id"] == account));
+    // The unit decides, by its path.
+    let mut scan = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    scan.args([
+        "query",
+        "--organization",
+        "--region",
+        "us-east-1",
+        "--format",
+        "jsonl",
+    ])
+    .args(["--organization-role", "OrganizationAccountAccessRole"])
+    .args(["--include-ou", "Root/workloads"])
+    .arg("SELECT DISTINCT account_id FROM iam_user");
+    let scanned = with_credentials(&mut scan, &moto.url).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&scanned.stdout).trim(),
+        format!("{{\"account_id\":\"{account}\"}}"),
+        "{}",
+        String::from_utf8_lossy(&scanned.stderr)
+    );
 }
