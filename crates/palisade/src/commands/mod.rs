@@ -1,6 +1,8 @@
 //! One file a command.
+mod check;
 mod checks;
 mod cluster;
+mod collect;
 mod completions;
 mod config;
 mod connect;
@@ -20,6 +22,8 @@ mod review;
 mod scan;
 mod send;
 mod settings;
+mod snapshots;
+mod store;
 mod tables;
 
 use crate::Outcome;
@@ -42,6 +46,23 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Man { output } => man::run(&output, terminal),
         Command::Scan(args) => {
             scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Check(args) => {
+            check::run(
+                *args,
+                given,
+                &global,
+                catalog(&global, terminal)?,
+                &facts,
+                terminal,
+            )
+        }
+        Command::Collect(args) => {
+            collect::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Snapshots(args) => {
+            let catalog = catalog(&global, terminal)?;
+            snapshots::run(args, given, &global, &catalog, terminal)
         }
         Command::Doctor(args) => doctor::run(*args, given, &global, terminal),
         Command::Send(args) => send::run(
@@ -78,8 +99,9 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Tables(args) => tables::run(&args, catalog(&global, terminal)?.as_ref()),
         Command::Query(mut args) => {
             let catalog = catalog(&global, terminal)?;
-            settings::connect(&mut args.target, given, &global, &catalog)?;
-            query::run(&args, catalog, terminal)
+            let settings = settings::connect(&mut args.target, given, &global, &catalog)?;
+            args.store = settings::store(&settings);
+            query::run(&args, catalog, &facts, terminal)
         }
         Command::Permissions(args) => {
             permissions::run(&args, catalog(&global, terminal)?, terminal)
