@@ -649,7 +649,12 @@ pub struct Query {
     #[arg(long, value_name = "ID", help_heading = "Snapshots")]
     pub snapshot: Option<String>,
     /// Do it on several machines: the scheduler of a cluster, `ballista://HOST:PORT`
-    #[arg(long, value_name = "URL", requires = "snapshot", help_heading = "Snapshots")]
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "snapshot",
+        help_heading = "Snapshots"
+    )]
     pub engine: Option<String>,
     #[command(flatten)]
     pub store: StoreArgs,

@@ -126,13 +126,7 @@ impl Engine {
     ///
     /// # Errors
     /// Always.
-    pub fn new(
-        _: &str,
-        _: &Store,
-        _: &Target,
-        _: &Arc<Catalog>,
-        _: &str,
-    ) -> Result<Self, Failure> {
+    pub fn new(_: &str, _: &Store, _: &Target, _: &Arc<Catalog>, _: &str) -> Result<Self, Failure> {
         Err(missing("--engine"))
     }
 

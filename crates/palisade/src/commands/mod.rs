@@ -47,16 +47,14 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Scan(args) => {
             scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
-        Command::Check(args) => {
-            check::run(
-                *args,
-                given,
-                &global,
-                catalog(&global, terminal)?,
-                &facts,
-                terminal,
-            )
-        }
+        Command::Check(args) => check::run(
+            *args,
+            given,
+            &global,
+            catalog(&global, terminal)?,
+            &facts,
+            terminal,
+        ),
         Command::Collect(args) => {
             collect::run(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
