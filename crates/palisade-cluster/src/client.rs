@@ -133,9 +133,11 @@ impl Cluster {
         let now = snapshot.manifest().started_at;
         let asked = self.findings(place, snapshot, planned.checks(), now, options);
         let evaluation = asked.await?;
+        let mut regions = snapshot.manifest().regions.clone();
+        regions.sort();
         let scope = Scope {
             accounts: snapshot.accounts(),
-            regions: snapshot.manifest().regions.clone(),
+            regions,
         };
         let coverage = snapshot.coverage().await?;
         let assessment = scanner.assessment(&planned, evaluation, coverage, scope)?;

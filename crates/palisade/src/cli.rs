@@ -334,6 +334,9 @@ pub struct CheckSnapshot {
         help_heading = "Snapshots"
     )]
     pub snapshot: String,
+    /// Do it on several machines: the scheduler of a cluster, `ballista://HOST:PORT`
+    #[arg(long, value_name = "URL", help_heading = "Snapshots")]
+    pub engine: Option<String>,
     #[command(flatten)]
     pub scan: Scan,
 }
@@ -658,6 +661,14 @@ pub struct Query {
     /// tables `finding` and `snapshot` are there, too)
     #[arg(long, value_name = "ID", help_heading = "Snapshots")]
     pub snapshot: Option<String>,
+    /// Do it on several machines: the scheduler of a cluster, `ballista://HOST:PORT`
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "snapshot",
+        help_heading = "Snapshots"
+    )]
+    pub engine: Option<String>,
     #[command(flatten)]
     pub store: StoreArgs,
     /// Memory for a query over snapshots, in MiB; what does not fit goes to temporary files

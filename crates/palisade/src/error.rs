@@ -55,7 +55,7 @@ pub enum Failure {
     /// A cluster that could not be used.
     #[cfg(feature = "cluster")]
     #[error(transparent)]
-    Cluster(#[from] palisade_cluster::ClusterError),
+    Cluster(palisade_cluster::ClusterError),
     /// The demo or a recording.
     #[error("cannot replay: {0}")]
     Replay(#[from] palisade_replay::ReplayError),
@@ -79,10 +79,7 @@ impl Failure {
             | Self::Scan(ScanError::NotCollected { .. })
             | Self::Scan(ScanError::Query(palisade_query::QueryError::Sql(_))) => 2,
             #[cfg(feature = "cluster")]
-            Self::Cluster(
-                palisade_cluster::ClusterError::Url { .. }
-                | palisade_cluster::ClusterError::Query(palisade_query::QueryError::Sql(_)),
-            ) => 2,
+            Self::Cluster(palisade_cluster::ClusterError::Url { .. }) => 2,
             _ => 1,
         }
     }
@@ -112,6 +109,20 @@ impl Failure {
         Self::Output {
             what: "to stdout".to_owned(),
             source,
+        }
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl From<palisade_cluster::ClusterError> for Failure {
+    /// What goes wrong without a cluster, too, is told as it is told without one.
+    fn from(error: palisade_cluster::ClusterError) -> Self {
+        use palisade_cluster::ClusterError as E;
+        match error {
+            E::Scan(error) => Self::Scan(error),
+            E::Store(error) => Self::Store(error),
+            E::Query(error) => Self::Scan(ScanError::Query(error)),
+            other => Self::Cluster(other),
         }
     }
 }

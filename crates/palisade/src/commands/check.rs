@@ -1,4 +1,5 @@
 //! `palisade check`
+use super::cluster::Engine;
 use super::connect::Connection;
 use super::noise::Noise;
 use super::report::Outputs;
@@ -20,6 +21,7 @@ pub fn run(
     given: &Given,
     global: &Global,
     catalog: Arc<Catalog>,
+    facts: &str,
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
     let ready = Ready::new(args.scan, given, global, &catalog)?;
@@ -52,8 +54,14 @@ pub fn run(
         evidence: flags.evidence,
         ..palisade_query::Options::default()
     };
-    let assessed = runtime.block_on(scanner.assess_snapshot(&checks, &snapshot, options));
-    let (mut assessment, left_out) = assessed?;
+    let (mut assessment, left_out) = match &args.engine {
+        None => runtime.block_on(scanner.assess_snapshot(&checks, &snapshot, options))?,
+        Some(url) => {
+            let engine = Engine::new(url, &store, &flags.target, &catalog, facts)?;
+            let asked = engine.assess_snapshot(&scanner, &checks, &snapshot, options);
+            runtime.block_on(asked)?
+        }
+    };
     if left_out.len() == checks.len()
         && let Some(first) = left_out.first()
     {

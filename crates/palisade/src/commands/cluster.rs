@@ -1,9 +1,13 @@
 //! `palisade cluster`
 use crate::Outcome;
-use crate::cli::ClusterCommand;
+use crate::cli::{ClusterCommand, Target};
 use crate::error::Failure;
 use crate::output::Terminal;
-use palisade_catalog::Catalog;
+use palisade_catalog::{Catalog, Check};
+use palisade_core::{Assessment, Timestamp};
+use palisade_query::Options;
+use palisade_scan::{LeftOut, QueryResult, Scanner};
+use palisade_store::{Snapshot, Store};
 use std::sync::Arc;
 
 /// Runs a scheduler or an executor until it is asked to stop.
@@ -43,6 +47,115 @@ pub fn run(
         }
     }
     Ok(Outcome::Done)
+}
+
+/// A cluster, as a command with `--engine` asks it.
+#[cfg(feature = "cluster")]
+#[derive(Debug)]
+pub struct Engine {
+    cluster: palisade_cluster::Cluster,
+    place: palisade_cluster::Place,
+}
+
+/// This build has none.
+#[cfg(not(feature = "cluster"))]
+#[derive(Debug)]
+pub struct Engine {}
+
+#[cfg(feature = "cluster")]
+impl Engine {
+    /// The cluster of a scheduler, and the store as its executors find it.
+    ///
+    /// # Errors
+    /// When the URL is not `ballista://HOST:PORT`.
+    pub fn new(
+        url: &str,
+        store: &Store,
+        target: &Target,
+        catalog: &Arc<Catalog>,
+        facts: &str,
+    ) -> Result<Self, Failure> {
+        let cluster = palisade_cluster::Cluster::new(url, Arc::clone(catalog))?;
+        let location = store.location();
+        let place = palisade_cluster::Place::new(location).map_err(|source| Failure::Input {
+            path: location.into(),
+            source,
+        })?;
+        Ok(Self {
+            cluster: cluster.with_facts(facts),
+            place: palisade_cluster::Place {
+                endpoint: target.endpoint_url.clone(),
+                ..place
+            },
+        })
+    }
+
+    /// As [`Scanner::assess_snapshot`].
+    ///
+    /// # Errors
+    /// As there, and when the cluster cannot be used.
+    pub async fn assess_snapshot(
+        &self,
+        scanner: &Scanner,
+        checks: &[Arc<Check>],
+        snapshot: &Snapshot,
+        options: Options,
+    ) -> Result<(Assessment, Vec<LeftOut>), Failure> {
+        let (cluster, place) = (&self.cluster, &self.place);
+        let asked = cluster.assess_snapshot(scanner, place, snapshot, checks, options);
+        Ok(asked.await?)
+    }
+
+    /// As [`Scanner::query_snapshots`].
+    ///
+    /// # Errors
+    /// As there, and when the cluster cannot be used.
+    pub async fn query_snapshots(
+        &self,
+        sql: &str,
+        snapshots: &[Snapshot],
+        now: Timestamp,
+    ) -> Result<(QueryResult, Vec<(String, String, String)>), Failure> {
+        Ok(self.cluster.sql(&self.place, snapshots, sql, now).await?)
+    }
+}
+
+#[cfg(not(feature = "cluster"))]
+impl Engine {
+    /// Says how to get what this build has not.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn new(_: &str, _: &Store, _: &Target, _: &Arc<Catalog>, _: &str) -> Result<Self, Failure> {
+        Err(missing("--engine"))
+    }
+
+    /// There is no engine.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn assess_snapshot(
+        &self,
+        _: &Scanner,
+        _: &[Arc<Check>],
+        _: &Snapshot,
+        _: Options,
+    ) -> Result<(Assessment, Vec<LeftOut>), Failure> {
+        Err(missing("--engine"))
+    }
+
+    /// There is no engine.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn query_snapshots(
+        &self,
+        _: &str,
+        _: &[Snapshot],
+        _: Timestamp,
+    ) -> Result<(QueryResult, Vec<(String, String, String)>), Failure> {
+        Err(missing("--engine"))
+    }
 }
 
 /// Says how to get what this build has not.

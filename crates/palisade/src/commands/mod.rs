@@ -48,9 +48,14 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Scan(args) => {
             scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
-        Command::Check(args) => {
-            check::run(*args, given, &global, catalog(&global, terminal)?, terminal)
-        }
+        Command::Check(args) => check::run(
+            *args,
+            given,
+            &global,
+            catalog(&global, terminal)?,
+            &facts,
+            terminal,
+        ),
         Command::Collect(args) => {
             collect::run(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
@@ -96,7 +101,7 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             let found = settings::connect(&mut args.target, given, &global, &catalog)?;
             settings::organization(&found, &mut args.organization);
             args.store = settings::store(&found);
-            query::run(&args, catalog, terminal)
+            query::run(&args, catalog, &facts, terminal)
         }
         Command::Permissions(args) => {
             permissions::run(&args, catalog(&global, terminal)?, terminal)

@@ -1,4 +1,5 @@
 //! `palisade query`
+use super::cluster::Engine;
 use super::{connect, store};
 use crate::Outcome;
 use crate::cli::{Query, QueryFormat};
@@ -13,9 +14,14 @@ use std::sync::Arc;
 const WIDEST: usize = 80;
 
 /// Runs SQL over what it needs to be read.
-pub fn run(args: &Query, catalog: Arc<Catalog>, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub fn run(
+    args: &Query,
+    catalog: Arc<Catalog>,
+    facts: &str,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
     if let Some(wanted) = &args.snapshot {
-        return over_snapshots(args, wanted, &mut Scanner::new(catalog), terminal);
+        return over_snapshots(args, wanted, &mut Scanner::new(catalog), facts, terminal);
     }
     let scanner = Arc::new(Scanner::new(Arc::clone(&catalog)));
     let request = scanner.columns_of(&args.sql)?;
@@ -42,6 +48,7 @@ fn over_snapshots(
     args: &Query,
     wanted: &str,
     scanner: &mut Scanner,
+    facts: &str,
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
     let (runtime, store) = store::offline(&args.store, &args.target, scanner.models())?;
@@ -62,10 +69,18 @@ fn over_snapshots(
         }));
     };
     scanner.set_now(latest.manifest().started_at);
-    let memory = usize::try_from(args.memory).unwrap_or(usize::MAX);
-    let memory = memory.saturating_mul(1 << 20);
-    let asked = scanner.query_snapshots(&args.sql, &snapshots, memory, runtime.handle());
-    let (rows, lacking) = asked?;
+    let (rows, lacking) = match &args.engine {
+        None => {
+            let memory = usize::try_from(args.memory).unwrap_or(usize::MAX);
+            let memory = memory.saturating_mul(1 << 20);
+            scanner.query_snapshots(&args.sql, &snapshots, memory, runtime.handle())?
+        }
+        Some(url) => {
+            let engine = Engine::new(url, &store, &args.target, scanner.catalog(), facts)?;
+            let now = latest.manifest().started_at;
+            runtime.block_on(engine.query_snapshots(&args.sql, &snapshots, now))?
+        }
+    };
     print(&rows, args.format)?;
     for (id, table, column) in &lacking {
         terminal.warn(&format!(
