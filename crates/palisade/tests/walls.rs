@@ -38,6 +38,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "palisade-cluster",
         &["core", "model", "catalog", "table", "query", "store"],
     ),
+    (
+        "palisade-watch",
+        &["core", "model", "catalog", "table", "collect", "store"],
+    ),
     ("palisade-mute", &["core"]),
     ("palisade-send", &["core", "model", "report"]),
 ];
