@@ -5,6 +5,7 @@
 //! read decides neither a pass nor a fail; results do not depend on the order of rows.
 
 mod dialect;
+mod distributed;
 mod engine;
 mod error;
 mod evaluate;
@@ -16,11 +17,15 @@ mod iam;
 mod message;
 mod plan;
 mod provider;
+mod reach;
 mod render;
 mod scans;
 mod session;
 mod sql;
 
+pub use distributed::{
+    Part, Wanted, computed_needs, on_deep_stack, own_functions, sort_findings,
+};
 pub use engine::{CatalogSchemas, Engine, Params, QueryResult};
 pub use error::{QueryError, SqlProblem};
 pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
@@ -30,3 +35,4 @@ pub use iam::{
     iam_needs,
 };
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};
+pub use reach::{Reach, is_shared};
