@@ -65,7 +65,9 @@ pub fn read(body: &str) -> Result<Message, WatchError> {
     }
     let kind = text(&json, "detail-type");
     if kind.is_empty() {
-        return Err(wrong("it has neither `detail-type` nor `eventName`".to_owned()));
+        return Err(wrong(
+            "it has neither `detail-type` nor `eventName`".to_owned(),
+        ));
     }
     let detail = json.get("detail").unwrap_or(&Json::Null);
     if detail.get("eventName").is_some() {
@@ -107,7 +109,12 @@ fn record(record: &Json, envelope: &Json) -> Result<Message, WatchError> {
         some => some.to_owned(),
     };
     let id = or(text(record, "eventID"), text(envelope, "id"));
-    let nothing = |reason| Ok(Message::Nothing(Seen { id: id.clone(), reason }));
+    let nothing = |reason| {
+        Ok(Message::Nothing(Seen {
+            id: id.clone(),
+            reason,
+        }))
+    };
     let is = |name: &str| match record.get(name) {
         Some(Json::Bool(b)) => *b,
         Some(Json::String(t)) => t == "true",
@@ -140,8 +147,16 @@ fn record(record: &Json, envelope: &Json) -> Result<Message, WatchError> {
             event.arns.push(arn);
         }
     }
-    for part in ["requestParameters", "responseElements", "serviceEventDetails"] {
-        collect("", record.get(part).unwrap_or(&Json::Null), &mut event.values);
+    for part in [
+        "requestParameters",
+        "responseElements",
+        "serviceEventDetails",
+    ] {
+        collect(
+            "",
+            record.get(part).unwrap_or(&Json::Null),
+            &mut event.values,
+        );
     }
     complete(event)
 }

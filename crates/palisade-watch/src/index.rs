@@ -61,14 +61,20 @@ impl Index {
                 .entry(spec.model.clone())
                 .or_insert_with(|| labels_of(&catalog, models, &spec.model));
             for label in of_model.iter() {
-                sources.entry(label.clone()).or_default().insert(name.clone());
+                sources
+                    .entry(label.clone())
+                    .or_default()
+                    .insert(name.clone());
             }
             // a table below another is below all that are above
             let mut above = spec.list.as_ref().and_then(|l| l.parent.clone());
             let mut placed = spec.scope == Scope::Regional && spec.region.is_empty();
             let mut seen = BTreeSet::new();
             while let Some(parent) = above.filter(|p| seen.insert(p.clone())) {
-                children.entry(parent.clone()).or_default().insert(name.clone());
+                children
+                    .entry(parent.clone())
+                    .or_default()
+                    .insert(name.clone());
                 let spec = catalog.tables.get(&parent);
                 placed &= spec.is_some_and(|s| s.scope == Scope::Regional && s.region.is_empty());
                 above = spec.and_then(|s| s.list.as_ref()?.parent.clone());
@@ -125,7 +131,7 @@ impl Index {
     fn derive(&self, found: &mut Narrowing, told: Option<&EventSource>, event: &Event) {
         for arn in &event.arns {
             for (name, table) in &self.tables {
-                if table.arn.as_ref().is_some_and(|pieces| fits(arn, pieces)) {
+                if self.has_arn(name, table, arn) {
                     self.add(found, name, Some(arn), event);
                 }
             }
@@ -140,7 +146,10 @@ impl Index {
         }
         for (member, tables) in told.into_iter().flat_map(|t| &t.members) {
             let known = tables.iter().filter(|t| self.tables.contains_key(*t));
-            named.entry(normal(member)).or_default().extend(known.cloned());
+            named
+                .entry(normal(member))
+                .or_default()
+                .extend(known.cloned());
         }
         for (member, value) in &event.values {
             for table in named.get(&normal(member)).into_iter().flatten() {
@@ -166,6 +175,20 @@ impl Index {
                 self.add(found, table, None, event);
             }
         }
+    }
+
+    /// Whether an ARN may be that of a row: it fits the table's template, or, where that is a member of the answer, says
+    /// service and kind of the table.
+    fn has_arn(&self, name: &str, table: &Watched, arn: &str) -> bool {
+        if let Some(pieces) = &table.arn {
+            return fits(arn, pieces);
+        }
+        let mut parts = arn.splitn(6, ':').skip(2);
+        let service = parts.next().and_then(|label| self.sources.get(label));
+        let kind = parts.nth(2).and_then(|r| r.split(['/', ':']).next());
+        table.spec.arn.is_some()
+            && service.is_some_and(|tables| tables.contains(name))
+            && kind.is_some_and(|kind| normal(kind) == normal(&table.subject))
     }
 
     /// Adds a row of a table, or all in the event's region.

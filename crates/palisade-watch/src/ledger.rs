@@ -3,6 +3,7 @@
 //! A ledger is written before its snapshot is committed, and counts only if it was. So an event is in the tables, its id
 //! is known and its changes are on record at the same moment, or none of it is.
 use crate::{Change, WatchError};
+use palisade_core::Timestamp;
 use palisade_store::{Manifest, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct Ledger {
     pub format: u32,
     /// The snapshot's id.
     pub snapshot: String,
+    /// When the last whole collection began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Timestamp>,
     /// Ids of events that are in it, oldest first.
     pub handled: Vec<String>,
     /// What changed with it.
@@ -40,6 +44,7 @@ impl Ledger {
         Self {
             format: FORMAT,
             snapshot: snapshot.to_owned(),
+            whole: self.whole,
             handled: handled.split_off(from),
             changes,
         }
@@ -80,7 +85,10 @@ impl Ledgers {
         let there = self.0.objects_below(LEDGERS).await?;
         for manifest in committed.iter().rev() {
             let path = Self::path(&manifest.id);
-            if there.binary_search_by(|(known, ..)| known.as_str().cmp(&path)).is_err() {
+            if there
+                .binary_search_by(|(known, ..)| known.as_str().cmp(&path))
+                .is_err()
+            {
                 continue;
             }
             let bytes = self.0.read(&path).await?;

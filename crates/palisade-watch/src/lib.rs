@@ -19,4 +19,4 @@ pub use event::{Event, Message, Seen, read, read_lines};
 pub use index::{Index, Touch};
 pub use ledger::{LEDGERS, Ledger, Ledgers};
 pub use merge::{merge, widened};
-pub use update::{Update, Updated, request_of};
+pub use update::{Update, Updated, request_of, write_findings};

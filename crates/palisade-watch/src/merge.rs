@@ -2,6 +2,7 @@
 use crate::WatchError;
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
 use palisade_collect::{Narrowing, Rows};
 use palisade_core::CallError;
 use palisade_store::AccountPart;
@@ -18,7 +19,11 @@ pub fn widened(narrowing: &Narrowing, known: &AccountPart) -> Narrowing {
         let Some(part) = known.tables.get(table) else {
             return false;
         };
-        if part.gaps.iter().any(|(region, _)| rows.takes_region(region)) {
+        if part
+            .gaps
+            .iter()
+            .any(|(region, _)| rows.takes_region(region))
+        {
             rows.ids = None;
         }
         true
@@ -58,9 +63,7 @@ pub fn merge(known: &Table, read: &Table, rows: &Rows) -> Result<Table, WatchErr
         table: known.spec.name.clone(),
         message,
     };
-    if known.schema != read.schema {
-        return Err(failed("what was read has other columns".to_owned()));
-    }
+    let fresh = fitting(read, &known.schema).map_err(failed)?;
     let mut regions: BTreeMap<Option<String>, (Side, Side)> = BTreeMap::new();
     let mut kept: BTreeMap<Option<String>, Vec<Batch>> = BTreeMap::new();
     for batch in known.batches.iter().filter(|b| b.rows.num_rows() > 0) {
@@ -71,16 +74,17 @@ pub fn merge(known: &Table, read: &Table, rows: &Rows) -> Result<Table, WatchErr
             kept.entry(region).or_default().push(batch.clone());
         }
     }
-    for batch in read.batches.iter().filter(|b| b.rows.num_rows() > 0) {
+    for batch in fresh.iter().filter(|b| b.rows.num_rows() > 0) {
         regions.entry(region_of(batch)).or_default().1.add(batch);
     }
     let mut sources: Vec<usize> = (0..=known.spec.calls.len()).collect();
     sources.push(TAGGING);
     for (region, (old, new)) in &regions {
         // of a table that is not bound to regions, a gap anywhere may hide the row
-        let lost = read.gaps.iter().find(|g| {
-            rows.regions.is_none() || region.as_deref().is_none_or(|r| r == g.region)
-        });
+        let lost = read
+            .gaps
+            .iter()
+            .find(|g| rows.regions.is_none() || region.as_deref().is_none_or(|r| r == g.region));
         let lost = lost.map(|g| &g.error);
         let batch = join(known, old, new, rows, lost, &sources).map_err(failed)?;
         if batch.rows.num_rows() > 0 {
@@ -108,6 +112,25 @@ pub fn merge(known: &Table, read: &Table, rows: &Rows) -> Result<Table, WatchErr
         batches: kept.into_values().flatten().collect(),
         gaps,
     })
+}
+
+/// What was read in the order of the columns that are known.
+fn fitting(read: &Table, schema: &SchemaRef) -> Result<Vec<Batch>, String> {
+    let mut fitting = Vec::with_capacity(read.batches.len());
+    for batch in &read.batches {
+        let columns: Option<Vec<_>> = schema
+            .fields()
+            .iter()
+            .map(|f| batch.rows.column_by_name(f.name()).cloned())
+            .collect();
+        let columns = columns.ok_or_else(|| "what was read has fewer columns".to_owned())?;
+        let rows = RecordBatch::try_new(Arc::clone(schema), columns);
+        fitting.push(Batch {
+            rows: rows.map_err(|e| format!("what was read does not fit: {e}"))?,
+            failures: batch.failures.clone(),
+        });
+    }
+    Ok(fitting)
 }
 
 /// The rows of one region.
@@ -205,9 +228,8 @@ impl<'b> Identity<'b> {
         let other = match texts(id) {
             Some(_) => None,
             None => {
-                let texts = (0..column.len()).map(|row| {
-                    arrow::util::display::array_value_to_string(column, row)
-                });
+                let texts = (0..column.len())
+                    .map(|row| arrow::util::display::array_value_to_string(column, row));
                 Some(texts.collect::<Result<_, _>>().map_err(|e| e.to_string())?)
             }
         };

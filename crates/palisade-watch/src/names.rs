@@ -47,7 +47,10 @@ pub(crate) fn names(spec: &TableSpec, schema: &TableSchema, catalog: &Catalog) -
     let mut add = |name: &str| {
         let name = normal(name);
         // what identifies anything identifies nothing: such a table is found by the event's name
-        if !matches!(name.as_str(), "" | "id" | "name" | "arn" | "identifier" | "type") {
+        if !matches!(
+            name.as_str(),
+            "" | "id" | "name" | "arn" | "identifier" | "type"
+        ) {
             names.insert(name);
         }
     };

@@ -1,6 +1,6 @@
 //! From a snapshot and what was read again to the next snapshot's account, which shares everything that is as it was.
-use crate::merge::{merge, region_of};
 use crate::WatchError;
+use crate::merge::{merge, region_of};
 use palisade_collect::{Collected, Narrowing, Request};
 use palisade_core::{Coverage, Finding};
 use palisade_store::{AccountPart, AccountResult, Snapshot, Wanted, Writer};
@@ -54,9 +54,10 @@ impl<'s> Update<'s> {
         let mut tables = BTreeMap::new();
         let mut changed = BTreeMap::new();
         for (name, rows) in narrowing {
-            let (Some(part), Some(read)) =
-                (self.known.tables.get(name), collected.dataset.tables.get(name))
-            else {
+            let (Some(part), Some(read)) = (
+                self.known.tables.get(name),
+                collected.dataset.tables.get(name),
+            ) else {
                 continue;
             };
             let wanted = Wanted::from([(name.clone(), part.columns.keys().cloned().collect())]);
@@ -95,15 +96,14 @@ impl<'s> Update<'s> {
         })
     }
 
-    /// Writes what is new of the account. Files of regions and tables that are as they were are those of the earlier
-    /// snapshot, and so are the verdicts when there are no others.
+    /// Writes what is new of the account's tables. Files of regions and tables that are as they were are those of the
+    /// earlier snapshot.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn write(
         &self,
         updated: &Updated,
-        findings: Option<&[Finding]>,
         writer: &Writer,
     ) -> Result<AccountPart, WatchError> {
         let mut dataset = Dataset::default();
@@ -120,15 +120,11 @@ impl<'s> Update<'s> {
                 account_id: &self.known.account_id,
                 dataset: &dataset,
                 coverage: &updated.coverage,
-                findings,
+                findings: None,
             })
             .await?;
         let mut part = self.known.clone();
         part.coverage = fresh.coverage;
-        if findings.is_some() {
-            part.findings = fresh.findings;
-            part.counts = fresh.counts;
-        }
         for (name, table) in fresh.tables {
             let regions = updated.changed.get(&name).cloned().unwrap_or_default();
             let known = part.tables.entry(name).or_default();
@@ -142,6 +138,28 @@ impl<'s> Update<'s> {
         writer.account_document(&part).await?;
         Ok(part)
     }
+}
+
+/// Writes other verdicts on an account whose tables are in place.
+///
+/// # Errors
+/// When the store cannot be written.
+pub async fn write_findings(
+    mut part: AccountPart,
+    findings: &[Finding],
+    writer: &Writer,
+) -> Result<(), WatchError> {
+    let fresh = writer
+        .account_part(AccountResult {
+            account_id: &part.account_id,
+            dataset: &Dataset::default(),
+            coverage: &part.coverage,
+            findings: Some(findings),
+        })
+        .await?;
+    part.findings = fresh.findings;
+    part.counts = fresh.counts;
+    Ok(writer.account_document(&part).await?)
 }
 
 /// Regions whose rows, or what could not be read of them, differ.
@@ -206,16 +224,5 @@ impl Updated {
     /// True when nothing is otherwise than before.
     pub fn is_nothing(&self) -> bool {
         self.changed.is_empty()
-    }
-
-    /// The whole tables that were touched, as a dataset.
-    pub fn dataset(&self) -> Dataset {
-        Dataset {
-            tables: self
-                .tables
-                .iter()
-                .map(|(name, table)| (name.clone(), table.clone()))
-                .collect(),
-        }
     }
 }

@@ -1,5 +1,10 @@
 //! Events as EventBridge delivers them, and what they touched.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use palisade_catalog::{Catalog, Source, TableSchema, TableSpec};
 use palisade_collect::Narrowing;
@@ -35,7 +40,12 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         models: Models::embedded(),
     };
     let tables: BTreeSet<String> = shipped.catalog.tables.keys().cloned().collect();
-    Index::new(Arc::clone(&shipped.catalog), &shipped.models, &shipped, &tables)
+    Index::new(
+        Arc::clone(&shipped.catalog),
+        &shipped.models,
+        &shipped,
+        &tables,
+    )
 });
 
 fn cloudtrail(source: &str, name: &str, request: Json, response: Json, arns: &[&str]) -> Json {
@@ -98,56 +108,143 @@ fn what_is_touched() {
     let nothing = vec!["it changes nothing that is read"];
     let cases: Vec<(Json, Vec<&str>)> = vec![
         (
-            cloudtrail("s3", "PutBucketPolicy", json!({"bucketName": "b", "bucketPolicy": {"Version": "x"}}), none.clone(), &["arn:aws:s3:::b"]),
+            cloudtrail(
+                "s3",
+                "PutBucketPolicy",
+                json!({"bucketName": "b", "bucketPolicy": {"Version": "x"}}),
+                none.clone(),
+                &["arn:aws:s3:::b"],
+            ),
             vec!["s3_bucket: arn:aws:s3:::b,b @ *"],
         ),
-        (cloudtrail("s3", "PutObject", json!({"bucketName": "b", "key": "k"}), none.clone(), &[]), nothing.clone()),
-        (cloudtrail("kms", "Decrypt", none.clone(), none.clone(), &["arn:aws:kms:eu-west-1:111111111111:key/k"]), nothing.clone()),
         (
-            cloudtrail("ec2", "AuthorizeSecurityGroupIngress", json!({"groupId": "sg-1", "ipPermissions": {"items": [{"ipProtocol": "tcp"}]}}), json!({"_return": true}), &[]),
+            cloudtrail(
+                "s3",
+                "PutObject",
+                json!({"bucketName": "b", "key": "k"}),
+                none.clone(),
+                &[],
+            ),
+            nothing.clone(),
+        ),
+        (
+            cloudtrail(
+                "kms",
+                "Decrypt",
+                none.clone(),
+                none.clone(),
+                &["arn:aws:kms:eu-west-1:111111111111:key/k"],
+            ),
+            nothing.clone(),
+        ),
+        (
+            cloudtrail(
+                "ec2",
+                "AuthorizeSecurityGroupIngress",
+                json!({"groupId": "sg-1", "ipPermissions": {"items": [{"ipProtocol": "tcp"}]}}),
+                json!({"_return": true}),
+                &[],
+            ),
             vec!["ec2_security_group: sg-1 @ eu-west-1"],
         ),
         // by name only: which group it is cannot be told
         (
-            cloudtrail("ec2", "AuthorizeSecurityGroupIngress", json!({"groupName": "default"}), none.clone(), &[]),
+            cloudtrail(
+                "ec2",
+                "AuthorizeSecurityGroupIngress",
+                json!({"groupName": "default"}),
+                none.clone(),
+                &[],
+            ),
             vec!["ec2_security_group: * @ eu-west-1"],
         ),
         // the id is in the answer's set
         (
-            cloudtrail("ec2", "CreateVolume", json!({"size": "8"}), json!({"volumeId": "vol-1", "size": "8"}), &[]),
+            cloudtrail(
+                "ec2",
+                "CreateVolume",
+                json!({"size": "8"}),
+                json!({"volumeId": "vol-1", "size": "8"}),
+                &[],
+            ),
             vec!["ec2_volume: vol-1 @ eu-west-1"],
         ),
         (
-            cloudtrail("ec2", "EnableEbsEncryptionByDefault", json!({}), none.clone(), &[]),
+            cloudtrail(
+                "ec2",
+                "EnableEbsEncryptionByDefault",
+                json!({}),
+                none.clone(),
+                &[],
+            ),
             vec!["ec2_settings: * @ eu-west-1"],
         ),
         (
-            cloudtrail("ec2", "CreateFlowLogs", json!({"CreateFlowLogsRequest": {"ResourceId": {"tag": 1, "content": "vpc-1"}}}), json!({"CreateFlowLogsResponse": {"flowLogIdSet": {"item": "fl-1"}}}), &[]),
+            cloudtrail(
+                "ec2",
+                "CreateFlowLogs",
+                json!({"CreateFlowLogsRequest": {"ResourceId": {"tag": 1, "content": "vpc-1"}}}),
+                json!({"CreateFlowLogsResponse": {"flowLogIdSet": {"item": "fl-1"}}}),
+                &[],
+            ),
             vec!["ec2_flow_log: fl-1 @ eu-west-1"],
         ),
         (
-            cloudtrail("rds", "ModifyDBInstance", json!({"dBInstanceIdentifier": "db"}), none.clone(), &[]),
+            cloudtrail(
+                "rds",
+                "ModifyDBInstance",
+                json!({"dBInstanceIdentifier": "db"}),
+                none.clone(),
+                &[],
+            ),
             vec!["rds_db_instance: db @ eu-west-1"],
         ),
         (
-            cloudtrail("lambda", "UpdateFunctionConfiguration20150331v2", json!({"functionName": "f"}), none.clone(), &[]),
+            cloudtrail(
+                "lambda",
+                "UpdateFunctionConfiguration20150331v2",
+                json!({"functionName": "f"}),
+                none.clone(),
+                &[],
+            ),
             vec!["lambda_function: f @ eu-west-1"],
         ),
         (
-            cloudtrail("sqs", "SetQueueAttributes", json!({"queueUrl": "https://sqs.eu-west-1.amazonaws.com/111111111111/q"}), none.clone(), &[]),
+            cloudtrail(
+                "sqs",
+                "SetQueueAttributes",
+                json!({"queueUrl": "https://sqs.eu-west-1.amazonaws.com/111111111111/q"}),
+                none.clone(),
+                &[],
+            ),
             vec!["sqs_queue: https://sqs.eu-west-1.amazonaws.com/111111111111/q @ eu-west-1"],
         ),
         (
-            cloudtrail("kms", "PutKeyPolicy", json!({"keyId": "k"}), none.clone(), &["arn:aws:kms:eu-west-1:111111111111:key/k"]),
+            cloudtrail(
+                "kms",
+                "PutKeyPolicy",
+                json!({"keyId": "k"}),
+                none.clone(),
+                &["arn:aws:kms:eu-west-1:111111111111:key/k"],
+            ),
             vec!["kms_key: arn:aws:kms:eu-west-1:111111111111:key/k,k @ eu-west-1"],
         ),
         // rows below are listed anew
         (
-            cloudtrail("route53", "ChangeResourceRecordSets", json!({"hostedZoneId": "Z1"}), none.clone(), &[]),
+            cloudtrail(
+                "route53",
+                "ChangeResourceRecordSets",
+                json!({"hostedZoneId": "Z1"}),
+                none.clone(),
+                &[],
+            ),
             vec!["route53_hosted_zone: Z1 @ *", "route53_record: * @ *"],
         ),
         // a service that is not known
-        (cloudtrail("nothing", "CreateThing", none.clone(), none.clone(), &[]), vec!["no table that is read is of its service"]),
+        (
+            cloudtrail("nothing", "CreateThing", none.clone(), none.clone(), &[]),
+            vec!["no table that is read is of its service"],
+        ),
     ];
     for (json, expected) in cases {
         assert_eq!(touched(&json), expected, "{}", json["detail"]["eventName"]);
@@ -156,7 +253,13 @@ fn what_is_touched() {
 
 #[test]
 fn iam_is_read_together() {
-    let json = cloudtrail("iam", "AttachRolePolicy", json!({"roleName": "r", "policyArn": "arn:aws:iam::aws:policy/P"}), Json::Null, &[]);
+    let json = cloudtrail(
+        "iam",
+        "AttachRolePolicy",
+        json!({"roleName": "r", "policyArn": "arn:aws:iam::aws:policy/P"}),
+        Json::Null,
+        &[],
+    );
     let touched = touched(&json);
     for table in ["iam_user", "iam_group", "iam_role", "iam_policy"] {
         assert!(touched.contains(&format!("{table}: * @ *")), "{touched:?}");
@@ -175,12 +278,21 @@ fn a_service_event_touches_what_it_names() {
     let touched = touched(&json);
     let instance = "ec2_instance: arn:aws:ec2:us-east-1:111111111111:instance/i-1,i-1 @ us-east-1";
     assert!(touched.contains(&instance.to_owned()), "{touched:?}");
-    assert!(touched.contains(&"ec2_volume: * @ us-east-1".to_owned()), "{touched:?}");
+    assert!(
+        touched.contains(&"ec2_volume: * @ us-east-1".to_owned()),
+        "{touched:?}"
+    );
 }
 
 #[test]
 fn messages_that_change_nothing_and_messages_that_are_none() {
-    let base = cloudtrail("s3", "PutBucketPolicy", json!({"bucketName": "b"}), Json::Null, &[]);
+    let base = cloudtrail(
+        "s3",
+        "PutBucketPolicy",
+        json!({"bucketName": "b"}),
+        Json::Null,
+        &[],
+    );
     let with = |path: &str, value: Json| {
         let mut json = base.clone();
         *json.pointer_mut(path).unwrap() = value;
@@ -191,7 +303,10 @@ fn messages_that_change_nothing_and_messages_that_are_none() {
     for (json, reason) in [
         (with("/detail/readOnly", json!(true)), "it changed nothing"),
         (failed, "it failed"),
-        (json!({"id": "1", "detail-type": "Mine", "source": "my.app", "detail": {}}), "it is no event of AWS"),
+        (
+            json!({"id": "1", "detail-type": "Mine", "source": "my.app", "detail": {}}),
+            "it is no event of AWS",
+        ),
     ] {
         match read(&json.to_string()).unwrap() {
             Message::Nothing(seen) => assert_eq!(seen.reason, reason),
@@ -205,10 +320,22 @@ fn messages_that_change_nothing_and_messages_that_are_none() {
     for (text, expected) in [
         ("{", "not JSON"),
         ("{}", "neither `detail-type` nor `eventName`"),
-        (&with("/detail/eventName", json!(null)).to_string(), "a name"),
-        (&with("/detail/eventSource", json!("")).to_string(), "an event source"),
-        (&with("/detail/recipientAccountId", json!("x")).to_string(), "an account"),
-        (r#"{"detail-type": "AWS API Call via CloudTrail", "detail": 1}"#, "without `detail.eventName`"),
+        (
+            &with("/detail/eventName", json!(null)).to_string(),
+            "a name",
+        ),
+        (
+            &with("/detail/eventSource", json!("")).to_string(),
+            "an event source",
+        ),
+        (
+            &with("/detail/recipientAccountId", json!("x")).to_string(),
+            "an account",
+        ),
+        (
+            r#"{"detail-type": "AWS API Call via CloudTrail", "detail": 1}"#,
+            "without `detail.eventName`",
+        ),
         (r#"{"Type": "Notification", "Message": "x"}"#, "is not JSON"),
     ] {
         let error = read(text).unwrap_err().to_string();
@@ -220,7 +347,13 @@ fn messages_that_change_nothing_and_messages_that_are_none() {
 fn touches_add_up() {
     let mut all = Narrowing::new();
     for bucket in ["a", "b"] {
-        let json = cloudtrail("s3", "PutBucketAcl", json!({"bucketName": bucket}), Json::Null, &[]);
+        let json = cloudtrail(
+            "s3",
+            "PutBucketAcl",
+            json!({"bucketName": bucket}),
+            Json::Null,
+            &[],
+        );
         INDEX.touch(&event(&json)).add_to(&mut all);
     }
     assert_eq!(shown(&all), ["s3_bucket: a,b @ *"]);
@@ -230,7 +363,13 @@ fn touches_add_up() {
     // many rows are a table
     let mut many = Narrowing::new();
     for number in 0..300 {
-        let json = cloudtrail("s3", "PutBucketAcl", json!({"bucketName": number.to_string()}), Json::Null, &[]);
+        let json = cloudtrail(
+            "s3",
+            "PutBucketAcl",
+            json!({"bucketName": number.to_string()}),
+            Json::Null,
+            &[],
+        );
         INDEX.touch(&event(&json)).add_to(&mut many);
     }
     assert_eq!(shown(&many), ["s3_bucket: * @ *"]);
@@ -243,8 +382,13 @@ fn every_table_is_reached_by_events_of_its_service() {
     for table in catalog.tables.values() {
         let json = cloudtrail(&table.model, "Zzz", Json::Null, Json::Null, &[]);
         let touched = touched(&json);
-        let found = touched.iter().any(|t| t.starts_with(&format!("{}: ", table.name)));
-        let said = catalog.events.get(&table.model).is_some_and(|e| e.rules.iter().any(|r| r.names("Zzz")));
+        let found = touched
+            .iter()
+            .any(|t| t.starts_with(&format!("{}: ", table.name)));
+        let said = catalog
+            .events
+            .get(&table.model)
+            .is_some_and(|e| e.rules.iter().any(|r| r.names("Zzz")));
         assert!(found || said, "{}: {touched:?}", table.name);
     }
 }

@@ -1,5 +1,10 @@
 //! What was read again, in a snapshot.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use palisade_catalog::{Catalog, Source, TableSchema, TableSpec};
 use palisade_collect::{Collected, Narrowing, Rows};
@@ -7,7 +12,9 @@ use palisade_core::{CallError, CallErrorKind, Coverage, Timestamp};
 use palisade_model::Models;
 use palisade_store::{AccountPart, AccountResult, NewSnapshot, Options, Snapshot, Store, Wanted};
 use palisade_table::{Dataset, FIXTURE_ACCOUNT, Gap, Schemas, fixture_dataset};
-use palisade_watch::{ChangeKind, Ledger, Ledgers, Update, Updated, changes, merge, request_of, widened};
+use palisade_watch::{
+    ChangeKind, Ledger, Ledgers, Update, Updated, changes, merge, request_of, widened,
+};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -66,16 +73,28 @@ fn shown(dataset: &Dataset) -> Vec<String> {
             arrow::util::display::array_value_to_string(column, row).unwrap()
         };
         for row in 0..batch.rows.num_rows() {
-            let sources: BTreeSet<usize> =
-                batch.failures.iter().filter(|f| f.row == row).map(|f| f.source).collect();
+            let sources: BTreeSet<usize> = batch
+                .failures
+                .iter()
+                .filter(|f| f.row == row)
+                .map(|f| f.source)
+                .collect();
             let failed = match sources.len() {
                 0 => "",
                 1 => " (one call failed)",
                 _ => " (not listed)",
             };
             let versioning = text("versioning", row);
-            let status = if versioning.contains("Enabled") { "on" } else { "off" };
-            all.push(format!("{} {} {status}{failed}", text("region", row), text("name", row)));
+            let status = if versioning.contains("Enabled") {
+                "on"
+            } else {
+                "off"
+            };
+            all.push(format!(
+                "{} {} {status}{failed}",
+                text("region", row),
+                text("name", row)
+            ));
         }
     }
     all.extend(table.gaps.iter().map(|g| format!("gap {}", g.region)));
@@ -84,7 +103,10 @@ fn shown(dataset: &Dataset) -> Vec<String> {
 
 fn rows(ids: Option<&[&str]>, regions: Option<&[&str]>) -> Rows {
     let set = |v: &[&str]| v.iter().map(|t| (*t).to_owned()).collect();
-    Rows { ids: ids.map(set), regions: regions.map(set) }
+    Rows {
+        ids: ids.map(set),
+        regions: regions.map(set),
+    }
 }
 
 fn gap(region: &str) -> Gap {
@@ -109,7 +131,9 @@ fn merged(known: &[&str], read: &[&str], gaps: &[&str], wanted: &Rows) -> Vec<St
     let read = read.tables.get_mut("s3_bucket").unwrap();
     read.gaps = gaps.iter().map(|g| gap(g)).collect();
     let table = merge(&known.tables["s3_bucket"], read, wanted).unwrap();
-    shown(&Dataset { tables: BTreeMap::from([("s3_bucket".to_owned(), table)]) })
+    shown(&Dataset {
+        tables: BTreeMap::from([("s3_bucket".to_owned(), table)]),
+    })
 }
 
 #[test]
@@ -118,24 +142,57 @@ fn rows_take_the_place_of_rows() {
     // one row, where it stood
     assert_eq!(
         merged(&known, &["b=Suspended"], &[], &rows(Some(&["b"]), None)),
-        ["eu-west-1 d on", "us-east-1 a on", "us-east-1 b off", "us-east-1 c off (one call failed)"]
+        [
+            "eu-west-1 d on",
+            "us-east-1 a on",
+            "us-east-1 b off",
+            "us-east-1 c off (one call failed)"
+        ]
     );
     // a call that failed is answered now, and one that was answered fails
     assert_eq!(
-        merged(&known, &["c=Enabled", "a=!"], &[], &rows(Some(&["c", "a"]), None)),
-        ["eu-west-1 d on", "us-east-1 a off (one call failed)", "us-east-1 b on", "us-east-1 c on"]
+        merged(
+            &known,
+            &["c=Enabled", "a=!"],
+            &[],
+            &rows(Some(&["c", "a"]), None)
+        ),
+        [
+            "eu-west-1 d on",
+            "us-east-1 a off (one call failed)",
+            "us-east-1 b on",
+            "us-east-1 c on"
+        ]
     );
     // a new one, and one that is gone, by ARN
     assert_eq!(
-        merged(&known, &["n=Enabled"], &[], &rows(Some(&["n", "arn:aws:s3:::a"]), None)),
-        ["eu-west-1 d on", "us-east-1 b on", "us-east-1 c off (one call failed)", "us-east-1 n on"]
+        merged(
+            &known,
+            &["n=Enabled"],
+            &[],
+            &rows(Some(&["n", "arn:aws:s3:::a"]), None)
+        ),
+        [
+            "eu-west-1 d on",
+            "us-east-1 b on",
+            "us-east-1 c off (one call failed)",
+            "us-east-1 n on"
+        ]
     );
     // the whole table of a region: the list decides, also on the order
     assert_eq!(
-        merged(&known, &["b=Enabled", "a=Enabled"], &[], &rows(None, Some(&["us-east-1"]))),
+        merged(
+            &known,
+            &["b=Enabled", "a=Enabled"],
+            &[],
+            &rows(None, Some(&["us-east-1"]))
+        ),
         ["eu-west-1 d on", "us-east-1 b on", "us-east-1 a on"]
     );
-    assert_eq!(merged(&known, &[], &[], &rows(None, None)), Vec::<String>::new());
+    assert_eq!(
+        merged(&known, &[], &[], &rows(None, None)),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -143,11 +200,26 @@ fn a_list_that_failed_makes_rows_unknown_and_never_gone() {
     let known = ["a=Enabled", "b=Enabled", "d@eu-west-1=Enabled"];
     assert_eq!(
         merged(&known, &[], &["us-east-1"], &rows(Some(&["b"]), None)),
-        ["eu-west-1 d on", "us-east-1 a on", "us-east-1 b on (not listed)", "gap us-east-1"]
+        [
+            "eu-west-1 d on",
+            "us-east-1 a on",
+            "us-east-1 b on (not listed)",
+            "gap us-east-1"
+        ]
     );
     assert_eq!(
-        merged(&known, &["a=Suspended"], &["us-east-1"], &rows(None, Some(&["us-east-1"]))),
-        ["eu-west-1 d on", "us-east-1 a off", "us-east-1 b on (not listed)", "gap us-east-1"]
+        merged(
+            &known,
+            &["a=Suspended"],
+            &["us-east-1"],
+            &rows(None, Some(&["us-east-1"]))
+        ),
+        [
+            "eu-west-1 d on",
+            "us-east-1 a off",
+            "us-east-1 b on (not listed)",
+            "gap us-east-1"
+        ]
     );
 }
 
@@ -173,7 +245,12 @@ async fn snapshot(all: &[&str]) -> Kept {
     writer.account(result).await.unwrap();
     let snapshot = store.of(writer.commit(now(), None).await.unwrap());
     let part = snapshot.account(FIXTURE_ACCOUNT).await.unwrap();
-    Kept { folder, store, snapshot, part }
+    Kept {
+        folder,
+        store,
+        snapshot,
+        part,
+    }
 }
 
 fn new(nonce: &str) -> NewSnapshot {
@@ -188,9 +265,15 @@ fn new(nonce: &str) -> NewSnapshot {
 
 async fn updated(kept: &Kept, read: &[&str], wanted: Rows) -> Updated {
     let narrowing = Narrowing::from([("s3_bucket".to_owned(), wanted)]);
-    let collected = Collected { dataset: buckets(read), coverage: Coverage::default() };
+    let collected = Collected {
+        dataset: buckets(read),
+        coverage: Coverage::default(),
+    };
     let update = Update::new(&kept.snapshot, &kept.part);
-    update.with(&narrowing, &collected, &*SHIPPED).await.unwrap()
+    update
+        .with(&narrowing, &collected, &*SHIPPED)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -200,10 +283,13 @@ async fn what_is_as_it_was_is_shared() {
     assert!(same.is_nothing(), "{:?}", same.changed);
 
     let other = updated(&kept, &["b=Suspended"], rows(Some(&["b"]), None)).await;
-    assert_eq!(other.changed["s3_bucket"], BTreeSet::from([Some("us-east-1".to_owned())]));
+    assert_eq!(
+        other.changed["s3_bucket"],
+        BTreeSet::from([Some("us-east-1".to_owned())])
+    );
     let writer = kept.store.writer(new("00000002"));
     let update = Update::new(&kept.snapshot, &kept.part);
-    update.write(&other, None, &writer).await.unwrap();
+    update.write(&other, &writer).await.unwrap();
     let manifest = writer.commit(now(), None).await.unwrap();
     let next = kept.store.of(manifest);
     let part = next.account(FIXTURE_ACCOUNT).await.unwrap();
@@ -212,16 +298,28 @@ async fn what_is_as_it_was_is_shared() {
         .iter()
         .map(|f| (&f.region, f.object.path.contains(&next.manifest().id)))
         .collect();
-    assert_eq!(files, [(&Some("eu-west-1".to_owned()), false), (&Some("us-east-1".to_owned()), true)]);
+    assert_eq!(
+        files,
+        [
+            (&Some("eu-west-1".to_owned()), false),
+            (&Some("us-east-1".to_owned()), true)
+        ]
+    );
     assert_eq!(part.findings, kept.part.findings);
     let columns = part.tables["s3_bucket"].columns.keys().cloned().collect();
     let wanted = Wanted::from([("s3_bucket".to_owned(), columns)]);
     let accounts = next.accounts();
     let dataset = next.dataset(&accounts, &wanted, &*SHIPPED).await.unwrap();
-    assert_eq!(shown(&dataset), ["eu-west-1 d on", "us-east-1 a on", "us-east-1 b off"]);
+    assert_eq!(
+        shown(&dataset),
+        ["eu-west-1 d on", "us-east-1 a on", "us-east-1 b off"]
+    );
     assert!(kept.store.verify(&next).await.damaged.is_empty());
     // the first one goes, and what the second one shares stays
-    kept.store.remove(&[kept.snapshot.manifest().id.clone()]).await.unwrap();
+    kept.store
+        .remove(&[kept.snapshot.manifest().id.clone()])
+        .await
+        .unwrap();
     assert!(kept.store.verify(&next).await.damaged.is_empty());
 }
 
@@ -239,7 +337,10 @@ async fn a_hole_is_read_whole() {
     assert!(request.tables.contains_key("s3_bucket") && request.tables.len() == 1);
     let error = gap("us-east-1").error.as_ref().clone();
     kept.part.tables.get_mut("s3_bucket").unwrap().gaps = vec![("us-east-1".to_owned(), error)];
-    assert_eq!(widened(&narrowing, &kept.part)["s3_bucket"], rows(None, None));
+    assert_eq!(
+        widened(&narrowing, &kept.part)["s3_bucket"],
+        rows(None, None)
+    );
 }
 
 fn finding(check: &str, resource: &str, status: &str, message: &str) -> palisade_core::Finding {
@@ -278,14 +379,26 @@ fn what_changed() {
         // the other way round is never the same news
         assert!(changes(&of(is), &of(is), "s").is_empty());
     }
-    let other = changes(&[finding("c", "r", "fail", "m")], &[finding("c", "r", "fail", "n")], "s");
+    let other = changes(
+        &[finding("c", "r", "fail", "m")],
+        &[finding("c", "r", "fail", "n")],
+        "s",
+    );
     assert_eq!((other[0].change, other[0].id.as_str()), (Changed, "s/1"));
     assert_eq!(other[0].before.as_ref().unwrap().message, "m");
     // nothing is gone from a list that could not be read
-    let lost = changes(&[finding("c", "r", "fail", "m")], &[finding("c", "", "unknown", "denied")], "s");
+    let lost = changes(
+        &[finding("c", "r", "fail", "m")],
+        &[finding("c", "", "unknown", "denied")],
+        "s",
+    );
     let kinds: Vec<ChangeKind> = lost.iter().map(|c| c.change).collect();
     assert_eq!(kinds, [Unknown]);
-    let back = changes(&[finding("c", "", "unknown", "denied")], &[finding("c", "r", "pass", "m")], "s");
+    let back = changes(
+        &[finding("c", "", "unknown", "denied")],
+        &[finding("c", "r", "pass", "m")],
+        "s",
+    );
     assert_eq!(back[0].change, Known);
 }
 
@@ -295,16 +408,26 @@ async fn a_ledger_counts_when_its_snapshot_is_committed() {
     let ledgers = Ledgers::new(kept.store.clone());
     let committed = || async { kept.store.list().await.unwrap().manifests };
     assert_eq!(ledgers.latest(&committed().await).await.unwrap(), None);
-    let first = Ledger::default().next(&kept.snapshot.manifest().id, &["e1".to_owned()], Vec::new());
+    let first =
+        Ledger::default().next(&kept.snapshot.manifest().id, &["e1".to_owned()], Vec::new());
     ledgers.write(&first).await.unwrap();
-    assert_eq!(ledgers.latest(&committed().await).await.unwrap(), Some(first.clone()));
+    assert_eq!(
+        ledgers.latest(&committed().await).await.unwrap(),
+        Some(first.clone())
+    );
     assert_eq!(ledgers.told().await.unwrap(), None);
     // of a snapshot that was never committed: as if it had not been written
     let second = first.next("20260131T120001Z-00000009", &["e2".to_owned()], Vec::new());
     ledgers.write(&second).await.unwrap();
-    assert_eq!(ledgers.latest(&committed().await).await.unwrap(), Some(first.clone()));
+    assert_eq!(
+        ledgers.latest(&committed().await).await.unwrap(),
+        Some(first.clone())
+    );
     ledgers.tell(&first).await.unwrap();
-    assert_eq!(ledgers.told().await.unwrap().as_deref(), Some(first.snapshot.as_str()));
+    assert_eq!(
+        ledgers.told().await.unwrap().as_deref(),
+        Some(first.snapshot.as_str())
+    );
     assert_eq!(kept.store.objects_below("watch").await.unwrap().len(), 2);
     // bounded
     let many: Vec<String> = (0..30_000).map(|n| n.to_string()).collect();
