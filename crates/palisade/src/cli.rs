@@ -6,12 +6,14 @@ use std::path::PathBuf;
 mod fix;
 mod iam;
 mod respond;
+mod watch;
 pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
     List, OutputFormat, PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
 };
 pub use respond::{Respond, RespondRun};
+pub use watch::Watch;
 
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.
 #[derive(Debug, Parser)]
@@ -96,6 +98,8 @@ pub enum Command {
     /// IAM: exact answers about policies and principals
     #[command(subcommand)]
     Iam(Iam),
+    /// Watch accounts: read again what an event touched, judge it again, and tell what changed within seconds
+    Watch(Box<Watch>),
     /// Repair what checks find: a plan of exact calls, applied by compare-and-set, taken back by its journal
     #[command(subcommand)]
     Fix(Fix),

@@ -12,6 +12,15 @@ pub struct Watch {
     pub selection: Selection,
     #[command(flatten)]
     pub target: Target,
+    /// Where snapshots are: a folder, or `s3://BUCKET/PREFIX`
+    #[arg(
+        long,
+        value_name = "LOCATION",
+        help_heading = "What to watch",
+        env = "PALISADE_STORE",
+        hide_env = true
+    )]
+    pub store: String,
     /// URL of the queue with events; its messages are deleted when their result is stored
     #[arg(
         long,
@@ -38,7 +47,12 @@ pub struct Watch {
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "2s", help_heading = "What to watch")]
     pub debounce: std::time::Duration,
     /// Where changed findings go, one JSON object a line; a file is appended to, each change once. `-` is stdout
-    #[arg(long, value_name = "FILE", default_value = "-", help_heading = "Report")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "-",
+        help_heading = "Report"
+    )]
     pub changes: PathBuf,
     /// Also send the findings to a destination when some changed: the NAME of `[send.NAME]` in the configuration file,
     /// or `securityhub`; may repeat
@@ -93,10 +107,26 @@ mod tests {
 
     #[test]
     fn times() {
-        for (text, seconds) in [("0s", 0), ("90s", 90), ("30m", 1800), ("6h", 21_600), ("1d", 86_400)] {
+        for (text, seconds) in [
+            ("0s", 0),
+            ("90s", 90),
+            ("30m", 1800),
+            ("6h", 21_600),
+            ("1d", 86_400),
+        ] {
             assert_eq!(time(text).map(|d| d.as_secs()), Ok(seconds), "{text}");
         }
-        for text in ["", "s", "6", "6x", "-1h", "1.5h", "99999999999999999999d", "400d", "6ü"] {
+        for text in [
+            "",
+            "s",
+            "6",
+            "6x",
+            "-1h",
+            "1.5h",
+            "99999999999999999999d",
+            "400d",
+            "6ü",
+        ] {
             assert!(time(text).is_err(), "{text}");
         }
     }

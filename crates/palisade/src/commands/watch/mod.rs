@@ -15,12 +15,13 @@ use outlet::Outlet;
 use palisade_catalog::Catalog;
 use palisade_config::Given;
 use palisade_scan::Scanner;
+use palisade_store::{Options, Store};
 use palisade_watch::Message;
 use queue::{Batch, Delivery, Queue, Source};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use work::{Done, Parts, Work, fault};
+use work::{Done, Parts, Work, fault, stored};
 
 /// How long a source is waited for before it is looked whether something else is due.
 const WAIT: Duration = Duration::from_secs(20);
@@ -43,7 +44,6 @@ pub fn run(
             hint: Some("give --queue, --events, or --every".to_owned()),
         });
     }
-    let location = args.store.location()?;
     let scan = Scan {
         selection: args.selection,
         target: args.target,
@@ -64,7 +64,9 @@ pub fn run(
     let destinations = Destinations::new(&ready.args.send, &ready.sends)?;
     if ready.args.target.is_recorded() && (destinations.in_aws() || args.queue.is_some()) {
         return Err(Failure::Usage {
-            message: "the account is a recording: it has no queue, and nothing can be written to it".to_owned(),
+            message:
+                "the account is a recording: it has no queue, and nothing can be written to it"
+                    .to_owned(),
             hint: Some("--events takes events from a file".to_owned()),
         });
     }
@@ -84,7 +86,7 @@ pub fn run(
         (None, Some(path)) => Source::file(path)?,
         (None, None) => Source::Nowhere,
     };
-    let store = location;
+    let store = Store::open(&args.store, &Options::default()).map_err(stored)?;
     let stop = signals(&connection);
     let mut work = Work::new(Parts {
         terminal,
@@ -132,7 +134,11 @@ pub fn run(
                 match handled {
                     Ok(()) => {}
                     // a queue delivers again what was not deleted
-                    Err(failure) if matches!(source, Source::Queue(_)) && !args.once && !failure.is_closed_pipe() => {
+                    Err(failure)
+                        if matches!(source, Source::Queue(_))
+                            && !args.once
+                            && !failure.is_closed_pipe() =>
+                    {
                         terminal.error(&format!(
                             "{failure}; {} messages stay in the queue and come again",
                             messages.len()
@@ -203,7 +209,8 @@ fn batch(
                     Source::Queue(_) => "; it stays in the queue, for its redrive policy",
                     _ => "",
                 };
-                work.terminal.warn(&format!("{}: {error}{left}", message.name));
+                work.terminal
+                    .warn(&format!("{}: {error}{left}", message.name));
             }
         }
     }
@@ -292,7 +299,9 @@ impl Due {
         self.first = false;
         self.next = self.every.map(|every| {
             use std::hash::{BuildHasher, Hasher};
-            let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+            let random = std::collections::hash_map::RandomState::new()
+                .build_hasher()
+                .finish();
             // up to a tenth later
             let part = u32::try_from(random % 1000).unwrap_or_default();
             Instant::now() + every + every / 10 * part / 1000
@@ -302,8 +311,11 @@ impl Due {
         self.next = Some(Instant::now() + pause);
     }
     fn wait(&self, most: Duration) -> Duration {
-        let left = self.next.map(|at| at.saturating_duration_since(Instant::now()));
-        left.map_or(most, |left| left.min(most)).max(Duration::from_secs(1))
+        let left = self
+            .next
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        left.map_or(most, |left| left.min(most))
+            .max(Duration::from_secs(1))
     }
 }
 

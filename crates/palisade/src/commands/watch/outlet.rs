@@ -91,7 +91,10 @@ fn told(file: &mut std::fs::File, snapshot: &str) -> std::io::Result<BTreeSet<St
     file.seek(std::io::SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes)?;
-    let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let end = bytes
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
     if end < bytes.len() && (end > 0 || from == 0) {
         file.set_len(from + end as u64)?;
     }
@@ -116,7 +119,11 @@ fn told(file: &mut std::fs::File, snapshot: &str) -> std::io::Result<BTreeSet<St
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test fails by panicking"
+    )]
     use super::*;
     use palisade_watch::ChangeKind;
 
@@ -143,7 +150,14 @@ mod tests {
         outlet.tell(&ledger("a", 2)).unwrap();
         outlet.tell(&ledger("b", 3)).unwrap();
         let whole = std::fs::read(&path).unwrap();
-        let first = whole.iter().enumerate().filter(|(_, b)| **b == b'\n').nth(1).unwrap().0 + 1;
+        let first = whole
+            .iter()
+            .enumerate()
+            .filter(|(_, b)| **b == b'\n')
+            .nth(1)
+            .unwrap()
+            .0
+            + 1;
         for cut in first..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             outlet.tell(&ledger("b", 3)).unwrap();

@@ -67,7 +67,9 @@ impl Queue {
     pub fn open(url: &str, connection: &Connection, models: &Models) -> Result<Self, Failure> {
         let wrong = |message: String| Failure::Usage {
             message,
-            hint: Some("a queue's URL is `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`".to_owned()),
+            hint: Some(
+                "a queue's URL is `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`".to_owned(),
+            ),
         };
         let rest = url.split_once("://").map(|(_, rest)| rest);
         let host = rest.and_then(|r| r.split('/').next()).unwrap_or_default();
@@ -95,20 +97,29 @@ impl Queue {
         mut params: Map<String, Json>,
     ) -> Result<Json, CallFailure> {
         params.insert("QueueUrl".to_owned(), json!(self.url));
-        let answer = self.client.call("sqs", operation, &self.region, &params).await?;
+        let answer = self
+            .client
+            .call("sqs", operation, &self.region, &params)
+            .await?;
         Ok(answer.to_json(&self.model))
     }
 
     async fn receive(&self, wait: Duration) -> Result<Vec<Delivery>, CallFailure> {
         let params = Map::from_iter([
             ("MaxNumberOfMessages".to_owned(), json!(PAGE)),
-            ("WaitTimeSeconds".to_owned(), json!(wait.min(LONG_POLL).as_secs())),
+            (
+                "WaitTimeSeconds".to_owned(),
+                json!(wait.min(LONG_POLL).as_secs()),
+            ),
             ("VisibilityTimeout".to_owned(), json!(HIDDEN.as_secs())),
         ]);
         let answer = self.call("ReceiveMessage", params).await?;
         let messages = answer.get("Messages").and_then(Json::as_array);
         let text = |m: &Json, name: &str| {
-            m.get(name).and_then(Json::as_str).unwrap_or_default().to_owned()
+            m.get(name)
+                .and_then(Json::as_str)
+                .unwrap_or_default()
+                .to_owned()
         };
         let delivery = |m: &Json| Delivery {
             name: format!("message {}", text(m, "MessageId")),
@@ -140,9 +151,9 @@ impl Queue {
                 Ok(answer) => {
                     let wrong = answer.get("Failed").and_then(Json::as_array);
                     let wrong = wrong.into_iter().flatten();
-                    failed.extend(wrong.map(|w| {
-                        w.get("Message").or(w.get("Code")).unwrap_or(w).to_string()
-                    }));
+                    failed.extend(
+                        wrong.map(|w| w.get("Message").or(w.get("Code")).unwrap_or(w).to_string()),
+                    );
                 }
             }
         }
@@ -151,7 +162,8 @@ impl Queue {
 
     /// Deletes messages; what could not be deleted comes again, and is known then.
     pub async fn delete(&self, handles: &[String]) -> Vec<String> {
-        self.for_all("DeleteMessageBatch", handles, &Map::new()).await
+        self.for_all("DeleteMessageBatch", handles, &Map::new())
+            .await
     }
 
     /// Keeps messages hidden until it is stopped.
@@ -160,7 +172,8 @@ impl Queue {
         loop {
             tokio::time::sleep(EXTEND).await;
             // one that cannot be extended comes again, and is known then
-            self.for_all("ChangeMessageVisibilityBatch", &handles, &more).await;
+            self.for_all("ChangeMessageVisibilityBatch", &handles, &more)
+                .await;
         }
     }
 
@@ -262,22 +275,20 @@ impl Source {
                 });
                 Ok(Batch::Nothing)
             }
-            Self::Queue(queue) => {
-                match connection.block_on(queue.batch(wait, debounce, stop)) {
-                    Ok(messages) if messages.is_empty() => Ok(Batch::Nothing),
-                    Ok(messages) => Ok(Batch::Messages(messages)),
-                    Err(error) => {
-                        terminal.error(&format!("the queue does not answer: {error}"));
-                        connection.block_on(async {
-                            tokio::select! {
-                                _ = stop.wait_for(|stop| *stop) => {}
-                                () = tokio::time::sleep(Duration::from_secs(5)) => {}
-                            }
-                        });
-                        Ok(Batch::Nothing)
-                    }
+            Self::Queue(queue) => match connection.block_on(queue.batch(wait, debounce, stop)) {
+                Ok(messages) if messages.is_empty() => Ok(Batch::Nothing),
+                Ok(messages) => Ok(Batch::Messages(messages)),
+                Err(error) => {
+                    terminal.error(&format!("the queue does not answer: {error}"));
+                    connection.block_on(async {
+                        tokio::select! {
+                            _ = stop.wait_for(|stop| *stop) => {}
+                            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                        }
+                    });
+                    Ok(Batch::Nothing)
                 }
-            }
+            },
             Self::Lines(lines) => lines_of(lines, wait, debounce, stop),
         }
     }

@@ -13,8 +13,13 @@ use palisade_collect::{Narrowing, Request, Silent};
 use palisade_core::{Assessment, CheckSummary, Finding, Timestamp};
 use palisade_query::CatalogSchemas;
 use palisade_scan::Scanner;
-use palisade_store::{AccountPart, AccountResult, NewSnapshot, Snapshot, Store, StoreError, Wanted, Writer};
-use palisade_watch::{Event, Index, Ledger, Ledgers, Touch, Update, WatchError, changes, request_of, widened, write_findings};
+use palisade_store::{
+    AccountPart, AccountResult, NewSnapshot, Snapshot, Store, StoreError, Wanted, Writer,
+};
+use palisade_watch::{
+    Event, Index, Ledger, Ledgers, Touch, Update, WatchError, changes, request_of, widened,
+    write_findings,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -164,13 +169,23 @@ impl<'w> Work<'w> {
 
     /// Goes on where an earlier run was ended: changes that were committed and perhaps not told are told.
     fn recover(&mut self) -> Result<(), Failure> {
-        let manifests = self.connection.block_on(self.store.list()).map_err(stored)?.manifests;
-        let ledger = self.connection.block_on(self.ledgers.latest(&manifests)).map_err(watched)?;
+        let manifests = self
+            .connection
+            .block_on(self.store.list())
+            .map_err(stored)?
+            .manifests;
+        let ledger = self
+            .connection
+            .block_on(self.ledgers.latest(&manifests))
+            .map_err(watched)?;
         let Some(ledger) = ledger else {
             return Ok(());
         };
         self.ledger = ledger;
-        let told = self.connection.block_on(self.ledgers.told()).map_err(watched)?;
+        let told = self
+            .connection
+            .block_on(self.ledgers.told())
+            .map_err(watched)?;
         if told.as_deref() != Some(&self.ledger.snapshot) {
             self.terminal.note(&format!(
                 "{} changes of {} are told (again), because the last run was ended before it was sure of it",
@@ -184,7 +199,10 @@ impl<'w> Work<'w> {
 
     /// The youngest snapshot.
     fn latest(&self) -> Result<Option<Snapshot>, Failure> {
-        let listing = self.connection.block_on(self.store.list()).map_err(stored)?;
+        let listing = self
+            .connection
+            .block_on(self.store.list())
+            .map_err(stored)?;
         for damaged in &listing.damaged {
             self.terminal.warn(&damaged.to_string());
         }
@@ -232,7 +250,10 @@ impl<'w> Work<'w> {
             return Ok(None);
         }
         // a scan that wrote it after the last watch read everything
-        let own = self.ledger.whole.filter(|_| self.ledger.snapshot == base.manifest().id);
+        let own = self
+            .ledger
+            .whole
+            .filter(|_| self.ledger.snapshot == base.manifest().id);
         Ok(Some(own.unwrap_or(base.manifest().started_at)))
     }
 
@@ -280,7 +301,8 @@ impl<'w> Work<'w> {
         bar.finish();
         let collected = collected?;
         if collected.coverage.interrupted {
-            self.terminal.note("stopped before everything was read; nothing is stored of it");
+            self.terminal
+                .note("stopped before everything was read; nothing is stored of it");
             return Ok(false);
         }
         let writer = self.store.writer(self.new_snapshot(now));
@@ -291,7 +313,9 @@ impl<'w> Work<'w> {
                 coverage: &collected.coverage,
                 findings: None,
             };
-            self.connection.block_on(writer.account(result)).map_err(stored)?;
+            self.connection
+                .block_on(writer.account(result))
+                .map_err(stored)?;
         }
         let checks = self.checks.clone();
         match self.conclude(base.as_ref(), &writer, &checks, &[], true) {
@@ -337,7 +361,8 @@ impl<'w> Work<'w> {
                     Err(Stopped::Overtaken) if attempt < 5 => {}
                     Err(Stopped::Overtaken) => {
                         return Err(Failure::Usage {
-                            message: "others write snapshots faster than this watch can follow".to_owned(),
+                            message: "others write snapshots faster than this watch can follow"
+                                .to_owned(),
                             hint: Some("one watch a store".to_owned()),
                         });
                     }
@@ -375,16 +400,23 @@ impl<'w> Work<'w> {
         let mut changed: BTreeSet<String> = BTreeSet::new();
         let mut parts: BTreeMap<String, AccountPart> = BTreeMap::new();
         for account_id in base.accounts() {
-            let part = self.connection.block_on(base.account(&account_id)).map_err(stored)?;
+            let part = self
+                .connection
+                .block_on(base.account(&account_id))
+                .map_err(stored)?;
             parts.insert(account_id, part);
         }
         for account_id in touched.keys().filter(|a| !parts.contains_key(*a)) {
-            self.terminal.note(&format!("an event of the account {account_id}, which is not watched"));
+            self.terminal.note(&format!(
+                "an event of the account {account_id}, which is not watched"
+            ));
             done.idle += 1;
         }
         let mut updates = Vec::new();
         for (account_id, narrowing) in touched {
-            let Some(part) = parts.get(account_id) else { continue };
+            let Some(part) = parts.get(account_id) else {
+                continue;
+            };
             let narrowing = widened(narrowing, part);
             if narrowing.is_empty() {
                 continue;
@@ -396,9 +428,10 @@ impl<'w> Work<'w> {
             let (_go_on, never) = watch::channel(false);
             let limits = limits(&self.ready.args.target);
             let request = request_of(part, &narrowing);
-            let narrowed = self.connection.block_on(self.scanner.collect_some(
-                &request, &targets, &limits, &Silent, never, &narrowing,
-            ))?;
+            let narrowed = self.connection.block_on(
+                self.scanner
+                    .collect_some(&request, &targets, &limits, &Silent, never, &narrowing),
+            )?;
             fault("after-collect");
             let update = Update::new(&base, part);
             let updated = self
@@ -415,9 +448,14 @@ impl<'w> Work<'w> {
         for (account_id, part) in &parts {
             match updates.iter().find(|(of, ..)| *of == account_id) {
                 Some((_, update, updated)) => {
-                    self.connection.block_on(update.write(updated, &writer)).map_err(watched)?;
+                    self.connection
+                        .block_on(update.write(updated, &writer))
+                        .map_err(watched)?;
                 }
-                None => self.connection.block_on(writer.account_document(part)).map_err(stored)?,
+                None => self
+                    .connection
+                    .block_on(writer.account_document(part))
+                    .map_err(stored)?,
             }
         }
         drop(updates);
@@ -437,7 +475,10 @@ impl<'w> Work<'w> {
         whole: bool,
     ) -> Result<usize, Stopped> {
         let now = crate::commands::connect::system_time();
-        let draft = self.connection.block_on(writer.draft(now, None)).map_err(stored)?;
+        let draft = self
+            .connection
+            .block_on(writer.draft(now, None))
+            .map_err(stored)?;
         let draft = self.store.of(draft);
         let assessment = self.judge(&draft, affected, whole)?;
         let judged: BTreeSet<&str> = affected.iter().map(|c| c.id.as_str()).collect();
@@ -445,17 +486,28 @@ impl<'w> Work<'w> {
         for account_id in draft.accounts() {
             let known = base.filter(|b| b.manifest().account(&account_id).is_some());
             let old = match known {
-                Some(base) => self.connection.block_on(base.findings(&account_id)).map_err(stored)?,
+                Some(base) => self
+                    .connection
+                    .block_on(base.findings(&account_id))
+                    .map_err(stored)?,
                 None => Vec::new(),
             };
             let kept = old.iter().filter(|f| !whole && !judged.contains(&*f.check));
             let mut new: Vec<Finding> = kept.cloned().collect();
-            let own = assessment.findings.iter().filter(|f| *f.account_id == *account_id);
+            let own = assessment
+                .findings
+                .iter()
+                .filter(|f| *f.account_id == *account_id);
             new.extend(own.cloned());
             new.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
             if whole || new != old {
-                let part = self.connection.block_on(draft.account(&account_id)).map_err(stored)?;
-                self.connection.block_on(write_findings(part, &new, writer)).map_err(watched)?;
+                let part = self
+                    .connection
+                    .block_on(draft.account(&account_id))
+                    .map_err(stored)?;
+                self.connection
+                    .block_on(write_findings(part, &new, writer))
+                    .map_err(watched)?;
             }
             before.extend(old);
             after.extend(new);
@@ -469,7 +521,9 @@ impl<'w> Work<'w> {
         }
         // ended here: nothing of it can be seen, and the messages come again
         fault("before-ledger");
-        self.connection.block_on(self.ledgers.write(&ledger)).map_err(watched)?;
+        self.connection
+            .block_on(self.ledgers.write(&ledger))
+            .map_err(watched)?;
         fault("before-commit");
         let last = self.latest()?;
         let is_base = |s: &Snapshot| base.is_some_and(|b| b.manifest().id == s.manifest().id);
@@ -480,11 +534,13 @@ impl<'w> Work<'w> {
         let committed = match (&summaries, base) {
             (None, Some(base)) => {
                 let checks = base.manifest().checks.clone();
-                self.connection.block_on(writer.commit_with(finished, checks))
+                self.connection
+                    .block_on(writer.commit_with(finished, checks))
             }
             (summaries, _) => {
                 let checks = summaries.as_deref().unwrap_or_default();
-                self.connection.block_on(writer.commit(finished, Some(checks)))
+                self.connection
+                    .block_on(writer.commit(finished, Some(checks)))
             }
         };
         committed.map_err(stored)?;
@@ -582,7 +638,9 @@ impl<'w> Work<'w> {
         fault("after-told");
         self.unsent = !self.ledger.changes.is_empty();
         self.send()?;
-        self.connection.block_on(self.ledgers.tell(&self.ledger)).map_err(watched)
+        self.connection
+            .block_on(self.ledgers.tell(&self.ledger))
+            .map_err(watched)
     }
 
     /// Sends the findings where they are to be sent, if something is to be said. What a destination did not take is sent
@@ -605,18 +663,24 @@ impl<'w> Work<'w> {
             accounts: last.accounts(),
             regions: manifest.regions.clone(),
             checks: self.connection.block_on(last.checks()).map_err(wait)?,
-            findings: self.connection.block_on(last.all_findings()).map_err(wait)?,
+            findings: self
+                .connection
+                .block_on(last.all_findings())
+                .map_err(wait)?,
             coverage: self.connection.block_on(last.coverage()).map_err(wait)?,
             frameworks: Vec::new(),
             expired_mutes: Vec::new(),
         };
-        let well = self.destinations.send(&assessment, Some(self.connection), false, self.terminal)?;
+        let well =
+            self.destinations
+                .send(&assessment, Some(self.connection), false, self.terminal)?;
         self.unsent = !well;
         Ok(())
     }
 }
 
-fn stored(error: StoreError) -> Failure {
+/// As the command ends with it.
+pub fn stored(error: StoreError) -> Failure {
     Failure::Scan(palisade_scan::ScanError::Store(error))
 }
 
