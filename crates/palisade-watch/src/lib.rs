@@ -1,5 +1,5 @@
 //! Watching accounts: from an event of AWS to the rows that it touched, from rows that were read again to the tables as
-//! they are now, and from two sets of verdicts to what changed. Formats: `docs/specs/events.md`, `docs/specs/watch.md`.
+//! they are now, and from two sets of verdicts to what changed. Formats: `docs/specs/events.md`, `docs/watch.md`.
 //!
 //! Invariants: nothing here calls AWS or judges; an event twice is an event once; a list that could not be read makes
 //! rows unknown, and never makes them disappear.

@@ -54,7 +54,9 @@ impl Aws {
     fn start(buckets: &[(&str, &'static str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let buckets = buckets.iter().map(|(name, status)| ((*name).to_owned(), *status));
+        let buckets = buckets
+            .iter()
+            .map(|(name, status)| ((*name).to_owned(), *status));
         let state = State {
             buckets: buckets.collect(),
             ..State::default()
@@ -71,7 +73,11 @@ impl Aws {
     }
 
     fn set(&self, bucket: &str, status: &'static str) {
-        self.state.lock().unwrap().buckets.insert(bucket.to_owned(), status);
+        self.state
+            .lock()
+            .unwrap()
+            .buckets
+            .insert(bucket.to_owned(), status);
     }
 
     fn put(&self, body: &str) {
@@ -142,7 +148,11 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     }
     let body = String::from_utf8(body).unwrap();
     let (status, kind, answer) = if !target.is_empty() {
-        (200, "application/x-amz-json-1.0", queue(&target, &body, state))
+        (
+            200,
+            "application/x-amz-json-1.0",
+            queue(&target, &body, state),
+        )
     } else if body.contains("Action=GetCallerIdentity") {
         (200, "text/xml", IDENTITY.to_owned())
     } else {
@@ -162,22 +172,42 @@ const IDENTITY: &str = r#"<GetCallerIdentityResponse xmlns="https://sts.amazonaw
 
 fn bucket(path: &str, state: &Mutex<State>) -> (u16, String) {
     let mut state = state.lock().unwrap();
-    let name = path.trim_start_matches('/').split('?').next().unwrap_or_default().trim_end_matches('/').to_owned();
+    let name = path
+        .trim_start_matches('/')
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('/')
+        .to_owned();
     if name.is_empty() {
         state.calls.push("ListBuckets".to_owned());
         if state.denied {
-            return (403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>".to_owned());
+            return (
+                403,
+                "<Error><Code>AccessDenied</Code><Message>no</Message></Error>".to_owned(),
+            );
         }
         let one = |name: &String| {
-            format!("<Bucket><Name>{name}</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate><BucketRegion>us-east-1</BucketRegion></Bucket>")
+            format!(
+                "<Bucket><Name>{name}</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate><BucketRegion>us-east-1</BucketRegion></Bucket>"
+            )
         };
         let all: String = state.buckets.keys().map(one).collect();
-        return (200, format!("<ListAllMyBucketsResult><Buckets>{all}</Buckets></ListAllMyBucketsResult>"));
+        return (
+            200,
+            format!("<ListAllMyBucketsResult><Buckets>{all}</Buckets></ListAllMyBucketsResult>"),
+        );
     }
     state.calls.push(format!("GetBucketVersioning {name}"));
     match state.buckets.get(&name) {
-        Some(status) => (200, format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>")),
-        None => (404, "<Error><Code>NoSuchBucket</Code><Message>no</Message></Error>".to_owned()),
+        Some(status) => (
+            200,
+            format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>"),
+        ),
+        None => (
+            404,
+            "<Error><Code>NoSuchBucket</Code><Message>no</Message></Error>".to_owned(),
+        ),
     }
 }
 
@@ -209,8 +239,15 @@ fn queue(operation: &str, body: &str, state: &Mutex<State>) -> String {
             }
         }
         "DeleteMessageBatch" => {
-            let handles: BTreeSet<&str> = entries.iter().map(|e| e["ReceiptHandle"].as_str().unwrap()).collect();
-            state.lock().unwrap().messages.retain(|m| !handles.contains(m.id.as_str()));
+            let handles: BTreeSet<&str> = entries
+                .iter()
+                .map(|e| e["ReceiptHandle"].as_str().unwrap())
+                .collect();
+            state
+                .lock()
+                .unwrap()
+                .messages
+                .retain(|m| !handles.contains(m.id.as_str()));
             let done: Vec<Json> = entries.iter().map(|e| json!({"Id": e["Id"]})).collect();
             json!({"Successful": done, "Failed": []}).to_string()
         }
@@ -241,8 +278,21 @@ impl Watch {
     fn command(&self, more: &[&str]) -> Command {
         let mut command = palisade(self.folder.path());
         command
-            .args(["watch", "--check", "s3-bucket-versioning", "--region", "us-east-1"])
-            .args(["--store", "store", "--changes", "changes.jsonl", "--debounce", "0s"])
+            .args([
+                "watch",
+                "--check",
+                "s3-bucket-versioning",
+                "--region",
+                "us-east-1",
+            ])
+            .args([
+                "--store",
+                "store",
+                "--changes",
+                "changes.jsonl",
+                "--debounce",
+                "0s",
+            ])
             .args(["--endpoint-url", &self.aws.url])
             .args(more)
             .envs(CREDENTIALS);
@@ -263,12 +313,16 @@ impl Watch {
 
     /// `change bucket`, with ids that are all different.
     fn changes(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.folder.path().join("changes.jsonl")).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(self.folder.path().join("changes.jsonl")).unwrap_or_default();
         let mut ids = BTreeSet::new();
         let mut all = Vec::new();
         for line in text.lines() {
             let json: Json = serde_json::from_str(line).unwrap();
-            assert!(ids.insert(json["id"].as_str().unwrap().to_owned()), "{line} is there twice");
+            assert!(
+                ids.insert(json["id"].as_str().unwrap().to_owned()),
+                "{line} is there twice"
+            );
             let resource = json["finding"]["resource_id"].as_str().unwrap();
             all.push(format!("{} {resource}", json["change"].as_str().unwrap()));
         }
@@ -283,7 +337,10 @@ impl Watch {
     /// The verdicts of the last snapshot, after everything in the store was found whole.
     fn findings(&self) -> Vec<Finding> {
         let store = self.store();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let listing = store.list().await.unwrap();
             assert!(listing.damaged.is_empty(), "{:?}", listing.damaged);
@@ -291,19 +348,30 @@ impl Watch {
                 let verified = store.verify(&store.of(manifest.clone())).await;
                 assert!(verified.damaged.is_empty(), "{:?}", verified.damaged);
             }
-            store.snapshot("latest").await.unwrap().all_findings().await.unwrap()
+            store
+                .snapshot("latest")
+                .await
+                .unwrap()
+                .all_findings()
+                .await
+                .unwrap()
         })
     }
 
     /// `bucket status`.
     fn stand(&self) -> Vec<String> {
         let findings = self.findings();
-        findings.iter().map(|f| format!("{} {}", f.resource_id, f.status)).collect()
+        findings
+            .iter()
+            .map(|f| format!("{} {}", f.resource_id, f.status))
+            .collect()
     }
 
     fn snapshots(&self) -> usize {
-        std::fs::read_dir(self.folder.path().join("store/snapshots"))
-            .map_or(0, |all| all.filter(|f| is_committed(&f.as_ref().unwrap().path())).count())
+        std::fs::read_dir(self.folder.path().join("store/snapshots")).map_or(0, |all| {
+            all.filter(|f| is_committed(&f.as_ref().unwrap().path()))
+                .count()
+        })
     }
 }
 
@@ -330,7 +398,10 @@ fn an_event_changes_what_it_touched() {
     // the same event again changes nothing, and reads nothing
     watch.aws.put(&first);
     watch.once();
-    assert_eq!((watch.aws.calls(), watch.aws.left(), watch.snapshots()), (vec![], 0, 2));
+    assert_eq!(
+        (watch.aws.calls(), watch.aws.left(), watch.snapshots()),
+        (vec![], 0, 2)
+    );
 
     // an event that changed nothing makes no snapshot
     watch.aws.event("PutBucketTagging", "b");
@@ -342,7 +413,12 @@ fn an_event_changes_what_it_touched() {
     watch.aws.set("a", "Enabled");
     watch.aws.set("c", "Suspended");
     watch.aws.state.lock().unwrap().buckets.remove("b");
-    for (name, bucket) in [("PutBucketVersioning", "a"), ("DeleteBucket", "b"), ("CreateBucket", "b"), ("CreateBucket", "c")] {
+    for (name, bucket) in [
+        ("PutBucketVersioning", "a"),
+        ("DeleteBucket", "b"),
+        ("CreateBucket", "b"),
+        ("CreateBucket", "c"),
+    ] {
         watch.aws.event(name, bucket);
     }
     watch.once();
@@ -355,9 +431,20 @@ fn an_event_changes_what_it_touched() {
     watch.aws.state.lock().unwrap().denied = true;
     watch.aws.event("PutBucketVersioning", "c");
     watch.once();
-    assert_eq!(watch.stand().iter().filter(|s| s.starts_with("c ")).collect::<Vec<_>>(), ["c unknown"]);
+    assert_eq!(
+        watch
+            .stand()
+            .iter()
+            .filter(|s| s.starts_with("c "))
+            .collect::<Vec<_>>(),
+        ["c unknown"]
+    );
     assert!(watch.stand().contains(&"a pass".to_owned()));
-    assert!(!watch.changes().contains(&"gone c".to_owned()), "{:?}", watch.changes());
+    assert!(
+        !watch.changes().contains(&"gone c".to_owned()),
+        "{:?}",
+        watch.changes()
+    );
     watch.aws.state.lock().unwrap().denied = false;
     watch.aws.event("PutBucketVersioning", "c");
     watch.once();
@@ -367,7 +454,11 @@ fn an_event_changes_what_it_touched() {
     watch.aws.put("{\"no\": \"event\"}");
     watch.aws.event("PutBucketVersioning", "a");
     let output = watch.once();
-    assert!(err(&output).contains("stays in the queue"), "{}", err(&output));
+    assert!(
+        err(&output).contains("stays in the queue"),
+        "{}",
+        err(&output)
+    );
     assert_eq!(watch.aws.left(), 1);
 }
 
@@ -378,14 +469,20 @@ fn events_from_a_file() {
     let event = watch.aws.event("PutBucketVersioning", "a");
     let file = watch.folder.path().join("events.jsonl");
     std::fs::write(&file, format!("{event}\n\n{event}\n")).unwrap();
-    let output = watch.command(&["--no-initial", "--events", "events.jsonl"]).output().unwrap();
+    let output = watch
+        .command(&["--no-initial", "--events", "events.jsonl"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", err(&output));
     assert_eq!(watch.changes(), ["opened a"]);
     // a line that is no event is an error in the end, and the others count
     watch.aws.set("a", "Enabled");
     let event = watch.aws.event("PutBucketVersioning", "a");
     std::fs::write(&file, format!("nonsense\n{event}\n")).unwrap();
-    let output = watch.command(&["--no-initial", "--events", "events.jsonl"]).output().unwrap();
+    let output = watch
+        .command(&["--no-initial", "--events", "events.jsonl"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     assert!(err(&output).contains("line 1"), "{}", err(&output));
     assert_eq!(watch.changes(), ["opened a", "fixed a"]);
@@ -397,13 +494,38 @@ fn usage() {
     for (arguments, expected) in [
         (vec!["--store", "s"], "nothing to watch"),
         (vec!["--store", "s", "--every", "6"], "give a number"),
-        (vec!["--store", "s", "--queue", "nonsense", "--endpoint-url", "http://127.0.0.1:9"], ""),
-        (vec!["--store", "s", "--queue", "https://q", "--events", "f"], "cannot be used with"),
-        (vec!["--store", "s", "--demo", "--queue", "https://q"], "a recording"),
+        (
+            vec![
+                "--store",
+                "s",
+                "--queue",
+                "nonsense",
+                "--endpoint-url",
+                "http://127.0.0.1:9",
+            ],
+            "",
+        ),
+        (
+            vec!["--store", "s", "--queue", "https://q", "--events", "f"],
+            "cannot be used with",
+        ),
+        (
+            vec!["--store", "s", "--demo", "--queue", "https://q"],
+            "a recording",
+        ),
     ] {
-        let output = palisade(folder.path()).arg("watch").args(&arguments).envs(CREDENTIALS).output().unwrap();
+        let output = palisade(folder.path())
+            .arg("watch")
+            .args(&arguments)
+            .envs(CREDENTIALS)
+            .output()
+            .unwrap();
         assert!(!output.status.success(), "{arguments:?}");
-        assert!(err(&output).contains(expected), "{arguments:?}: {}", err(&output));
+        assert!(
+            err(&output).contains(expected),
+            "{arguments:?}: {}",
+            err(&output)
+        );
     }
 }
 
@@ -411,13 +533,24 @@ fn usage() {
 #[test]
 fn a_crash_at_every_step() {
     for place in [
-        "before-collect", "after-collect", "before-ledger", "before-commit", "after-commit", "after-told",
-        "before-delete", "after-delete",
+        "before-collect",
+        "after-collect",
+        "before-ledger",
+        "before-commit",
+        "after-commit",
+        "after-told",
+        "before-delete",
+        "after-delete",
     ] {
         let watch = Watch::new(&[("a", "Enabled"), ("b", "Suspended")]);
         watch.aws.set("a", "Suspended");
         watch.aws.event("PutBucketVersioning", "a");
-        let output = watch.queue().arg("--once").env("PALISADE_WATCH_FAULT", place).output().unwrap();
+        let output = watch
+            .queue()
+            .arg("--once")
+            .env("PALISADE_WATCH_FAULT", place)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), None, "{place}: {}", err(&output));
         let left = watch.aws.left();
         assert_eq!(left, usize::from(place != "after-delete"), "{place}");
@@ -446,11 +579,20 @@ fn kills_at_random() {
         random ^= random >> 7;
         random ^= random << 17;
         let bucket = if random & 1 == 0 { "a" } else { "b" };
-        let now = if status[bucket] == "Enabled" { "Suspended" } else { "Enabled" };
+        let now = if status[bucket] == "Enabled" {
+            "Suspended"
+        } else {
+            "Enabled"
+        };
         status.insert(bucket, now);
         watch.aws.set(bucket, now);
         watch.aws.event("PutBucketVersioning", bucket);
-        let mut child = watch.queue().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = watch
+            .queue()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(whole.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -460,7 +602,11 @@ fn kills_at_random() {
         watch.once();
     }
     for finding in watch.findings() {
-        let expected = if status[&*finding.resource_id] == "Enabled" { Status::Pass } else { Status::Fail };
+        let expected = if status[&*finding.resource_id] == "Enabled" {
+            Status::Pass
+        } else {
+            Status::Fail
+        };
         assert_eq!(finding.status, expected, "{}", finding.resource_id);
     }
     assert_eq!(watch.findings().len(), 2);
@@ -474,7 +620,10 @@ fn kills_at_random() {
             other => panic!("{other}"),
         }
     }
-    let failed = status.iter().filter(|(_, s)| **s == "Suspended").map(|(b, _)| (*b).to_owned());
+    let failed = status
+        .iter()
+        .filter(|(_, s)| **s == "Suspended")
+        .map(|(b, _)| (*b).to_owned());
     assert_eq!(open, failed.collect());
 }
 
@@ -485,14 +634,74 @@ fn a_signal_ends_it() {
     let watch = Watch::new(&[("a", "Enabled")]);
     watch.aws.set("a", "Suspended");
     watch.aws.event("PutBucketVersioning", "a");
-    let child = watch.queue().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = watch
+        .queue()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     while watch.changes().is_empty() {
         std::thread::sleep(Duration::from_millis(50));
     }
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let killed = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", err(&output));
-    assert!(err(&output).contains("findings changed"), "{}", err(&output));
-    assert_eq!((watch.changes(), watch.aws.left()), (vec!["opened a".to_owned()], 0));
+    assert!(
+        err(&output).contains("findings changed"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(
+        (watch.changes(), watch.aws.left()),
+        (vec!["opened a".to_owned()], 0)
+    );
+}
+
+/// From the moment that an event is in the queue to the moment that its changed finding is in the file:
+/// `cargo test --workspace --test watch -- --ignored --nocapture latency`.
+#[test]
+#[ignore = "a benchmark"]
+fn latency() {
+    for buckets in [1, 1000] {
+        let names: Vec<String> = (0..buckets).map(|n| format!("b{n:04}")).collect();
+        let all: Vec<(&str, &'static str)> =
+            names.iter().map(|n| (n.as_str(), "Enabled")).collect();
+        let watch = Watch::new(&all);
+        let mut child = watch
+            .queue()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut took = Vec::new();
+        for (number, name) in names.iter().cycle().take(12).enumerate() {
+            let now = if number % 2 == 0 || buckets > 1 {
+                "Suspended"
+            } else {
+                "Enabled"
+            };
+            watch.aws.set(name, now);
+            let begun = Instant::now();
+            watch.aws.event("PutBucketVersioning", name);
+            while watch.changes().len() <= number {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            took.push(begun.elapsed());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // the first one waits for the process to start
+        let mut rest = took.split_off(1);
+        rest.sort();
+        println!(
+            "{buckets} buckets: first {:?} (with the start), then median {:?}, longest {:?}",
+            took[0],
+            rest[rest.len() / 2],
+            rest[rest.len() - 1]
+        );
+    }
 }

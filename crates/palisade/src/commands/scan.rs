@@ -20,7 +20,7 @@ pub struct Ready {
     pub(super) args: Scan,
     attestations: palisade_config::Attestations,
     pub(super) selection: palisade_scan::Selection,
-    sends: BTreeMap<String, SendSettings>,
+    pub(super) sends: BTreeMap<String, SendSettings>,
 }
 
 impl Ready {
