@@ -47,8 +47,7 @@ impl Engine {
 
     /// Evaluates the checks of the plan over a part of the accounts.
     pub fn evaluate_part(&self, plan: &Plan, dataset: &Dataset, options: Options) -> Part {
-        let (evaluation, mut unsettled) =
-            evaluate::part(&self.planner, plan, dataset, options);
+        let (evaluation, mut unsettled) = evaluate::part(&self.planner, plan, dataset, options);
         unsettled.extend(evaluation.errors.iter().map(|e| e.check.clone()));
         Part {
             evaluation,

@@ -14,6 +14,7 @@ mod fixtures;
 mod format;
 mod functions;
 mod iam;
+mod lake;
 mod message;
 mod plan;
 mod provider;
@@ -23,9 +24,7 @@ mod scans;
 mod session;
 mod sql;
 
-pub use distributed::{
-    Part, Wanted, computed_needs, on_deep_stack, own_functions, sort_findings,
-};
+pub use distributed::{Part, Wanted, computed_needs, on_deep_stack, own_functions, sort_findings};
 pub use engine::{CatalogSchemas, Engine, Params, QueryResult};
 pub use error::{QueryError, SqlProblem};
 pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
@@ -34,5 +33,6 @@ pub use iam::{
     DERIVED_TABLES, DerivedSpec, DerivedType, IamAccounts, IamQuestion, IamScope, iam_accounts,
     iam_needs,
 };
+pub use lake::{Lake, Only, SNAPSHOT};
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};
 pub use reach::{Reach, is_shared};

@@ -231,8 +231,7 @@ fn is_within(expr: &Expr, input: &LogicalPlan, keys: &BTreeSet<usize>) -> bool {
         Expr::WindowFunction(window) => {
             let steady = matches!(
                 window.fun,
-                WindowFunctionDefinition::AggregateUDF(_)
-                    | WindowFunctionDefinition::WindowUDF(_)
+                WindowFunctionDefinition::AggregateUDF(_) | WindowFunctionDefinition::WindowUDF(_)
             );
             let by = &window.params.partition_by;
             steady && by.iter().any(|e| is_key(e, input, keys))
