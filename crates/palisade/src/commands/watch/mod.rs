@@ -18,6 +18,7 @@ use palisade_scan::Scanner;
 use palisade_store::{Options, Store};
 use palisade_watch::Message;
 use queue::{Batch, Delivery, Queue, Source};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ use work::{Done, Parts, Work, fault, stored};
 const WAIT: Duration = Duration::from_secs(20);
 /// With --once, a queue that gives nothing for so long is empty.
 const EMPTY: Duration = Duration::from_secs(2);
+/// Messages that are remembered for not being said again.
+const MOST_LEFT: usize = 10_000;
 /// After a failure of the store.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -129,6 +132,12 @@ pub fn run(
                     break;
                 }
             }
+            // nothing but what cannot be understood, again
+            Batch::Messages(messages)
+                if args.once && messages.iter().all(|m| totals.left.contains(&m.name)) =>
+            {
+                break;
+            }
             Batch::Messages(messages) => {
                 let handled = batch(&mut work, &source, &messages, &mut totals);
                 match handled {
@@ -163,6 +172,8 @@ pub fn run(
 struct Totals {
     messages: usize,
     wrong: usize,
+    /// Messages that were said to be none; they come again until the queue gives up on them.
+    left: BTreeSet<String>,
     done: Done,
 }
 
@@ -203,8 +214,13 @@ fn batch(
                 now.idle += 1;
                 handles.push(message.handle.clone());
             }
+            // it was said before
+            Err(_) if totals.left.contains(&message.name) => {}
             Err(error) => {
                 wrong += 1;
+                if matches!(source, Source::Queue(_)) && totals.left.len() < MOST_LEFT {
+                    totals.left.insert(message.name.clone());
+                }
                 let left = match source {
                     Source::Queue(_) => "; it stays in the queue, for its redrive policy",
                     _ => "",
