@@ -162,11 +162,8 @@ fn join(
     for row in 0..old.rows {
         let again = identity.key(row).and_then(|key| fresh.get(key)).copied();
         match again {
-            Some(again) => {
-                if placed.insert(again) {
-                    order.push(again);
-                }
-            }
+            Some(again) if placed.insert(again) => order.push(again),
+            Some(_) => {}
             None if !identity.is_wanted(row, wanted) => order.push(row),
             None if lost.is_some() => {
                 unread.insert(row);
