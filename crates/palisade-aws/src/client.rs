@@ -156,6 +156,11 @@ impl Client {
         )
     }
 
+    /// The endpoint that was given for every service.
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.0.shared.config.endpoint_url.as_deref()
+    }
+
     /// The keys themselves, for what signs requests on its own, and when they expire.
     ///
     /// # Errors

@@ -272,6 +272,14 @@ pub const KEYS: &[Key] = &[
     )
     .or("[]"),
     key(
+        "snapshots",
+        "store",
+        "store",
+        "store",
+        Kind::Text,
+        "Where snapshots are kept: a folder, or `s3://BUCKET/PREFIX`.",
+    ),
+    key(
         "exit",
         "fail_on",
         "fail-on",

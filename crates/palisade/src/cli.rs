@@ -70,6 +70,13 @@ pub enum When {
 pub enum Command {
     /// Assess accounts: collect what the selected checks need, evaluate, report
     Scan(Box<Scan>),
+    /// Read tables and keep them as a snapshot, without judging
+    Collect(Box<Collect>),
+    /// Judge a snapshot with the checks of now, offline
+    Check(Box<CheckSnapshot>),
+    /// Snapshots: list, show, verify, clear away
+    #[command(subcommand)]
+    Snapshots(Snapshots),
     /// Send the findings of an earlier report to Security Hub, SNS, EventBridge, Slack, a webhook or Jira
     Send(Box<Send>),
     /// Say what keeps a scan from working: credentials, region, clock, endpoints, permissions, configuration
@@ -274,8 +281,133 @@ impl Target {
     }
 }
 
+/// Where snapshots are.
+#[derive(Debug, Args, Default, Clone)]
+pub struct StoreArgs {
+    /// Where snapshots are kept: a folder, or `s3://BUCKET/PREFIX`; default: `palisade` in the user's data folder
+    #[arg(
+        long,
+        value_name = "LOCATION",
+        help_heading = "Snapshots",
+        env = "PALISADE_STORE",
+        hide_env = true
+    )]
+    pub store: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Collect {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Read every column of these tables, or `all`, instead of what the checks need; may repeat
+    #[arg(
+        long,
+        value_name = "TABLE",
+        value_delimiter = ',',
+        help_heading = "Snapshots"
+    )]
+    pub table: Vec<String>,
+    /// Exit with 4 when something that was planned could not be read
+    #[arg(long, help_heading = "Exit code")]
+    pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckSnapshot {
+    /// The snapshot: its id, what its id begins with, `latest`, or `latest~1` for the one before
+    #[arg(
+        long,
+        value_name = "ID",
+        default_value = "latest",
+        help_heading = "Snapshots"
+    )]
+    pub snapshot: String,
+    #[command(flatten)]
+    pub scan: Scan,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Snapshots {
+    /// List the snapshots, oldest first
+    List {
+        #[command(flatten)]
+        at: StoreAt,
+        /// `text` or `json`
+        #[arg(long, short, default_value = "text")]
+        format: ListFormat,
+    },
+    /// What a snapshot holds: accounts, tables, and what could not be read
+    Show {
+        /// The snapshot
+        #[arg(default_value = "latest")]
+        snapshot: String,
+        #[command(flatten)]
+        at: StoreAt,
+        /// `text` or `json`
+        #[arg(long, short, default_value = "text")]
+        format: ListFormat,
+    },
+    /// Compare every object of snapshots with its checksum; ends with 1 when one is damaged
+    Verify {
+        /// The snapshots; without one, all
+        snapshots: Vec<String>,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+    /// Delete snapshots
+    Remove {
+        /// The snapshots
+        #[arg(required = true)]
+        snapshots: Vec<String>,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+    /// Delete the snapshots that no rule keeps, and what interrupted runs have left; without --yes only say what would go
+    Prune {
+        /// Keep so many of the latest
+        #[arg(long, value_name = "N")]
+        keep_last: Option<usize>,
+        /// Keep the latest of each of so many days
+        #[arg(long, value_name = "N")]
+        keep_daily: Option<usize>,
+        /// Keep those younger than so many days
+        #[arg(long, value_name = "DAYS")]
+        keep_days: Option<u32>,
+        /// Delete
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+    /// Join the small files of snapshots, table by table and region by region
+    Compact {
+        /// The snapshots; without one, all
+        snapshots: Vec<String>,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+}
+
+/// A store, and who may read it.
+#[derive(Debug, Args)]
+pub struct StoreAt {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub target: Target,
+}
+
 #[derive(Debug, Args)]
 pub struct Scan {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Keep no snapshot of what was read
+    #[arg(long, help_heading = "Snapshots")]
+    pub no_snapshot: bool,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
@@ -508,6 +640,15 @@ pub struct Tables {
 pub struct Query {
     /// The SELECT
     pub sql: String,
+    /// Ask a snapshot instead of AWS: its id, `latest`, `latest~1`, or `all` (the column `snapshot` tells them apart; the
+    /// tables `finding` and `snapshot` are there, too)
+    #[arg(long, value_name = "ID", help_heading = "Snapshots")]
+    pub snapshot: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Memory for a query over snapshots, in MiB; what does not fit goes to temporary files
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..), help_heading = "Snapshots")]
+    pub memory: u32,
     #[command(flatten)]
     pub target: Target,
     /// Output format

@@ -1,5 +1,5 @@
 //! `palisade watch`
-use super::{NoiseArgs, Selection, Target};
+use super::{NoiseArgs, Selection, StoreArgs, Target};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -12,15 +12,8 @@ pub struct Watch {
     pub selection: Selection,
     #[command(flatten)]
     pub target: Target,
-    /// Where snapshots are: a folder, or `s3://BUCKET/PREFIX`
-    #[arg(
-        long,
-        value_name = "LOCATION",
-        help_heading = "What to watch",
-        env = "PALISADE_STORE",
-        hide_env = true
-    )]
-    pub store: String,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// URL of the queue with events; its messages are deleted when their result is stored
     #[arg(
         long,

@@ -329,6 +329,11 @@ pub fn report_gaps(coverage: &Coverage, terminal: &Terminal) {
     }
 }
 
+/// The clock, for what ends at a time.
+pub(super) fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The only clock that a scan reads.
 pub fn system_time() -> Timestamp {
     let micros = SystemTime::now()
@@ -388,7 +393,7 @@ fn usage(message: String, name: &str, known: &[String]) -> Failure {
     }
 }
 
-fn connect_failure(error: ConnectError) -> Failure {
+pub(super) fn connect_failure(error: ConnectError) -> Failure {
     let hint = match &error {
         ConnectError::NoCredentials => {
             Some("`palisade scan --demo` needs no credentials".to_owned())

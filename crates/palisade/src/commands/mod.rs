@@ -1,5 +1,7 @@
 //! One file a command.
+mod check;
 mod checks;
+mod collect;
 mod completions;
 mod config;
 mod connect;
@@ -19,6 +21,8 @@ mod review;
 mod scan;
 mod send;
 mod settings;
+mod snapshots;
+mod store;
 mod tables;
 mod watch;
 
@@ -42,6 +46,16 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Man { output } => man::run(&output, terminal),
         Command::Scan(args) => {
             scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Check(args) => {
+            check::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Collect(args) => {
+            collect::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Snapshots(args) => {
+            let catalog = catalog(&global, terminal)?;
+            snapshots::run(args, given, &global, &catalog, terminal)
         }
         Command::Doctor(args) => doctor::run(*args, given, &global, terminal),
         Command::Send(args) => send::run(
@@ -78,7 +92,8 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Tables(args) => tables::run(&args, catalog(&global, terminal)?.as_ref()),
         Command::Query(mut args) => {
             let catalog = catalog(&global, terminal)?;
-            settings::connect(&mut args.target, given, &global, &catalog)?;
+            let settings = settings::connect(&mut args.target, given, &global, &catalog)?;
+            args.store = settings::store(&settings);
             query::run(&args, catalog, terminal)
         }
         Command::Permissions(args) => {

@@ -3,6 +3,7 @@ use super::connect::{Connection, limits};
 use super::noise::Noise;
 use super::report::Outputs;
 use super::send::Destinations;
+use super::store::Keeping;
 use super::{selection, settings};
 use crate::Outcome;
 use crate::cli::{Global, Scan};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// A scan of which every setting is known: flags, environment and configuration file.
 pub struct Ready {
     pub(super) args: Scan,
-    attestations: palisade_config::Attestations,
+    pub(super) attestations: palisade_config::Attestations,
     pub(super) selection: palisade_scan::Selection,
     pub(super) sends: BTreeMap<String, SendSettings>,
 }
@@ -81,7 +82,7 @@ pub fn run(
     }
     let (assessment, connection) = assess(&ready, &noise, Some(&outputs), &catalog, terminal)?;
     // an output that fails keeps nobody from being told
-    let written = outputs.write(&assessment, &connection, terminal);
+    let written = outputs.write(&assessment, Some(&connection), terminal);
     let sent = destinations.send(&assessment, Some(&connection), false, terminal)?;
     match written {
         // the reader has gone: what was found counts all the same
@@ -138,11 +139,13 @@ pub fn assess(
     }
     noise.add_tags(&mut request, &scanner);
     let scanner = Arc::new(scanner);
+    let keeping = Keeping::open(args, &connection, catalog, terminal)?;
     let planning = PlanAhead::start(Arc::clone(&scanner), checks);
     let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
     let planned = planning.wait(&request)?;
     connection.save_recording(args.target.record.as_deref())?;
     let tags = noise.tags(&request, &scanner, &collected.dataset)?;
+    let kept = keeping.as_ref().map(|_| collected.dataset.clone());
     let mut assessment = scanner.assess(
         &planned,
         collected,
@@ -162,10 +165,13 @@ pub fn assess(
         &selection.frameworks,
         &attestations.attestations,
     );
+    if let (Some(keeping), Some(dataset)) = (keeping, kept) {
+        keeping.keep(&connection, &dataset, &assessment, terminal)?;
+    }
     Ok((assessment, connection))
 }
 
-fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
+pub(super) fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
     let failed = |least| {
         assessment
             .findings

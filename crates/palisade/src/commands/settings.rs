@@ -65,6 +65,7 @@ pub fn apply(settings: &Settings, args: &mut Scan) {
     args.noise.baseline = path(settings, "mute.baseline");
     args.fail_on = severity(settings, "exit.fail_on");
     args.strict = settings.boolean("exit.strict");
+    args.store = store(settings);
 }
 
 fn severity(settings: &Settings, path: &str) -> Option<Severity> {
@@ -84,6 +85,13 @@ pub fn selection(settings: &Settings) -> cli::Selection {
             .collect(),
         severity: severity(settings, "select.severity"),
         exclude: settings.texts("select.exclude"),
+    }
+}
+
+/// Where snapshots are kept.
+pub fn store(settings: &Settings) -> cli::StoreArgs {
+    cli::StoreArgs {
+        store: settings.text("snapshots.store"),
     }
 }
 

@@ -2,7 +2,7 @@
 use super::rows::{Wanted, row_of};
 use super::uses::Queries;
 use crate::Outcome;
-use crate::cli::{FixPlan, Format, Global, ListFormat, Scan};
+use crate::cli::{FixPlan, Format, Global, ListFormat, Scan, StoreArgs};
 use crate::commands::connect::{Connection, limits};
 use crate::commands::noise::Noise;
 use crate::commands::scan::Ready;
@@ -36,6 +36,8 @@ pub fn run(
         palisade_config::Settings::merge(given, config.as_ref(), target.is_recorded(), &[]);
     let protection = super::protection(&args.protect, &settings);
     let scan = Scan {
+        store: StoreArgs::default(),
+        no_snapshot: true,
         selection: args.selection,
         target: std::mem::take(&mut target),
         format: Format::Json,

@@ -7,6 +7,7 @@ use super::connect::Connection;
 use super::noise::Noise;
 use super::scan::Ready;
 use super::send::Destinations;
+use super::store;
 use crate::Outcome;
 use crate::cli::{Format, Global, Scan, Watch};
 use crate::error::Failure;
@@ -15,14 +16,13 @@ use outlet::Outlet;
 use palisade_catalog::Catalog;
 use palisade_config::Given;
 use palisade_scan::Scanner;
-use palisade_store::{Options, Store};
 use palisade_watch::Message;
 use queue::{Batch, Delivery, Queue, Source};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use work::{Done, Parts, Work, fault, stored};
+use work::{Done, Parts, Work, fault};
 
 /// How long a source is waited for before it is looked whether something else is due.
 const WAIT: Duration = Duration::from_secs(20);
@@ -61,6 +61,8 @@ pub fn run(
         fail_on: None,
         strict: false,
         all_tables: false,
+        store: args.store,
+        no_snapshot: true,
     };
     let ready = Ready::new(scan, given, global, &catalog)?;
     let noise = Noise::read(&ready.args.noise, &catalog, terminal)?;
@@ -89,7 +91,7 @@ pub fn run(
         (None, Some(path)) => Source::file(path)?,
         (None, None) => Source::Nowhere,
     };
-    let store = Store::open(&args.store, &Options::default()).map_err(stored)?;
+    let store = store::opened(&ready.args.store, &ready.args.target, &connection)?;
     let stop = signals(&connection);
     let mut work = Work::new(Parts {
         terminal,

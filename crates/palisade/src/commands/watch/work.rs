@@ -273,7 +273,7 @@ impl<'w> Work<'w> {
 
     fn new_snapshot(&self, started_at: Timestamp) -> NewSnapshot {
         NewSnapshot {
-            nonce: nonce(),
+            nonce: crate::commands::store::nonce(),
             started_at,
             palisade: env!("CARGO_PKG_VERSION").to_owned(),
             catalog: self.catalog.fingerprint.clone(),
@@ -679,9 +679,8 @@ impl<'w> Work<'w> {
     }
 }
 
-/// As the command ends with it.
-pub fn stored(error: StoreError) -> Failure {
-    Failure::Scan(palisade_scan::ScanError::Store(error))
+fn stored(error: StoreError) -> Failure {
+    Failure::Store(error)
 }
 
 fn watched(error: WatchError) -> Failure {
@@ -689,12 +688,4 @@ fn watched(error: WatchError) -> Failure {
         WatchError::Store(error) => stored(error),
         other => Failure::Watch(other),
     }
-}
-
-/// Eight hexadecimal digits that nobody else has in the same second: this process, and how many it made.
-fn nonce() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    format!("{:08x}", hasher.finish() & 0xffff_ffff)
 }
