@@ -1,4 +1,4 @@
-//! Lists the files of `catalog/services`, `checks`, `changes`, `playbooks` and `frameworks` so that they can be embedded.
+//! Lists the files of `catalog/services`, `checks`, `changes`, `events`, `playbooks` and `frameworks` so that they can be embedded.
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .join("../../catalog")
         .canonicalize()?;
     let mut files = Vec::new();
-    for folder in ["changes", "checks", "frameworks", "playbooks", "services"] {
+    for folder in [
+        "changes",
+        "checks",
+        "events",
+        "frameworks",
+        "playbooks",
+        "services",
+    ] {
         let path = root.join(folder);
         // A folder that is not there yet is watched as well: cargo looks at it again when it appears.
         println!("cargo::rerun-if-changed={}", path.display());

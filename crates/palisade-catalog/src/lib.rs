@@ -14,6 +14,7 @@ mod check;
 mod check_file;
 mod column;
 mod diagnostic;
+mod event_file;
 mod fix_block;
 mod fixture;
 mod framework;
@@ -55,6 +56,7 @@ pub use check::{
 };
 pub use column::{Column, ColumnType, Origin, Step, TableSchema, Transform};
 pub use diagnostic::{Diagnostic, DiagnosticLevel};
+pub use event_file::{EventRule, EventSource};
 pub use fixture::{ERROR_KEY, error_code};
 pub use framework::{Framework, Requirement, RequirementKind};
 pub use frameworks::Frameworks;
@@ -109,6 +111,8 @@ pub struct Catalog {
     pub change_actions: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     /// By id.
     pub playbooks: BTreeMap<String, Arc<Playbook>>,
+    /// What events of a service touch, where it does not follow from the API models; by the file's stem.
+    pub events: BTreeMap<String, Arc<EventSource>>,
     /// By id, `<name>-<version>`.
     pub frameworks: Frameworks,
     /// Where the parts of tables are written.

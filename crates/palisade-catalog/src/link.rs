@@ -18,7 +18,8 @@ impl Unusable {
         }
     }
 
-    fn reason(&self, table: &str) -> Option<String> {
+    /// Where it is said why a table cannot be used.
+    pub(crate) fn reason(&self, table: &str) -> Option<String> {
         let file = self.names.get(table)?;
         Some(format!("see the errors of `{file}`"))
     }

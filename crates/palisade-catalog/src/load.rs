@@ -5,8 +5,8 @@ use crate::places::Places;
 use crate::source::SourceFile;
 use crate::text::{LineIndex, Reporter};
 use crate::{
-    Catalog, Check, Diagnostic, DiagnosticLevel, Source, change_file, check_file, playbook,
-    service_file, suggest,
+    Catalog, Check, Diagnostic, DiagnosticLevel, Source, change_file, check_file, event_file,
+    playbook, service_file, suggest,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ enum Kind<'p> {
     Check { service: &'p str, id: &'p str },
     Framework(&'p str),
     Changes(&'p str),
+    Events(&'p str),
     Playbook(&'p str),
 }
 
@@ -42,6 +43,7 @@ fn kind(path: &str) -> Option<Kind<'_>> {
     match parts.as_slice() {
         ["services", name] => name.strip_suffix(".toml").map(Kind::Service),
         ["changes", name] => name.strip_suffix(".toml").map(Kind::Changes),
+        ["events", name] => name.strip_suffix(".toml").map(Kind::Events),
         ["playbooks", name] => name.strip_suffix(".toml").map(Kind::Playbook),
         ["frameworks", name] => name.strip_suffix(".toml").map(Kind::Framework),
         ["checks", service, name] => name
@@ -58,6 +60,7 @@ struct Chosen<'s> {
     checks: BTreeMap<&'s str, (&'s str, &'s SourceFile)>,
     frameworks: BTreeMap<&'s str, &'s SourceFile>,
     changes: BTreeMap<&'s str, &'s SourceFile>,
+    events: BTreeMap<&'s str, &'s SourceFile>,
     playbooks: BTreeMap<&'s str, &'s SourceFile>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -87,6 +90,9 @@ impl<'s> Chosen<'s> {
                 Some(Kind::Changes(name)) => {
                     self.changes.insert(name, file);
                 }
+                Some(Kind::Events(name)) => {
+                    self.events.insert(name, file);
+                }
                 Some(Kind::Playbook(name)) => {
                     self.playbooks.insert(name, file);
                 }
@@ -106,7 +112,7 @@ impl<'s> Chosen<'s> {
                     DiagnosticLevel::Warning,
                     "not a catalogue file; it is not used".to_owned(),
                     Some(
-                        "`services/<service>.toml`, `checks/<service>/<id>.md`, `changes/<model>.toml`, `playbooks/<id>.toml` and `frameworks/<name>-<version>.toml` are read"
+                        "`services/<service>.toml`, `checks/<service>/<id>.md`, `changes/<model>.toml`, `events/<source>.toml`, `playbooks/<id>.toml` and `frameworks/<name>-<version>.toml` are read"
                             .to_owned(),
                     ),
                 )),
@@ -206,6 +212,15 @@ fn load_with(sources: &[Source], later: bool) -> Loaded {
         catalog
             .change_actions
             .insert((*name).to_owned(), file.permissions);
+    }
+    for (name, file) in &chosen.events {
+        let (parsed, problems) = read(file, |reporter, text| {
+            event_file::parse(reporter, name, text, &catalog, &unusable)
+        });
+        diagnostics.extend(problems);
+        if let Some(events) = parsed {
+            catalog.events.insert((*name).to_owned(), Arc::new(events));
+        }
     }
     for (id, file) in &chosen.playbooks {
         let (parsed, problems) = read(file, |reporter, text| playbook::parse(reporter, id, text));

@@ -45,7 +45,14 @@ pub enum SourceError {
 }
 
 /// Folders of a catalogue that hold what this crate reads.
-const FOLDERS: &[&str] = &["changes", "checks", "frameworks", "playbooks", "services"];
+const FOLDERS: &[&str] = &[
+    "changes",
+    "checks",
+    "events",
+    "frameworks",
+    "playbooks",
+    "services",
+];
 
 /// Folders nested deeper than this are a mistake, or a link that leads in a circle.
 const DEEPEST: usize = 6;

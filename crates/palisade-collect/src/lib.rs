@@ -18,9 +18,10 @@ mod template;
 pub use error::PlanError;
 pub use plan::{Plan, plan, plan_with};
 pub use request::{
-    AccountTarget, Collected, ColumnSelection, Limits, Progress, Request, Silent, Targets,
+    AccountTarget, Collected, ColumnSelection, Limits, Narrowed, Narrowing, Progress, Request,
+    Rows, Silent, Targets,
 };
-pub use run::run;
+pub use run::{run, run_narrowed};
 
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,47 @@ impl Request {
     }
 }
 
+/// Which rows of a table are wanted, when not all are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Values of the id column, or ARNs; `None`: every row.
+    pub ids: Option<BTreeSet<String>>,
+    /// Names of regions; `None`: all that are scanned. A table whose rows say themselves where they live, and a global
+    /// one, is asked as always; its rows of other regions are left out.
+    pub regions: Option<BTreeSet<String>>,
+}
+
+impl Rows {
+    /// Adds what the other wants.
+    pub fn add(&mut self, other: &Self) {
+        let join = |ours: &mut Option<BTreeSet<String>>, theirs: &Option<BTreeSet<String>>| match (
+            ours.as_mut(),
+            theirs,
+        ) {
+            (Some(ours), Some(theirs)) => ours.extend(theirs.iter().cloned()),
+            _ => *ours = None,
+        };
+        join(&mut self.ids, &other.ids);
+        join(&mut self.regions, &other.regions);
+    }
+    /// Whether rows of a region are wanted.
+    pub fn takes_region(&self, region: &str) -> bool {
+        self.regions.as_ref().is_none_or(|r| r.contains(region))
+    }
+}
+
+/// Table → the rows that are wanted. A table that is not named here is read whole.
+pub type Narrowing = BTreeMap<String, Rows>;
+
+/// What came of a request that was narrowed to some rows.
+#[derive(Debug, Clone, Default)]
+pub struct Narrowed {
+    /// The wanted rows.
+    pub collected: Collected,
+    /// Table → the wanted ids that are not there any more. Nothing is gone while a list could not be read.
+    pub gone: BTreeMap<String, BTreeSet<String>>,
+}
+
 /// One account and who answers for it.
 #[derive(Clone)]
 pub struct AccountTarget {

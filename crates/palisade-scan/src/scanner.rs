@@ -1,7 +1,7 @@
 //! One object for what a command needs of the pipeline.
 use crate::ScanError;
 use palisade_catalog::{Catalog, Check};
-use palisade_collect::{Collected, Limits, Progress, Request, Targets};
+use palisade_collect::{Collected, Limits, Narrowed, Narrowing, Progress, Request, Targets};
 use palisade_core::{Assessment, CheckSummary, Coverage, Timestamp};
 use palisade_model::Models;
 use palisade_query::{
@@ -96,6 +96,10 @@ impl Scanner {
     /// The catalogue.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+    /// The time that ages are counted from.
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
     /// The API models.
     pub fn models(&self) -> &Arc<Models> {
@@ -233,6 +237,25 @@ impl Scanner {
     ) -> Result<Collected, ScanError> {
         let plan = self.calls(request)?;
         Ok(palisade_collect::run(&plan, targets, limits, progress, cancel).await)
+    }
+
+    /// The same for some rows of some tables.
+    ///
+    /// # Errors
+    /// As [`Scanner::collect`].
+    pub async fn collect_some(
+        &self,
+        request: &Request,
+        targets: &Targets,
+        limits: &Limits,
+        progress: &dyn Progress,
+        cancel: watch::Receiver<bool>,
+        narrowing: &Narrowing,
+    ) -> Result<Narrowed, ScanError> {
+        let plan = self.calls(request)?;
+        let narrowed =
+            palisade_collect::run_narrowed(&plan, targets, limits, progress, cancel, narrowing);
+        Ok(narrowed.await)
     }
 
     /// Evaluates what was collected.

@@ -245,6 +245,54 @@ impl Writer {
         finished_at: Timestamp,
         checks: Option<&[CheckSummary]>,
     ) -> Result<Manifest, StoreError> {
+        let checks = match checks {
+            None => None,
+            Some(checks) => {
+                let path = format!("{}/checks.json", folder(&self.id));
+                let checks = Checks {
+                    checks: checks.to_vec(),
+                };
+                let bytes = document(&path, &checks)?;
+                let object = part(&path, &bytes);
+                self.store.write(&path, bytes).await?;
+                Some(object)
+            }
+        };
+        self.commit_with(finished_at, checks).await
+    }
+
+    /// As [`Writer::commit`], with the checks of an earlier snapshot, which are shared.
+    ///
+    /// # Errors
+    /// As [`Writer::commit`].
+    pub async fn commit_with(
+        &self,
+        finished_at: Timestamp,
+        checks: Option<ObjectPart>,
+    ) -> Result<Manifest, StoreError> {
+        let manifest = self.draft(finished_at, checks).await?;
+        let path = manifest_path(&self.id);
+        if self
+            .store
+            .create(&path, document(&path, &manifest)?)
+            .await?
+        {
+            Ok(manifest)
+        } else {
+            Err(StoreError::Committed(self.id.clone()))
+        }
+    }
+
+    /// What a commit would write now. Nothing of it can be seen by others; whoever has it can read what was written
+    /// ([`Store::of`](crate::Store::of)) before there is anything to see.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn draft(
+        &self,
+        finished_at: Timestamp,
+        checks: Option<ObjectPart>,
+    ) -> Result<Manifest, StoreError> {
         let mut accounts = Vec::new();
         let mut tables: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for account_id in self.written().await? {
@@ -259,20 +307,7 @@ impl Writer {
             accounts.push(entry(&account, object));
         }
         accounts.sort_by(|a, b| a.account_id.cmp(&b.account_id));
-        let checks = match checks {
-            None => None,
-            Some(checks) => {
-                let path = format!("{}/checks.json", folder(&self.id));
-                let checks = Checks {
-                    checks: checks.to_vec(),
-                };
-                let bytes = document(&path, &checks)?;
-                let object = part(&path, &bytes);
-                self.store.write(&path, bytes).await?;
-                Some(object)
-            }
-        };
-        let manifest = Manifest {
+        Ok(Manifest {
             format: FORMAT,
             id: self.id.clone(),
             started_at: self.new.started_at,
@@ -283,17 +318,7 @@ impl Writer {
             accounts,
             tables,
             checks,
-        };
-        let path = manifest_path(&self.id);
-        if self
-            .store
-            .create(&path, document(&path, &manifest)?)
-            .await?
-        {
-            Ok(manifest)
-        } else {
-            Err(StoreError::Committed(self.id.clone()))
-        }
+        })
     }
 }
 

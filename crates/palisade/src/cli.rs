@@ -8,6 +8,7 @@ mod fix;
 mod iam;
 mod organization;
 mod respond;
+mod watch;
 pub use cluster::ClusterCommand;
 pub use fix::{Fix, FixApply, FixPlan, FixRetire, FixUndo, Protect, Retired};
 pub use iam::{
@@ -16,6 +17,7 @@ pub use iam::{
 };
 pub use organization::OrganizationArgs;
 pub use respond::{Respond, RespondRun};
+pub use watch::Watch;
 
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.
 #[derive(Debug, Parser)]
@@ -107,6 +109,8 @@ pub enum Command {
     /// IAM: exact answers about policies and principals
     #[command(subcommand)]
     Iam(Iam),
+    /// Watch accounts: read again what an event touched, judge it again, and tell what changed within seconds
+    Watch(Box<Watch>),
     /// Repair what checks find: a plan of exact calls, applied by compare-and-set, taken back by its journal
     #[command(subcommand)]
     Fix(Fix),

@@ -46,6 +46,9 @@ pub enum Failure {
     /// A file does not hold what it should.
     #[error("`{}`: {message}", path.display())]
     Content { path: PathBuf, message: String },
+    /// An event could not be worked on.
+    #[error(transparent)]
+    Watch(palisade_watch::WatchError),
     /// Snapshots.
     #[error(transparent)]
     Store(#[from] palisade_store::StoreError),

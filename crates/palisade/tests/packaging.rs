@@ -65,6 +65,67 @@ fn the_roles_are_what_the_catalogue_needs() {
     );
 }
 
+/// The watch's queue, rules and policy, in both languages.
+#[test]
+fn the_watch_has_what_it_needs() {
+    let template: serde_json::Value =
+        serde_json::from_str(&text("packaging/cloudformation/palisade-watch.json")).unwrap();
+    let module = text("packaging/terraform/watch/main.tf");
+    let resources = template["Resources"].as_object().unwrap();
+    let mut actions = BTreeSet::new();
+    let policy = &resources["WatchPolicy"]["Properties"]["PolicyDocument"]["Statement"];
+    for statement in policy.as_array().unwrap() {
+        let statement = statement["Fn::If"].get(1).unwrap_or(statement);
+        match &statement["Action"] {
+            serde_json::Value::String(one) => actions.extend([one.clone()]),
+            many => actions.extend(
+                many.as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|a| a.as_str().unwrap().to_owned()),
+            ),
+        }
+    }
+    // what `commands/watch/queue.rs` calls (batches are authorised as their single calls), and what a store needs
+    let needed = [
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:ReceiveMessage",
+    ];
+    assert_eq!(
+        actions.iter().map(String::as_str).collect::<Vec<_>>(),
+        needed
+    );
+    for action in &needed {
+        assert!(module.contains(&format!("\"{action}\"")), "{action}");
+    }
+    let mut kinds = BTreeSet::new();
+    for rule in resources
+        .values()
+        .filter(|r| r["Type"] == "AWS::Events::Rule")
+    {
+        let pattern = &rule["Properties"]["EventPattern"];
+        for kind in pattern["detail-type"].as_array().unwrap() {
+            let kind = kind.as_str().unwrap();
+            assert!(module.contains(kind), "{kind}");
+            kinds.insert(kind);
+        }
+    }
+    assert_eq!(kinds.len(), 3);
+    // everything that is named is there
+    let whole = template.to_string();
+    for part in whole.split("\"Fn::GetAtt\":[\"").skip(1) {
+        let name = part.split('"').next().unwrap();
+        assert!(resources.contains_key(name), "{name}");
+    }
+    let dead = &resources["Queue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"];
+    assert_eq!(dead["Fn::GetAtt"][0], "DeadLetters");
+}
+
 /// Files in Markdown that people wrote, and the generated ones.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();

@@ -40,6 +40,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("palisade-report", &["core"]),
     ("palisade-store", &["core", "catalog", "table"]),
+    (
+        "palisade-watch",
+        &["core", "model", "catalog", "table", "collect", "store"],
+    ),
     ("palisade-mute", &["core"]),
     ("palisade-send", &["core", "model", "report"]),
 ];

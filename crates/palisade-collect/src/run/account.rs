@@ -1,4 +1,5 @@
 //! The reading of one account.
+use super::narrow::Wants;
 use super::output::TableOutput;
 use super::queue::{Item, Queue, Work};
 use super::state::{BatchState, Call, CallKey, CallState, Fill, Group, Instance, Tags};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 /// What all accounts share.
 pub(super) struct Shared<'r> {
     pub plan: &'r Plan,
+    pub wants: Wants<'r>,
     pub limits: &'r Limits,
     pub regions: &'r Regions,
     pub progress: &'r dyn Progress,
@@ -92,7 +94,8 @@ impl<'r> Account<'r> {
     /// Plans the calls that wait for nothing.
     pub(super) fn start(&mut self, shared: &mut Shared<'r>) {
         let plan = self.plan;
-        if plan.tagging.is_some() {
+        // for some rows, tags are read where the rows turn out to be
+        if plan.tagging.is_some() && shared.wants.is_everything() {
             self.start_tagging(shared);
         }
         for (index, list) in plan.lists.iter().enumerate() {
@@ -103,7 +106,9 @@ impl<'r> Account<'r> {
                 continue;
             };
             for (rank, region) in self.places(list.scope, Some(operation.service()), shared) {
-                self.start_list(index, region, rank, shared);
+                if shared.wants.asks(&list.tables, list.scope, &region) {
+                    self.start_list(index, region, rank, shared);
+                }
             }
         }
         for (index, table) in plan.tables.iter().enumerate() {
@@ -112,7 +117,9 @@ impl<'r> Account<'r> {
             }
             let service = (!table.slots.is_empty()).then_some(table.spec.model.as_str());
             for (rank, region) in self.places(table.spec.scope, service, shared) {
-                self.single_row(index, region, rank, shared);
+                if shared.wants.asks(&[index], table.spec.scope, &region) {
+                    self.single_row(index, region, rank, shared);
+                }
             }
         }
         self.settle(shared);
@@ -388,10 +395,14 @@ impl<'r> Account<'r> {
             region,
             error: Arc::new(error),
         };
-        let gaps = std::mem::take(&mut self.gaps).into_iter();
+        let gaps = std::mem::take(&mut self.gaps).into_iter().enumerate();
         all.into_iter()
             .zip(gaps)
-            .map(|(batches, gaps)| (batches, gaps.into_iter().map(gap).collect()))
+            .map(|(batches, (table, gaps))| {
+                let own = gaps.into_iter();
+                let own = own.filter(|(region, _)| shared.wants.has_gap(table, region));
+                (batches, own.map(gap).collect())
+            })
             .collect()
     }
 

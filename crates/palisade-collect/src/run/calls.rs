@@ -120,7 +120,14 @@ impl<'r> Account<'r> {
         let Some(plan) = self.plan.lists.get(list) else {
             return;
         };
-        let instances = self.instances_of(plan, &region, rank, None, &[]);
+        let mut instances = self.instances_of(plan, &region, rank, None, &[]);
+        // tables that share the call and want nothing of this region take no rows from it
+        for instance in &instances {
+            if let Some(state) = self.instances.get_mut(*instance) {
+                state.ended = !shared.wants.asks(&[state.table], plan.scope, &region);
+            }
+        }
+        instances.retain(|i| self.instances.get(*i).is_some_and(|s| !s.ended));
         for instance in &instances {
             let table = self
                 .instances

@@ -8,6 +8,7 @@ mod account;
 mod batch;
 mod calls;
 mod issue;
+mod narrow;
 mod output;
 mod place;
 mod queue;
@@ -18,9 +19,10 @@ mod tally;
 mod view;
 
 use crate::plan::Plan;
-use crate::request::{AccountTarget, Collected, Limits, Progress, Targets};
+use crate::request::{AccountTarget, Collected, Limits, Narrowed, Narrowing, Progress, Targets};
 use account::{Account, Shared};
 use calls::{Answered, Asked, not_made};
+use narrow::Wants;
 use palisade_core::CallErrorKind;
 use palisade_model::{Api, ApiError, CallRequest, OperationStatistics};
 use palisade_table::{Dataset, Gap, Table};
@@ -78,11 +80,27 @@ pub async fn run(
     progress: &dyn Progress,
     cancel: watch::Receiver<bool>,
 ) -> Collected {
+    let nothing = Narrowing::new();
+    let narrowed = run_narrowed(plan, targets, limits, progress, cancel, &nothing);
+    narrowed.await.collected
+}
+
+/// As [`run`], for some rows of some tables: lists are made where wanted rows may be, and of the calls for rows those that
+/// concern wanted ones.
+pub async fn run_narrowed(
+    plan: &Plan,
+    targets: &Targets,
+    limits: &Limits,
+    progress: &dyn Progress,
+    cancel: watch::Receiver<bool>,
+    narrowing: &Narrowing,
+) -> Narrowed {
     let mut sorted: Vec<&AccountTarget> = targets.accounts.iter().collect();
     sorted.sort_by(|a, b| a.account_id.cmp(&b.account_id));
     let before = sent(&sorted);
     let shared = Shared {
         plan,
+        wants: Wants::of(plan, narrowing),
         limits,
         regions: &targets.regions,
         progress,
@@ -101,7 +119,9 @@ pub async fn run(
         in_flight: 0,
     };
     engine.drive(cancel, &before).await;
-    engine.collected(&before)
+    let collected = engine.collected(&before);
+    let gone = narrow::gone(&collected.dataset, narrowing);
+    Narrowed { collected, gone }
 }
 
 impl<'r> Engine<'r> {

@@ -77,7 +77,7 @@ impl<'r> Account<'r> {
     }
 
     /// Takes a row out: nothing is asked for it any more.
-    fn drop_row(&mut self, group: usize, row: usize, shared: &mut Shared<'r>) {
+    pub(super) fn drop_row(&mut self, group: usize, row: usize, shared: &mut Shared<'r>) {
         let Some((_, plan)) = self.table_of(group) else {
             return;
         };

@@ -1,9 +1,11 @@
 //! Rows: from a page to calls of their own, to lists of children, to the output.
 use super::account::{Account, Shared};
+use super::narrow::Wanted;
 use super::state::{Fill, Group, RowState};
 use super::view::Unread;
 use crate::csv::Sheet;
 use crate::plan::{RowsPlan, SlotKind, TablePlan};
+use crate::template::Lookup;
 use palisade_core::{CallError, CallErrorKind};
 use palisade_model::Value;
 use std::collections::VecDeque;
@@ -121,6 +123,7 @@ impl<'r> Account<'r> {
             begun: vec![false; plan.slots.len()],
             begun_children: vec![false; plan.children.len()],
             dropped: false,
+            judged: false,
         };
         let rows: Vec<RowState> = (0u32..).zip(at).map(row).collect();
         // Besides slots and children: finding out where the row lives.
@@ -182,6 +185,7 @@ impl<'r> Account<'r> {
             return;
         };
         self.find_region(group, row, plan, shared);
+        self.judge(group, row, plan, shared);
         let Some(state) = self
             .groups
             .get(group)
@@ -278,12 +282,22 @@ impl<'r> Account<'r> {
             .get_mut(table)
             .map(std::mem::take)
             .unwrap_or_default();
+        let mut lost = Vec::new();
         for row in 0..count {
             let Some(view) = self.view(group, row) else {
                 continue;
             };
             if view.row.dropped || nowhere(plan, view.row) {
                 continue;
+            }
+            match shared.wants.of_row(table, &view) {
+                Wanted::Yes => {}
+                Wanted::No => continue,
+                Wanted::Unknown(error) => {
+                    // It may be one of the wanted rows: their list is not known whole.
+                    lost.push((view.region().to_owned(), error));
+                    continue;
+                }
             }
             if plan.output {
                 for error in output.append(&view) {
@@ -293,6 +307,9 @@ impl<'r> Account<'r> {
         }
         if let Some(place) = self.outputs.get_mut(table) {
             *place = output;
+        }
+        for (region, error) in lost {
+            self.gap(table, &region, &error);
         }
         if let Some(place) = self.groups.get_mut(group) {
             *place = None;

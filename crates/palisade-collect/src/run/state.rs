@@ -129,6 +129,8 @@ pub(super) struct RowState {
     pub begun: Vec<bool>,
     pub begun_children: Vec<bool>,
     pub dropped: bool,
+    /// It is settled whether the row is one of those that are wanted.
+    pub judged: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 mod failures;
 mod fake;
 mod features;
+mod narrow;
 mod plans;
 mod shipped;
 mod timing;

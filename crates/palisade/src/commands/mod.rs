@@ -26,6 +26,7 @@ mod settings;
 mod snapshots;
 mod store;
 mod tables;
+mod watch;
 
 use crate::Outcome;
 use crate::cli::{Checks, Cli, Command, Config, Frameworks, Global, ListFormat, Selection};
@@ -138,6 +139,9 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Respond(args) => {
             let catalog = catalog(&global, terminal)?;
             respond::run(args, given, &global, catalog, terminal)
+        }
+        Command::Watch(args) => {
+            watch::run(*args, given, &global, catalog(&global, terminal)?, terminal)
         }
         Command::Fix(args) => {
             let catalog = catalog(&global, terminal)?;

@@ -27,6 +27,16 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// Says how the requirements of the selected frameworks stand, with what people attest.
+    pub fn roll_up(&self, assessment: &mut Assessment, catalog: &Catalog) {
+        palisade_scan::roll_up(
+            assessment,
+            catalog,
+            &self.selection.frameworks,
+            &self.attestations.attestations,
+        );
+    }
+
     /// Puts the settings together.
     ///
     /// # Errors

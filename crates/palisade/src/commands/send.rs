@@ -78,6 +78,11 @@ impl Destinations {
         Ok(Self(all))
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether any of them is in AWS.
     pub fn in_aws(&self) -> bool {
         self.0.iter().any(|r| r.destination.kind.is_aws())

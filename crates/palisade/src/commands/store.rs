@@ -113,6 +113,26 @@ pub fn offline(
     Ok((runtime, open(&location, client)?))
 }
 
+/// The store, for a command that has a connection.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn opened(
+    args: &StoreArgs,
+    target: &Target,
+    connection: &Connection,
+) -> Result<Store, Failure> {
+    // who answers for a recording has no bucket
+    let client = (!target.is_recorded()).then(|| connection.client().0.clone());
+    open(&location(args)?, client)
+}
+
+/// Eight hexadecimal digits that no other snapshot of the same second has.
+pub fn nonce() -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    id.chars().take(8).collect()
+}
+
 /// A snapshot that is going to be kept.
 pub struct Keeping {
     store: Store,
@@ -158,19 +178,10 @@ impl Keeping {
         connection: &Connection,
         catalog: &Catalog,
     ) -> Result<Self, Failure> {
-        let location = location(args)?;
-        // who answers for a recording has no bucket
-        let client = (!target.is_recorded()).then(|| connection.client().0.clone());
-        let nonce: String = uuid::Uuid::new_v4()
-            .simple()
-            .to_string()
-            .chars()
-            .take(8)
-            .collect();
         Ok(Self {
-            store: open(&location, client)?,
+            store: opened(args, target, connection)?,
             new: NewSnapshot {
-                nonce,
+                nonce: nonce(),
                 started_at: connection.now,
                 palisade: env!("CARGO_PKG_VERSION").to_owned(),
                 catalog: catalog.fingerprint.clone(),
