@@ -9,7 +9,7 @@ use super::scan::Ready;
 use super::send::Destinations;
 use super::store;
 use crate::Outcome;
-use crate::cli::{Format, Global, Scan, Watch};
+use crate::cli::{Format, Global, OrganizationArgs, Scan, Watch};
 use crate::error::Failure;
 use crate::output::Terminal;
 use outlet::Outlet;
@@ -48,6 +48,8 @@ pub fn run(
         });
     }
     let scan = Scan {
+        organization: OrganizationArgs::default(),
+        dry_run: false,
         selection: args.selection,
         target: args.target,
         format: Format::Json,
