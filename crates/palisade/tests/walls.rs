@@ -34,6 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("palisade-report", &["core"]),
     ("palisade-store", &["core", "catalog", "table"]),
+    ("palisade-drift", &["core", "catalog", "table", "store"]),
     (
         "palisade-cluster",
         &["core", "model", "catalog", "table", "query", "store"],
