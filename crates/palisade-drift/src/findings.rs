@@ -22,6 +22,15 @@ pub struct FindingKey {
 }
 
 impl FindingKey {
+    /// Before all others.
+    pub(crate) fn first() -> Self {
+        Self {
+            check: String::new(),
+            region: String::new(),
+            resource: String::new(),
+            resource_id: String::new(),
+        }
+    }
     /// Of a finding.
     pub fn of(finding: &Finding) -> Self {
         Self {
@@ -73,14 +82,27 @@ pub(crate) struct Verdicts<'a> {
 impl Verdicts<'_> {
     /// Whether a resource that the check says nothing about may be there all the same.
     fn may_miss(&self, finding: &Finding, schemas: &dyn Schemas) -> bool {
-        let wide = schemas
-            .table(&finding.resource_type)
-            .is_none_or(|(spec, _)| is_wide(&spec));
-        let here = |region: &str| wide || region == &*finding.region;
-        let listed = self.account.tables.get(&*finding.resource_type);
+        self.may_be_there(
+            &finding.check,
+            &finding.resource_type,
+            &finding.region,
+            schemas,
+        )
+    }
+
+    pub(crate) fn may_be_there(
+        &self,
+        check: &str,
+        table: &str,
+        at: &str,
+        schemas: &dyn Schemas,
+    ) -> bool {
+        let wide = schemas.table(table).is_none_or(|(spec, _)| is_wide(&spec));
+        let here = |region: &str| wide || region == at;
+        let listed = self.account.tables.get(table);
         let gap = listed.is_some_and(|t| t.gaps.iter().any(|(region, _)| here(region)));
         gap || self.found.values().any(|f| {
-            f.check == finding.check
+            *f.check == *check
                 && f.status == Status::Unknown
                 && f.resource.is_empty()
                 && here(&f.region)

@@ -7,8 +7,10 @@
 mod change;
 mod diff;
 mod findings;
+mod history;
 mod marks;
 mod nested;
+mod pin;
 mod resources;
 mod show;
 mod side;
@@ -20,6 +22,8 @@ pub use change::{
 };
 pub use diff::{Filter, diff};
 pub use findings::{FindingKey, reopened};
+pub use history::{Episode, FindingHistory, History, Standing, TimeToFix, history};
+pub use pin::{DRIFT_CHECK, Pin, drift_check, drift_findings, pin, pinned, unpin};
 pub use show::{markdown, text};
 pub use side::{Collected, Side};
 

@@ -1,1 +1,4 @@
-
+mod common;
+mod properties;
+mod resources;
+mod verdicts;
