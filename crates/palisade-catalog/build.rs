@@ -2,6 +2,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?)
         .join("../../catalog")
@@ -19,10 +27,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut text = String::from(
         "/// Path and text of every shipped file, sorted by path.\nstatic EMBEDDED: &[(&str, &str)] = &[\n",
     );
+    let mut hash = FNV_OFFSET;
     for (name, path) in files {
+        hash = fnv(fnv(hash, name.as_bytes()), &std::fs::read(&path)?);
         writeln!(text, "    ({name:?}, include_str!({path:?})),")?;
     }
     text.push_str("];\n");
+    writeln!(
+        text,
+        "/// FNV-1a over the paths and texts.\nconst FINGERPRINT: u64 = {hash:#x};"
+    )?;
     std::fs::write(
         PathBuf::from(std::env::var("OUT_DIR")?).join("embedded.rs"),
         text,

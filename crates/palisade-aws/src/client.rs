@@ -1,5 +1,5 @@
 //! The client: any operation of any API, for one set of credentials.
-use crate::config::{ClientConfig, ConnectError, Role};
+use crate::config::{ClientConfig, ConnectError, Role, StaticCredentials};
 use crate::credentials::{self, AssumedRole};
 use crate::endpoint::Partitions;
 use crate::failure::CallFailure;
@@ -11,13 +11,14 @@ use crate::service::{EndpointSettings, Service};
 use crate::statistics::Statistics;
 use crate::transport::Attempts;
 use aws_config::SdkConfig;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_runtime::service_clock_skew::ServiceClockSkewInterceptor;
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::identity::{SharedIdentityCache, SharedIdentityResolver};
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
+use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
 use futures::Stream;
@@ -28,7 +29,7 @@ use palisade_model::{
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 
 /// Makes AWS calls with one set of credentials. Cheap to clone; clones share everything.
@@ -49,6 +50,7 @@ pub struct Identity {
 /// What belongs to one set of credentials.
 pub(crate) struct Session {
     pub(crate) shared: Arc<Shared>,
+    credentials: SharedCredentialsProvider,
     pub(crate) identity: SharedIdentityResolver,
     pub(crate) identity_cache: SharedIdentityCache,
     pub(crate) clock_skew: SharedInterceptor,
@@ -131,7 +133,8 @@ impl Client {
     fn with_credentials(shared: Arc<Shared>, credentials: SharedCredentialsProvider) -> Self {
         Self(Arc::new(Session {
             shared,
-            identity: SharedIdentityResolver::new(credentials),
+            identity: SharedIdentityResolver::new(credentials.clone()),
+            credentials,
             // The chain may ask an identity provider over the network; the default of 5 seconds is short.
             identity_cache: IdentityCache::lazy()
                 .load_timeout(Duration::from_secs(30))
@@ -151,6 +154,21 @@ impl Client {
             Arc::clone(&self.0.shared),
             SharedCredentialsProvider::new(provider),
         )
+    }
+
+    /// The keys themselves, for what signs requests on its own, and when they expire.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn keys(&self) -> Result<(StaticCredentials, Option<SystemTime>), String> {
+        let found = self.0.credentials.provide_credentials().await;
+        let keys = found.map_err(|e| DisplayErrorContext(&e).to_string())?;
+        let secret = StaticCredentials {
+            access_key_id: keys.access_key_id().to_owned(),
+            secret_access_key: keys.secret_access_key().to_owned(),
+            session_token: keys.session_token().map(str::to_owned),
+        };
+        Ok((secret, keys.expiry()))
     }
 
     pub(crate) fn found_credentials(&self) -> &CredentialFacts {

@@ -113,4 +113,6 @@ pub struct Catalog {
     pub schemas: SchemaCache,
     /// All of it came with the binary.
     pub is_shipped: bool,
+    /// Changes when a file of the catalogue does; of several sources, one part each.
+    pub fingerprint: String,
 }

@@ -124,6 +124,11 @@ pub fn load(sources: &[Source]) -> Loaded {
     }
     let mut catalog = Catalog {
         is_shipped: sources.iter().all(Source::is_shipped),
+        fingerprint: sources
+            .iter()
+            .map(|s| format!("{:016x}", s.fingerprint()))
+            .collect::<Vec<_>>()
+            .join("+"),
         ..Catalog::default()
     };
     let mut unusable = Unusable::default();

@@ -20,6 +20,8 @@ pub(crate) struct SourceFile {
 pub struct Source {
     pub(crate) files: Vec<SourceFile>,
     is_shipped: bool,
+    /// Of the embedded files, known since the build.
+    fingerprint: Option<u64>,
 }
 
 /// Why a catalogue folder could not be used.
@@ -59,7 +61,23 @@ impl Source {
         Self {
             files: files.collect(),
             is_shipped: true,
+            fingerprint: Some(FINGERPRINT),
         }
+    }
+
+    /// Changes when a file does: FNV-1a over paths and texts.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.fingerprint.unwrap_or_else(|| {
+            let fnv = |hash: u64, bytes: &[u8]| {
+                bytes.iter().fold(hash, |hash, byte| {
+                    (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+                })
+            };
+            self.files.iter().fold(0xcbf2_9ce4_8422_2325, |hash, file| {
+                let text = file.text.as_deref().unwrap_or_default();
+                fnv(fnv(hash, file.path.as_bytes()), text.as_bytes())
+            })
+        })
     }
 
     /// Whether the files are those of the binary.
@@ -120,6 +138,7 @@ impl Source {
         Self {
             files: files.collect(),
             is_shipped: false,
+            fingerprint: None,
         }
     }
 

@@ -250,14 +250,19 @@ impl Engine {
         })?
     }
 
-    fn logical(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
+    /// Names resolved, not optimised.
+    pub(crate) fn resolved(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
         let none = BTreeMap::new();
         let values = Values {
             now: self.now(),
             params: &none,
         };
         let query = sql::parse_query(sql, values)?;
-        let plan = self.planner.query(query)?;
+        Ok(self.planner.query(query)?)
+    }
+
+    pub(crate) fn logical(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
+        let plan = self.resolved(sql)?;
         let optimised = self
             .planner
             .prune(plan)

@@ -5,6 +5,7 @@
 //! read decides neither a pass nor a fail; results do not depend on the order of rows.
 
 mod dialect;
+mod distributed;
 mod engine;
 mod error;
 mod evaluate;
@@ -13,14 +14,17 @@ mod fixtures;
 mod format;
 mod functions;
 mod iam;
+mod lake;
 mod message;
 mod plan;
 mod provider;
+mod reach;
 mod render;
 mod scans;
 mod session;
 mod sql;
 
+pub use distributed::{Part, Wanted, computed_needs, on_deep_stack, own_functions, sort_findings};
 pub use engine::{CatalogSchemas, Engine, Params, QueryResult};
 pub use error::{QueryError, SqlProblem};
 pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
@@ -29,4 +33,6 @@ pub use iam::{
     DERIVED_TABLES, DerivedSpec, DerivedType, IamAccounts, IamQuestion, IamScope, iam_accounts,
     iam_needs,
 };
+pub use lake::{Lake, Only, SNAPSHOT};
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};
+pub use reach::{Reach, is_shared};

@@ -91,7 +91,7 @@ impl Rows {
     }
 
     /// The rows of a table, with the columns that are wanted.
-    fn read(&self, table: &str, wanted: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    pub(crate) fn read(&self, table: &str, wanted: &SchemaRef) -> Result<Vec<RecordBatch>> {
         let refuse = |e: QueryError| DataFusionError::External(Box::new(e));
         let (have, batches) = self
             .tables

@@ -55,6 +55,18 @@ pub(crate) fn needs(plan: &LogicalPlan) -> Result<Needs> {
         .collect())
 }
 
+/// Whether a query reads a computed table.
+pub(crate) fn reads_computed(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            found |= derived(scan.table_name.table()).is_some();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
 /// Whether each row of the result follows from one row of `table` (and other tables), so that the query over a part
 /// of the table's rows gives that part of the result: the table is read once, and between it and the result rows are
 /// only filtered, extended, joined or multiplied.

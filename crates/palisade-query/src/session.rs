@@ -2,6 +2,7 @@
 use crate::error::{QueryError, SqlProblem, nearest, plain};
 use crate::functions;
 use crate::iam::{DERIVED_TABLES, DerivedTable, derived};
+use crate::lake::{Lake, LakeTable, one_snapshot_only, with_snapshot};
 use crate::provider::{CatalogTable, Rows};
 use crate::sql::{self, UNSTEADY, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -127,6 +128,8 @@ impl Tables {
 pub(crate) struct Planner {
     pub state: SessionState,
     pub tables: Tables,
+    /// Where rows come from, when it is not the session.
+    pub lake: Option<Arc<dyn Lake>>,
     pruner: Optimizer,
     views: Mutex<BTreeMap<String, Arc<dyn TableSource>>>,
     now: Timestamp,
@@ -186,6 +189,7 @@ impl Planner {
         Ok(Self {
             state,
             tables: Tables::new(catalog, schemas),
+            lake: None,
             pruner,
             views: Mutex::default(),
             now,
@@ -298,6 +302,22 @@ impl Planner {
 impl ContextProvider for Planner {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         let name = name.table();
+        let many = self.lake.as_ref().is_some_and(|lake| lake.is_many());
+        if many && (self.tables.catalog.views.contains_key(name) || derived(name).is_some()) {
+            return Err(DataFusionError::External(Box::new(MissingTable {
+                name: name.to_owned(),
+                problem: one_snapshot_only(name),
+            })));
+        }
+        if let Some(lake) = &self.lake
+            && let Some(schema) = lake.tables().remove(name)
+        {
+            return Ok(provider_as_source(Arc::new(LakeTable {
+                name: name.to_owned(),
+                schema,
+                lake: Arc::clone(lake),
+            })));
+        }
         if let Some(view) = self.view(name) {
             return view;
         }
@@ -307,7 +327,14 @@ impl ContextProvider for Planner {
             return Ok(provider_as_source(Arc::new(table)));
         }
         match self.tables.table(name) {
-            Ok(known) => Ok(Arc::clone(&known.source)),
+            Ok(known) => match &self.lake {
+                None => Ok(Arc::clone(&known.source)),
+                Some(lake) => Ok(provider_as_source(Arc::new(LakeTable {
+                    name: name.to_owned(),
+                    schema: with_snapshot(&known.arrow),
+                    lake: Arc::clone(lake),
+                }))),
+            },
             Err(problem) => Err(DataFusionError::External(Box::new(MissingTable {
                 name: name.to_owned(),
                 problem,

@@ -24,6 +24,21 @@ pub enum ScanError {
         "what the shipped checks read was not collected: `docs/reference/reads.json` is stale, run `cargo xtask reference` and build again"
     )]
     StaleReads,
+    /// A snapshot cannot be read.
+    #[error(transparent)]
+    Store(#[from] palisade_store::StoreError),
+    /// No snapshot has what a query reads.
+    #[error(
+        "the snapshot `{snapshot}` has no column `{column}` of `{table}`: it was not collected then"
+    )]
+    NotCollected {
+        /// Its id.
+        snapshot: String,
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
     /// The query is wrong or failed.
     #[error(transparent)]
     Query(#[from] QueryError),

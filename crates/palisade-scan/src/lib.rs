@@ -9,6 +9,7 @@ pub mod reference;
 mod rollup;
 mod scanner;
 mod selection;
+mod snapshot;
 
 pub use ahead::PlanAhead;
 pub use error::ScanError;
@@ -16,3 +17,4 @@ pub use palisade_query::{IamAccounts, IamQuestion, IamScope, Params, QueryResult
 pub use rollup::roll_up;
 pub use scanner::{CheckDetails, FixtureReport, Planned, Scanner, Scope};
 pub use selection::{Selection, SelectionError};
+pub use snapshot::LeftOut;

@@ -24,9 +24,9 @@ pub struct Scanner {
 /// Checks that are ready to be evaluated, and the engine that planned them.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    engine: Arc<Engine>,
-    plan: Plan,
-    checks: Vec<Arc<Check>>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) plan: Plan,
+    pub(crate) checks: Vec<Arc<Check>>,
 }
 
 /// What follows from a check's SQL.
@@ -59,6 +59,9 @@ pub struct Scope {
 }
 
 impl Planned {
+    pub(crate) fn needs(&self) -> Needs {
+        self.plan.needs()
+    }
     /// What must be collected.
     pub fn request(&self) -> Request {
         request(&self.plan.needs())
@@ -84,6 +87,10 @@ impl Scanner {
     /// Sets the time that ages are counted from.
     pub fn set_now(&mut self, now: Timestamp) {
         self.now = now;
+    }
+    /// The catalogue.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
     }
     /// The API models.
     pub fn models(&self) -> &Arc<Models> {
@@ -202,7 +209,7 @@ impl Scanner {
         )?)
     }
 
-    fn engine(&self) -> Result<Engine, ScanError> {
+    pub(crate) fn engine(&self) -> Result<Engine, ScanError> {
         let (catalog, models) = (Arc::clone(&self.catalog), Arc::clone(&self.models));
         Ok(Engine::new(catalog, models, self.now, self.params.clone())?)
     }

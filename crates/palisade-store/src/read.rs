@@ -5,6 +5,7 @@ use crate::findings;
 use crate::location::{Store, sha256};
 use crate::manifest::{AccountPart, Checks, FORMAT, FilePart, Manifest, ObjectPart};
 use crate::write::{manifest_path, parse};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use palisade_catalog::TableSpec;
@@ -217,16 +218,24 @@ impl Snapshot {
     /// # Errors
     /// When they are damaged.
     pub async fn findings(&self, account_id: &str) -> Result<Vec<Finding>, StoreError> {
+        let rows = self.finding_rows(account_id).await?;
+        findings::from_rows(&rows).map_err(|m| {
+            let place = format!("{} of {account_id}", self.manifest.id);
+            StoreError::damaged(place, m)
+        })
+    }
+
+    /// The same as rows of [`crate::finding_schema`].
+    ///
+    /// # Errors
+    /// When they are damaged.
+    pub async fn finding_rows(&self, account_id: &str) -> Result<Vec<RecordBatch>, StoreError> {
         let account = self.account(account_id).await?;
-        match &account.findings {
-            None => Ok(Vec::new()),
-            Some(file) => {
-                let bytes = self.store.read_part(&file.object).await?;
-                let damaged = |m: String| StoreError::damaged(&file.object.path, m);
-                let batches = from_parquet(bytes, None).map_err(damaged)?;
-                findings::from_rows(&batches).map_err(damaged)
-            }
-        }
+        let Some(file) = &account.findings else {
+            return Ok(Vec::new());
+        };
+        let bytes = self.store.read_part(&file.object).await?;
+        from_parquet(bytes, None).map_err(|m| StoreError::damaged(&file.object.path, m))
     }
 
     /// The verdicts on all accounts, in their order.

@@ -29,7 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "palisade-scan",
         &[
-            "core", "model", "catalog", "table", "collect", "query", "iam",
+            "core", "model", "catalog", "table", "collect", "query", "iam", "store",
         ],
     ),
     ("palisade-report", &["core"]),

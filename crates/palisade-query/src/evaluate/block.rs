@@ -87,7 +87,11 @@ pub(super) enum Content<'a> {
         verdicts: &'a Verdicts,
     },
     /// Findings that had to be built one by one.
-    Findings(Vec<Finding>),
+    Findings {
+        findings: Vec<Finding>,
+        /// The check failed on values: which rows it took for that depends on what else was in the dataset.
+        failed: bool,
+    },
 }
 
 /// The verdicts over a batch.
@@ -155,11 +159,16 @@ impl<'a> Block<'a> {
         Arc::clone(&self.planned.id)
     }
 
+    /// Whether a query failed on values: over other rows it might have taken fewer or more with it.
+    pub(crate) fn failed_on_values(&self) -> bool {
+        matches!(self.content, Content::Findings { failed: true, .. })
+    }
+
     /// How many findings of each status there are. Builds nothing.
     pub fn counts(&self) -> Counts {
         match &self.content {
             Content::Rows { verdicts, .. } => verdicts.counts(),
-            Content::Findings(findings) => {
+            Content::Findings { findings, .. } => {
                 let mut counts = Counts::default();
                 findings.iter().for_each(|f| counts.note(f.status));
                 counts
@@ -173,7 +182,7 @@ impl<'a> Block<'a> {
             Content::Rows { rows, verdicts } => (0..rows.num_rows())
                 .map(|row| verdicts.status(row))
                 .collect(),
-            Content::Findings(findings) => findings.iter().map(|f| Some(f.status)).collect(),
+            Content::Findings { findings, .. } => findings.iter().map(|f| Some(f.status)).collect(),
         }
     }
 
@@ -186,7 +195,7 @@ impl<'a> Block<'a> {
 
     pub(super) fn findings_into(&self, options: Options, out: &mut Vec<Finding>) {
         match &self.content {
-            Content::Findings(findings) => {
+            Content::Findings { findings, .. } => {
                 let wanted = findings
                     .iter()
                     .filter(|f| options.passes || f.status != Status::Pass);

@@ -102,15 +102,27 @@ pub(crate) fn findings(
     dataset: &Dataset,
     options: Options,
 ) -> Evaluation {
+    part(planner, plan, dataset, options).0
+}
+
+/// The same of a part of what there is, with the checks that failed on its values.
+pub(crate) fn part(
+    planner: &Planner,
+    plan: &Plan,
+    dataset: &Dataset,
+    options: Options,
+) -> (Evaluation, BTreeSet<String>) {
     // one view for all parts: computed tables are computed once
     let rows = Arc::new(Rows::of(dataset));
     let evaluated = on_deep_stacks(parts(plan), |part| {
         part_findings(planner, &part, dataset, &rows, options)
     });
     let mut all = Evaluation::default();
+    let mut failed = BTreeSet::new();
     match evaluated {
         Ok(parts) => {
-            for part in parts {
+            for (part, more) in parts {
+                failed.extend(more);
                 all.findings.extend(part.findings);
                 for (check, counts) in part.counts {
                     all.counts.entry(check).or_default().add(counts);
@@ -126,14 +138,18 @@ pub(crate) fn findings(
             all.errors.extend(plan.checks.iter().map(of));
         }
     }
-    // Checks that answer together for another tool's id share it, and may judge the same account: the order must not
-    // depend on how they were dealt out.
-    all.findings.sort_by(|a, b| {
+    sort(&mut all.findings);
+    all.errors.sort();
+    (all, failed)
+}
+
+/// Checks that answer together for another tool's id share it, and may judge the same account: the order must not
+/// depend on how they were dealt out.
+pub(crate) fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
         let key = |f| (Finding::sort_key(f), &f.resource_type, &f.message);
         key(a).cmp(&key(b))
     });
-    all.errors.sort();
-    all
 }
 
 /// The checks dealt out for the cores of the machine: the predicates of a table stay together, so that each table is
@@ -167,7 +183,8 @@ fn part_findings(
     dataset: &Dataset,
     rows: &Arc<Rows>,
     options: Options,
-) -> Evaluation {
+) -> (Evaluation, BTreeSet<String>) {
+    let mut failed = BTreeSet::new();
     let mut counts: BTreeMap<String, Counts> = checks
         .iter()
         .map(|c| (c.check.id.clone(), Counts::default()))
@@ -177,13 +194,17 @@ fn part_findings(
         if let Some(count) = counts.get_mut(&block.check().id) {
             count.add(block.counts());
         }
+        if block.failed_on_values() {
+            failed.insert(block.check().id.clone());
+        }
         block.findings_into(options, &mut findings);
     });
-    Evaluation {
+    let evaluation = Evaluation {
         findings,
         counts,
         errors,
-    }
+    };
+    (evaluation, failed)
 }
 
 /// Why something could not be decided.

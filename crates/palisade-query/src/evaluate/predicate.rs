@@ -74,7 +74,10 @@ pub(super) fn evaluate_table(
             sink(&Block {
                 planner,
                 planned,
-                content: Content::Findings(findings),
+                content: Content::Findings {
+                    findings,
+                    failed: false,
+                },
             });
         }
     }

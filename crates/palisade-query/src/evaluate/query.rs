@@ -56,14 +56,16 @@ pub(super) fn evaluate_queries(
         let Some(table) = dataset.tables.get(&planned.check.resource) else {
             continue;
         };
-        let findings = result
-            .map_err(|e| e.to_string())
-            .and_then(|result| findings(planner, planned, query, dataset, table, result));
+        let findings = result.map_err(|e| e.to_string()).and_then(|answer| {
+            let failed = !answer.failed.is_empty();
+            let findings = findings(planner, planned, query, dataset, table, answer)?;
+            Ok(Content::Findings { findings, failed })
+        });
         match findings {
-            Ok(findings) => sink(&Block {
+            Ok(content) => sink(&Block {
                 planner,
                 planned,
-                content: Content::Findings(findings),
+                content,
             }),
             Err(message) => errors.push(CheckError {
                 check: planned.check.id.clone(),

@@ -198,6 +198,20 @@ impl DerivedTable {
         wanted
     }
 
+    /// The texts that filters leave, by column.
+    pub(crate) fn wanted_texts(&self, filters: &[Expr]) -> BTreeMap<String, BTreeSet<String>> {
+        self.wanted(filters).0
+    }
+
+    /// The rows that are wanted, and perhaps more.
+    pub(crate) fn rows(
+        &self,
+        rows: &Rows,
+        wanted: &BTreeMap<String, BTreeSet<String>>,
+    ) -> Result<RecordBatch> {
+        self.batch(rows, &Wanted(wanted.clone()))
+    }
+
     fn batch(&self, rows: &Rows, wanted: &Wanted) -> Result<RecordBatch> {
         let failed = |e: String| DataFusionError::Execution(e);
         let found =

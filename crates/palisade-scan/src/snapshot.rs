@@ -1,0 +1,443 @@
+//! Checks and queries over snapshots: what was read then, judged by the checks of now.
+use crate::{Planned, ScanError, Scanner, Scope};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray,
+    StringBuilder, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use palisade_catalog::Check;
+use palisade_collect::Collected;
+use palisade_core::{Assessment, Coverage};
+use palisade_query::{
+    CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT, is_shared,
+};
+use palisade_store::{FINDING, Manifest, Snapshot, StoreError, finding_schema};
+use palisade_table::{Dataset, UTC};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// A check that a snapshot cannot answer, and a column that it lacks for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// The check.
+    pub check: String,
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+}
+
+impl Scanner {
+    fn schemas(&self) -> CatalogSchemas {
+        CatalogSchemas::new(Arc::clone(self.catalog()), Arc::clone(self.models()))
+    }
+
+    /// Evaluates checks over a snapshot, account by account: the memory that it takes does not grow with their number,
+    /// apart from findings and from checks that read across accounts. Checks that the snapshot has not been collected
+    /// for are left out and named. Ages are counted from the time of the scanner, which should be the snapshot's.
+    ///
+    /// # Errors
+    /// When a check is wrong, or the snapshot is damaged.
+    pub async fn assess_snapshot(
+        &self,
+        checks: &[Arc<Check>],
+        snapshot: &Snapshot,
+        options: Options,
+    ) -> Result<(Assessment, Vec<LeftOut>), ScanError> {
+        let schemas = self.schemas();
+        let mut planned = self.plan(checks)?;
+        let mut left_out = Vec::new();
+        let mut lacking = BTreeSet::new();
+        for check in &planned.plan.checks {
+            if let Some((table, column)) = snapshot.lacks(&check.needs, &schemas).into_iter().next()
+            {
+                lacking.insert(check.check.id.clone());
+                left_out.push(LeftOut {
+                    check: check.check.id.clone(),
+                    table,
+                    column,
+                });
+            }
+        }
+        planned
+            .plan
+            .checks
+            .retain(|c| !lacking.contains(&c.check.id));
+        planned.checks.retain(|c| !lacking.contains(&c.id));
+        let (each, whole) = by_reach(&planned);
+
+        let mut all = self.assess(
+            &part(&planned, &[]),
+            nothing(),
+            scope(&[], snapshot),
+            options,
+        )?;
+        for account in snapshot.accounts() {
+            let one = std::slice::from_ref(&account);
+            let dataset = self.dataset(snapshot, one, &each.needs(), &schemas).await?;
+            let collected = Collected {
+                dataset,
+                coverage: snapshot.account(&account).await?.coverage,
+            };
+            let mut assessment = self.assess(&each, collected, scope(one, snapshot), options)?;
+            // rows of other accounts come along with shared tables
+            assessment.findings.retain(|f| *f.account_id == *account);
+            all.add(assessment);
+        }
+        if !whole.checks.is_empty() {
+            let accounts = snapshot.accounts();
+            let dataset = snapshot
+                .dataset(&accounts, &whole.needs(), &schemas)
+                .await?;
+            let collected = Collected {
+                dataset,
+                coverage: Coverage::default(),
+            };
+            all.add(self.assess(&whole, collected, scope(&[], snapshot), options)?);
+        }
+        left_out.sort();
+        Ok((all, left_out))
+    }
+
+    /// Tables of some accounts, and those that say something about all accounts whole.
+    async fn dataset(
+        &self,
+        snapshot: &Snapshot,
+        accounts: &[String],
+        needs: &Needs,
+        schemas: &CatalogSchemas,
+    ) -> Result<Dataset, StoreError> {
+        let (shared, own): (Needs, Needs) = needs
+            .clone()
+            .into_iter()
+            .partition(|(table, _)| is_shared(table));
+        let mut dataset = snapshot.dataset(accounts, &own, schemas).await?;
+        let everywhere = snapshot.accounts();
+        let more = snapshot.dataset(&everywhere, &shared, schemas).await?;
+        dataset.tables.extend(more.tables);
+        Ok(dataset)
+    }
+
+    /// Runs a user's query over snapshots, within so much memory. Snapshots that lack a column are left out and named.
+    ///
+    /// # Errors
+    /// When the SQL is wrong or fails on a value, no snapshot has what it reads, or one is damaged.
+    pub fn query_snapshots(
+        &self,
+        sql: &str,
+        snapshots: &[Snapshot],
+        memory: usize,
+        handle: &Handle,
+    ) -> Result<(QueryResult, Vec<(String, String, String)>), ScanError> {
+        let schemas = self.schemas();
+        let lake = |snapshots: Vec<Snapshot>| {
+            Arc::new(SnapshotLake {
+                snapshots,
+                schemas: schemas.clone(),
+                handle: handle.clone(),
+            })
+        };
+        let (needs, computed) = self
+            .engine()?
+            .over(lake(snapshots.to_vec()))
+            .lake_needs(sql)?;
+        let mut lacking = Vec::new();
+        let mut usable = Vec::new();
+        for snapshot in snapshots {
+            match snapshot.lacks(&needs, &schemas).into_iter().next() {
+                None => usable.push(snapshot.clone()),
+                Some((table, column)) => {
+                    lacking.push((snapshot.manifest().id.clone(), table, column));
+                }
+            }
+        }
+        if usable.is_empty()
+            && let Some((id, table, column)) = lacking.first()
+        {
+            return Err(ScanError::NotCollected {
+                snapshot: id.clone(),
+                table: table.clone(),
+                column: column.clone(),
+            });
+        }
+        let result = match usable.as_slice() {
+            // what is computed is computed from tables in memory
+            [one] if computed => {
+                let accounts = one.accounts();
+                let dataset = handle.block_on(one.dataset(&accounts, &needs, &schemas))?;
+                self.query(sql, &dataset)?
+            }
+            _ => self.engine()?.over(lake(usable)).lake_sql(sql, memory)?,
+        };
+        Ok((result, lacking))
+    }
+}
+
+fn nothing() -> Collected {
+    Collected::default()
+}
+
+fn scope(accounts: &[String], snapshot: &Snapshot) -> Scope {
+    Scope {
+        accounts: accounts.to_vec(),
+        regions: snapshot.manifest().regions.clone(),
+    }
+}
+
+/// The planned checks of some ids.
+fn part(planned: &Planned, checks: &[Arc<Check>]) -> Planned {
+    let ids: BTreeSet<&str> = checks.iter().map(|c| c.id.as_str()).collect();
+    let mut part = planned.clone();
+    part.plan
+        .checks
+        .retain(|c| ids.contains(c.check.id.as_str()));
+    part.checks = checks.to_vec();
+    part
+}
+
+/// Those that an account suffices for, and those that need all.
+fn by_reach(planned: &Planned) -> (Planned, Planned) {
+    let mut reaches: BTreeMap<String, Reach> = BTreeMap::new();
+    for check in &planned.plan.checks {
+        let reach = planned.engine.reach(check);
+        let known = reaches.entry(check.check.id.clone()).or_insert(reach);
+        *known = (*known).max(reach);
+    }
+    let of = |wanted: Reach| {
+        let own: Vec<Arc<Check>> = planned
+            .checks
+            .iter()
+            .filter(|c| reaches.get(&c.id) == Some(&wanted))
+            .cloned()
+            .collect();
+        part(planned, &own)
+    };
+    (of(Reach::Account), of(Reach::Everything))
+}
+
+/// Snapshots as tables.
+#[derive(Debug)]
+struct SnapshotLake {
+    snapshots: Vec<Snapshot>,
+    schemas: CatalogSchemas,
+    handle: Handle,
+}
+
+/// The table of the snapshots themselves.
+const SNAPSHOTS: &str = "snapshot";
+
+fn snapshots_schema() -> SchemaRef {
+    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));
+    let texts = DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)));
+    let field = |name: &str, ty| Field::new(name, ty, true);
+    Arc::new(Schema::new(vec![
+        field(SNAPSHOT, DataType::Utf8),
+        field("started_at", time()),
+        field("finished_at", time()),
+        field("palisade", DataType::Utf8),
+        field("catalog", DataType::Utf8),
+        field("regions", texts.clone()),
+        field("accounts", texts),
+        field("rows", DataType::Int64),
+        field("failed", DataType::Int64),
+        field("unknown", DataType::Int64),
+        field("complete", DataType::Boolean),
+    ]))
+}
+
+fn snapshots_rows(manifests: &[&Manifest]) -> Result<RecordBatch, String> {
+    let text = |of: &dyn Fn(&Manifest) -> String| -> ArrayRef {
+        Arc::new(
+            manifests
+                .iter()
+                .map(|m| Some(of(m)))
+                .collect::<StringArray>(),
+        )
+    };
+    let number = |of: &dyn Fn(&Manifest) -> usize| -> ArrayRef {
+        let values = manifests.iter().map(|m| i64::try_from(of(m)).ok());
+        Arc::new(values.collect::<Int64Array>())
+    };
+    let time = |of: &dyn Fn(&Manifest) -> i64| -> ArrayRef {
+        let values = manifests.iter().map(|m| Some(of(m)));
+        let values: TimestampMicrosecondArray = values.collect();
+        Arc::new(values.with_timezone(UTC))
+    };
+    let list = |of: &dyn Fn(&Manifest) -> Vec<String>| -> ArrayRef {
+        let mut builder = ListBuilder::new(StringBuilder::new());
+        for manifest in manifests {
+            for value in of(manifest) {
+                builder.values().append_value(value);
+            }
+            builder.append(true);
+        }
+        Arc::new(builder.finish())
+    };
+    let complete: BooleanArray = manifests.iter().map(|m| Some(m.is_complete())).collect();
+    let columns = vec![
+        text(&|m| m.id.clone()),
+        time(&|m| m.started_at.as_micros()),
+        time(&|m| m.finished_at.as_micros()),
+        text(&|m| m.palisade.clone()),
+        text(&|m| m.catalog.clone()),
+        list(&|m| m.regions.clone()),
+        list(&|m| m.accounts.iter().map(|a| a.account_id.clone()).collect()),
+        number(&Manifest::rows),
+        number(&|m| m.accounts.iter().map(|a| a.failed).sum()),
+        number(&|m| m.accounts.iter().map(|a| a.unknown).sum()),
+        Arc::new(complete),
+    ];
+    RecordBatch::try_new(snapshots_schema(), columns).map_err(|e| e.to_string())
+}
+
+fn with_snapshot(schema: &SchemaRef) -> SchemaRef {
+    let own = Arc::new(Field::new(SNAPSHOT, DataType::Utf8, true));
+    let fields = schema.fields().iter().cloned().chain([own]);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Rows with the snapshot's id, in the columns of `schema`.
+fn shaped(rows: &RecordBatch, id: &str, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        columns.push(match rows.column_by_name(field.name()) {
+            Some(column) => Arc::clone(column),
+            None if field.name() == SNAPSHOT => {
+                Arc::new(StringArray::from(vec![id; rows.num_rows()]))
+            }
+            None => return Err(format!("the column `{}` is missing", field.name())),
+        });
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|e| e.to_string())
+}
+
+fn admits(only: &Only, column: &str, value: Option<&str>) -> bool {
+    only.get(column)
+        .is_none_or(|values| value.is_some_and(|v| values.contains(v)))
+}
+
+impl Lake for SnapshotLake {
+    fn tables(&self) -> BTreeMap<String, SchemaRef> {
+        BTreeMap::from([
+            (FINDING.to_owned(), with_snapshot(&finding_schema())),
+            (SNAPSHOTS.to_owned(), snapshots_schema()),
+        ])
+    }
+    fn is_many(&self) -> bool {
+        self.snapshots.len() > 1
+    }
+    fn read(
+        &self,
+        table: &str,
+        schema: SchemaRef,
+        only: Only,
+    ) -> BoxStream<'static, Result<RecordBatch, String>> {
+        if table == SNAPSHOTS {
+            let manifests: Vec<&Manifest> = self.snapshots.iter().map(Snapshot::manifest).collect();
+            let rows = snapshots_rows(&manifests).and_then(|all| shaped(&all, "", &schema));
+            return futures::stream::iter([rows]).boxed();
+        }
+        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        let work = Reading {
+            snapshots: self.snapshots.clone(),
+            schemas: self.schemas.clone(),
+            table: table.to_owned(),
+            schema,
+            only,
+            sender,
+        };
+        // whoever asks has no threads for input and output of its own
+        self.handle.spawn(async move {
+            if let Err(e) = work.run().await {
+                // nobody listens when the query has ended
+                let _ = work.sender.send(Err(e)).await;
+            }
+        });
+        futures::stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|batch| (batch, receiver))
+        })
+        .boxed()
+    }
+}
+
+struct Reading {
+    snapshots: Vec<Snapshot>,
+    schemas: CatalogSchemas,
+    table: String,
+    schema: SchemaRef,
+    only: Only,
+    sender: tokio::sync::mpsc::Sender<Result<RecordBatch, String>>,
+}
+
+impl Reading {
+    async fn run(&self) -> Result<(), String> {
+        let columns: BTreeSet<String> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|f| f.name().clone())
+            .filter(|name| name != SNAPSHOT)
+            .collect();
+        for snapshot in &self.snapshots {
+            let id = snapshot.manifest().id.as_str();
+            if !admits(&self.only, SNAPSHOT, Some(id)) {
+                continue;
+            }
+            for account in snapshot.accounts() {
+                if !admits(&self.only, "account_id", Some(&account)) {
+                    continue;
+                }
+                if !self.account(snapshot, id, &account, &columns).await? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// False when nobody listens any more.
+    async fn account(
+        &self,
+        snapshot: &Snapshot,
+        id: &str,
+        account: &str,
+        columns: &BTreeSet<String>,
+    ) -> Result<bool, String> {
+        let told = |e: StoreError| e.to_string();
+        if self.table == FINDING {
+            let rows = snapshot.finding_rows(account).await.map_err(told)?;
+            for batch in rows {
+                if self
+                    .sender
+                    .send(shaped(&batch, id, &self.schema))
+                    .await
+                    .is_err()
+                {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        }
+        let (spec, schema) = snapshot
+            .schema(&self.table, columns, &self.schemas)
+            .map_err(told)?;
+        let part = snapshot.account(account).await.map_err(told)?;
+        for file in part.tables.get(&self.table).iter().flat_map(|t| &t.files) {
+            if !admits(&self.only, "region", file.region.as_deref()) {
+                continue;
+            }
+            for batch in snapshot.batches(file, &spec, &schema).await.map_err(told)? {
+                let rows = shaped(&batch.rows, id, &self.schema);
+                if self.sender.send(rows).await.is_err() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
