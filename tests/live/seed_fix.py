@@ -324,6 +324,19 @@ def cache_groups(account):
 
 
 @part
+def destinations(account):
+    """Where logs and alarms may go: what the parameters of some fixes name."""
+    account.client("s3").create_bucket(Bucket="fix-access-logs")
+    account.client("s3").put_bucket_policy(Bucket="fix-access-logs", Policy=document(
+        allow("s3:PutObject", "arn:aws:s3:::fix-access-logs/*", principal={"Service": "logging.s3.amazonaws.com"}, sid="Logs")))
+    account.client("logs").create_log_group(logGroupName="fix-logs")
+    account.client("cloudtrail").update_trail(
+        Name="fix-trail", CloudWatchLogsLogGroupArn=f"arn:aws:logs:{HOME}:{ACCOUNT}:log-group:fix-logs:*",
+        CloudWatchLogsRoleArn=f"arn:aws:iam::{ACCOUNT}:role/fix-trail")
+    account.client("sns").subscribe(TopicArn=f"arn:aws:sns:{HOME}:{ACCOUNT}:fix-topic", Protocol="email", Endpoint="ops@example.com")
+
+
+@part
 def projects(account):
     account.client("codebuild").create_project(
         name="fix-project", source={"type": "S3", "location": "fix-bare/x.zip"}, artifacts={"type": "NO_ARTIFACTS"},

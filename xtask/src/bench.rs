@@ -2,7 +2,7 @@
 //! bounds beside seconds. A benchmark, not a test: nothing here fails on a slow machine.
 use crate::paths;
 use anyhow::{Context, ensure};
-use palisade_replay::{Faults, Recording, Server, Statistics};
+use palisade_replay::{Faults, OrganizationAccount, Recording, Server, Statistics};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -22,16 +22,31 @@ pub struct Arguments {
     /// Calls in flight at once
     #[arg(long, default_value_t = 64)]
     in_flight: u64,
+    /// Only the plan of 10,000 repairs
+    #[arg(long)]
+    fix: bool,
     /// Also time a clean release build (takes minutes)
     #[arg(long)]
     build: bool,
+    /// Only an organisation scan of so many replayed accounts, and of a tenth and of half of them
+    #[arg(long, value_name = "ACCOUNTS")]
+    organization: Option<u32>,
+    /// Accounts that are read at once, with --organization
+    #[arg(long, default_value_t = 8)]
+    max_accounts: u32,
+    /// Share of answers that are throttling, with --organization
+    #[arg(long, default_value_t = 0.02)]
+    throttled: f64,
+    /// What else the scans are given, with --organization, for example `--service=s3`
+    #[arg(last = true)]
+    more: Vec<String>,
 }
 
 /// What one run of the binary took.
-struct Run {
-    wall: Duration,
-    peak_kib: u64,
-    cpu: Duration,
+pub struct Run {
+    pub wall: Duration,
+    pub peak_kib: u64,
+    pub cpu: Duration,
 }
 
 /// Runs all benchmarks.
@@ -58,6 +73,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             .with_context(|| format!("cannot load `{}`", recording.display()))?,
     );
 
+    if let Some(accounts) = arguments.organization {
+        return organization(&binary, &recording, accounts, arguments);
+    }
+    let latency = Duration::from_millis(arguments.latency);
+    crate::bench_fix::run(&binary, &recording, latency, arguments.in_flight)?;
+    if arguments.fix {
+        return Ok(());
+    }
     let list = best(&binary, &["checks", "list", "--quiet"], 10)?;
     println!(
         "checks list             {:>8.1} ms   {:>6.1} MiB   (aim: under 50 ms)",
@@ -71,7 +94,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         mib(idle.peak_kib)
     );
 
-    let latency = Duration::from_millis(arguments.latency);
     let (none, without) = scan(&binary, &recording, Duration::ZERO, arguments.in_flight)?;
     println!(
         "scan, no latency        {:>8.1} ms   {:>6.1} MiB   {:.2} CPU-s, {} requests",
@@ -127,6 +149,65 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Scans of organisations of growing size: memory must not grow with them, apart from the findings, and the wall time must
+/// be that of the calls.
+fn organization(
+    binary: &Path,
+    recording: &Arc<Recording>,
+    accounts: u32,
+    arguments: &Arguments,
+) -> anyhow::Result<()> {
+    let latency = Duration::from_millis(arguments.latency);
+    let region = recording.header().regions.first().cloned();
+    let region = region.context("the recording has no region")?;
+    let mut sizes = vec![accounts.div_ceil(10), accounts.div_ceil(2), accounts];
+    sizes.dedup();
+    for size in sizes {
+        let faults = Faults::none()
+            .latency(latency)
+            .throttle("*", arguments.throttled);
+        // the recorded account is one of them
+        let others = (1..size).map(|n| OrganizationAccount::new(&format!("5{n:011}")));
+        let server = Server::start_organization(Arc::clone(recording), faults, others.collect())?;
+        let mut command = Command::new(binary);
+        command
+            .args(["scan", "--organization", "--quiet", "--region", &region])
+            .args(["--endpoint-url", &server.url()])
+            .args(["--max-in-flight", &arguments.in_flight.to_string()])
+            .args(["--max-accounts", &arguments.max_accounts.to_string()])
+            .args(&arguments.more)
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "example"),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+            ]);
+        let run = timed(&mut command)?;
+        let statistics = server.shutdown();
+        let bound = latency.mul_f64(to_f64(statistics.total.div_ceil(arguments.in_flight)));
+        println!(
+            "organisation of {size:>4} accounts, {} ms a call: {:>8.1} s   {:>6.1} MiB   {:.1} CPU-s (aim: under 400 MiB, the same for every size)",
+            arguments.latency,
+            run.wall.as_secs_f64(),
+            mib(run.peak_kib),
+            run.cpu.as_secs_f64(),
+        );
+        println!(
+            "  requests {}, throttled {}, most in flight {}, given twice {}",
+            statistics.total,
+            statistics.throttled,
+            statistics.max_in_flight,
+            statistics.duplicates.len()
+        );
+        println!(
+            "  lower bound {:.1} s ({} in flight): ratio {:.2} (aim: at most 1.30)",
+            bound.as_secs_f64(),
+            arguments.in_flight,
+            run.wall.as_secs_f64() / bound.as_secs_f64()
+        );
+    }
+    Ok(())
+}
+
 fn scan(
     binary: &Path,
     recording: &Arc<Recording>,
@@ -176,7 +257,7 @@ fn best(binary: &Path, arguments: &[&str], times: usize) -> anyhow::Result<Run> 
 }
 
 /// Runs a command to its end. Its peak memory is what the kernel last showed of it.
-fn timed(command: &mut Command) -> anyhow::Result<Run> {
+pub fn timed(command: &mut Command) -> anyhow::Result<Run> {
     let start = Instant::now();
     let mut child = command.stdout(Stdio::null()).spawn()?;
     let folder = PathBuf::from(format!("/proc/{}", child.id()));
@@ -237,7 +318,7 @@ fn clean_build(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn millis(duration: Duration) -> f64 {
+pub fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
@@ -246,6 +327,6 @@ fn to_f64(number: u64) -> f64 {
     number as f64
 }
 
-fn mib(kib: u64) -> f64 {
+pub fn mib(kib: u64) -> f64 {
     to_f64(kib) / 1024.0
 }

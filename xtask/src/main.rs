@@ -8,6 +8,7 @@
 use clap::Parser;
 
 mod bench;
+mod bench_fix;
 mod book;
 mod conformance;
 mod iam_actions;

@@ -118,15 +118,23 @@ impl Client {
         let Some(role) = shared.config.role.clone() else {
             return Ok(client);
         };
-        let assumed = AssumedRole::new(client.clone(), role.clone());
-        let failed = |e: CallFailure| ConnectError::Role {
-            role: role.arn.clone(),
+        let arn = role.arn.clone();
+        client.assume(role).await.map_err(|e| ConnectError::Role {
+            role: arn,
             reason: e.to_string(),
-        };
-        assumed.credentials().await.map_err(failed)?;
+        })
+    }
+
+    /// A client for the account of a role. The role is assumed now, with this client, and again when its credentials end.
+    ///
+    /// # Errors
+    /// When the role cannot be assumed.
+    pub async fn assume(&self, role: Role) -> Result<Self, CallFailure> {
+        let provider = AssumedRole::new(self.clone(), role);
+        provider.begin().await?;
         Ok(Self::with_credentials(
-            shared,
-            SharedCredentialsProvider::new(assumed),
+            Arc::clone(&self.0.shared),
+            SharedCredentialsProvider::new(provider),
         ))
     }
 
@@ -145,15 +153,9 @@ impl Client {
         }))
     }
 
-    /// A client for the account of a role. Its credentials are fetched with the first call, renewed as
-    /// needed, and asked for with this client.
-    #[must_use]
-    pub fn assume_role(&self, role: Role) -> Self {
-        let provider = AssumedRole::new(self.clone(), role);
-        Self::with_credentials(
-            Arc::clone(&self.0.shared),
-            SharedCredentialsProvider::new(provider),
-        )
+    /// The endpoint that was given for every service.
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.0.shared.config.endpoint_url.as_deref()
     }
 
     /// The keys themselves, for what signs requests on its own, and when they expire.

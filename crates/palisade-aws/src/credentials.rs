@@ -12,6 +12,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use palisade_core::{CallErrorKind, Region};
 use palisade_model::Value;
 use serde_json::{Map, json};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// What the environment and the profile gave.
@@ -152,11 +153,31 @@ fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 's
 pub(crate) struct AssumedRole {
     client: Client,
     role: Role,
+    /// What was asked for before anybody needed it: the first to need credentials takes them.
+    first: Mutex<Option<Credentials>>,
 }
 
 impl AssumedRole {
     pub(crate) fn new(client: Client, role: Role) -> Self {
-        Self { client, role }
+        Self {
+            client,
+            role,
+            first: Mutex::default(),
+        }
+    }
+
+    /// Assumes the role and keeps its credentials for whoever needs them first.
+    pub(crate) async fn begin(&self) -> Result<(), CallFailure> {
+        let credentials = self.credentials().await?;
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+        Ok(())
+    }
+
+    fn take_first(&self) -> Option<Credentials> {
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// `sts:AssumeRole`.
@@ -215,6 +236,9 @@ impl ProvideCredentials for AssumedRole {
         Self: 'a,
     {
         future::ProvideCredentials::new(async move {
+            if let Some(credentials) = self.take_first() {
+                return Ok(credentials);
+            }
             self.credentials()
                 .await
                 .map_err(CredentialsError::provider_error)

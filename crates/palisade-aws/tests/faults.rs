@@ -631,7 +631,7 @@ async fn roles_are_assumed_once_and_their_credentials_used() {
         session_name: Some("night".into()),
         duration: Some(Duration::from_secs(900)),
     };
-    let client = connect(&fake).await.assume_role(role);
+    let client = connect(&fake).await.assume(role).await.unwrap();
     vpcs(&client).await.unwrap();
     vpcs(&client).await.unwrap();
     let seen = fake.seen.lock().unwrap();

@@ -94,6 +94,11 @@ pub struct Change {
     pub items: Option<Items>,
     /// How it is taken back, where it is not the same operation with the values that were there; the first that holds.
     pub inverse: Vec<Inverse>,
+    /// The operation of the same API that must have been made, and observed, before this one: it destroys after a while,
+    /// and no fix block or playbook may call it.
+    pub retires: Option<String>,
+    /// Parameter path, `.`, or `KeyParameter=value` → the place in infrastructure as code.
+    pub code: BTreeMap<String, crate::Declared>,
     /// Seconds in which the described state follows the call.
     pub settle: u32,
 }

@@ -1,9 +1,10 @@
 //! Parsing of `catalog/changes/<model>.toml`.
 use crate::change::{parse_state_path, placeholders};
+use crate::change_code;
 use crate::section::{self, Located, Section};
 use crate::template::texts_of;
 use crate::text::Reporter;
-use crate::{Change, ChangeRead, Inverse, Items, Risk, Setting, Uses, verbs};
+use crate::{Change, ChangeRead, Declared, Inverse, Items, Risk, Setting, Uses, verbs};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
@@ -61,7 +62,8 @@ struct Parser<'r> {
 
 impl Parser<'_> {
     fn change(&self, header: &Located<String>, s: &Section<'_>) -> Option<Change> {
-        self.mutating(header);
+        let retires = s.text("retires").map(|t| t.value);
+        self.mutating(header, retires.is_some());
         let about = s.required("about");
         let risk = s.required_word::<Risk>("risk", RISKS);
         let lost = s.text("lost").map(|t| t.value);
@@ -105,6 +107,12 @@ impl Parser<'_> {
                 inverse
             })
             .collect();
+        let mut code = BTreeMap::new();
+        for (place, section) in s.entries("code") {
+            let declared = self.declared(&place, &section);
+            section.finish();
+            code.insert(place.value, declared);
+        }
         let of_parameters = !settings.is_empty() || items.is_some();
         if of_parameters != makes.is_empty() {
             self.reporter.error(
@@ -133,16 +141,19 @@ impl Parser<'_> {
             makes,
             items,
             inverse,
+            retires,
+            code,
             settle: u32::try_from(settle).unwrap_or_default(),
         })
     }
 
-    fn mutating(&self, operation: &Located<String>) {
+    fn mutating(&self, operation: &Located<String>, retires: bool) {
         if verbs::refused(&operation.value).is_none() {
             let message = format!("`{}` only reads: it changes nothing", operation.value);
             self.reporter.error(operation.at, message);
         }
-        if let Some(verb) = verbs::destructive(&operation.value) {
+        let destructive = verbs::destructive(&operation.value);
+        if let Some(verb) = destructive.filter(|verb| !(retires && *verb == "Schedule")) {
             let message = format!(
                 "`{}` destroys (`{verb}`): only what can be taken back may be a change",
                 operation.value
@@ -261,6 +272,32 @@ impl Parser<'_> {
             leaves,
             lost: s.text("lost").map(|t| t.value),
         })
+    }
+
+    fn declared(&self, place: &Located<String>, s: &Section<'_>) -> Declared {
+        let text = |key: &'static str, problem: fn(&str) -> Option<&'static str>| {
+            let text = s.text(key)?;
+            if let Some(problem) = problem(&text.value) {
+                let message = format!("`{}` is no place: it {problem}", text.value);
+                self.reporter.error(text.at, message);
+            }
+            Some(text.value)
+        };
+        let declared = Declared {
+            terraform: text("terraform", change_code::terraform_problem),
+            cloudformation: text("cloudformation", change_code::cloudformation_problem),
+            without: s.text("without").map(|t| t.value),
+            removed: s.boolean("removed").unwrap_or_default(),
+        };
+        let is_whole = declared.terraform.is_some() && declared.cloudformation.is_some();
+        if is_whole == declared.without.is_some() {
+            let message = format!(
+                "`{}` must have `terraform` and `cloudformation`, or `without`: why one is missing",
+                place.value
+            );
+            self.reporter.error(place.at, message);
+        }
+        declared
     }
 
     fn path(&self, path: &str, at: usize) {

@@ -29,6 +29,15 @@ pub enum Step {
     Member(String),
     /// Every element of the list that was reached.
     Each,
+    /// The elements of the list that was reached whose members are these texts.
+    Where(Vec<(String, String)>),
+}
+
+impl Step {
+    /// True when the step opens a list: what is reached is a list of values.
+    pub fn opens(&self) -> bool {
+        matches!(self, Self::Each | Self::Where(_))
+    }
 }
 
 /// What is done to a value on its way into the table.

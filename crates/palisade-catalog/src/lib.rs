@@ -8,6 +8,7 @@
 //! when somebody asks; [`validate_models`] asks for everything at once, for `cargo xtask lint`.
 
 mod change;
+mod change_code;
 mod change_file;
 mod check;
 mod check_file;
@@ -16,6 +17,7 @@ mod diagnostic;
 mod fix_block;
 mod fixture;
 mod framework;
+mod frameworks;
 mod link;
 mod load;
 mod membership;
@@ -46,6 +48,7 @@ pub use change::{
     Change, ChangeRead, Inverse, Items, Risk, Setting, StateStep, Uses, parse_state_path,
     placeholders,
 };
+pub use change_code::{Code, Declared};
 pub use check::{
     Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
     Variant,
@@ -54,11 +57,12 @@ pub use column::{Column, ColumnType, Origin, Step, TableSchema, Transform};
 pub use diagnostic::{Diagnostic, DiagnosticLevel};
 pub use fixture::{ERROR_KEY, error_code};
 pub use framework::{Framework, Requirement, RequirementKind};
-pub use load::{Loaded, load};
+pub use frameworks::Frameworks;
+pub use load::{Loaded, load, load_lazily};
 pub use membership::Membership;
 pub use message::{MessageError, MessagePart, parse_message};
 pub use names::snake_case;
-pub use path::{PathError, parse_path, write_path};
+pub use path::{PathError, parse_path, write_conditions, write_path};
 pub use places::Places;
 pub use playbook::{Phase, Playbook, PlaybookStep, StepKind};
 pub use reads::Reads;
@@ -106,7 +110,7 @@ pub struct Catalog {
     /// By id.
     pub playbooks: BTreeMap<String, Arc<Playbook>>,
     /// By id, `<name>-<version>`.
-    pub frameworks: BTreeMap<String, Arc<Framework>>,
+    pub frameworks: Frameworks,
     /// Where the parts of tables are written.
     pub places: Places,
     /// What [`Catalog::table_schema`] has computed.

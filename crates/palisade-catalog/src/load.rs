@@ -1,5 +1,5 @@
 //! From files to a [`Catalog`], with everything that is wrong.
-use crate::framework::{self, KnownChecks};
+use crate::frameworks::{Frameworks, Unread};
 use crate::link::{self, Unusable};
 use crate::places::Places;
 use crate::source::SourceFile;
@@ -8,7 +8,7 @@ use crate::{
     Catalog, Check, Diagnostic, DiagnosticLevel, Source, change_file, check_file, playbook,
     service_file, suggest,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A catalogue and what is wrong with its files.
@@ -118,6 +118,16 @@ impl<'s> Chosen<'s> {
 /// Reads all files of the sources. A service, check or framework of a later source takes the place of one of the same
 /// name in an earlier one. Never fails: what cannot be used is left out, and a diagnostic says so.
 pub fn load(sources: &[Source]) -> Loaded {
+    load_with(sources, false)
+}
+
+/// The same; the frameworks are parsed when they are first asked for when nothing but what came with the binary is read.
+/// Nothing is wrong with those, which tests hold by [`load`].
+pub fn load_lazily(sources: &[Source]) -> Loaded {
+    load_with(sources, true)
+}
+
+fn load_with(sources: &[Source], later: bool) -> Loaded {
     let mut chosen = Chosen::default();
     for source in sources {
         chosen.add(source);
@@ -215,25 +225,21 @@ pub fn load(sources: &[Source]) -> Loaded {
         LineIndex::new(text).position(at)
     };
     link::equivalents(&catalog, place, &mut diagnostics);
-    let ids: BTreeSet<String> = chosen.checks.keys().map(|id| (*id).to_owned()).collect();
-    let known = KnownChecks {
-        ids: &ids,
-        usable: &catalog.checks,
+    let frameworks = chosen.frameworks.iter();
+    let unread = Unread {
+        files: frameworks
+            .map(|(id, file)| ((*id).to_owned(), (*file).clone()))
+            .collect(),
+        ids: chosen.checks.keys().map(|id| (*id).to_owned()).collect(),
+        checks: catalog.checks.clone(),
     };
-    let files: Vec<_> = chosen.frameworks.iter().collect();
-    let parsed = in_parallel(&files, |(id, file)| {
-        read(file, |reporter, text| {
-            framework::parse(reporter, id, text, &known)
-        })
-    });
-    for (framework, problems) in parsed {
+    catalog.frameworks = if later && catalog.is_shipped {
+        Frameworks::later(unread)
+    } else {
+        let (frameworks, problems) = Frameworks::now(&unread);
         diagnostics.extend(problems);
-        if let Some(framework) = framework {
-            catalog
-                .frameworks
-                .insert(framework.id.clone(), Arc::new(framework));
-        }
-    }
+        frameworks
+    };
     diagnostics.sort();
     diagnostics.dedup();
     Loaded {
@@ -246,7 +252,7 @@ pub fn load(sources: &[Source]) -> Loaded {
 const MOST_THREADS: usize = 4;
 
 /// Works on all items with a few threads; the results are in the order of the items.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let size = items.len().div_ceil(threads.min(MOST_THREADS)).max(4);
     let work = &work;
@@ -276,7 +282,7 @@ fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> 
 }
 
 /// Parses one file; with what is wrong with it.
-fn read<T>(
+pub(crate) fn read<T>(
     file: &SourceFile,
     parse: impl FnOnce(&Reporter<'_>, &str) -> Option<T>,
 ) -> (Option<T>, Vec<Diagnostic>) {

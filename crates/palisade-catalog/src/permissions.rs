@@ -37,6 +37,21 @@ fn prefix(model: &str) -> &str {
 }
 
 impl Catalog {
+    /// What a change file says of a mutating operation.
+    pub fn change(&self, service: &str, operation: &str) -> Option<&std::sync::Arc<crate::Change>> {
+        self.changes.get(service).and_then(|of| of.get(operation))
+    }
+
+    /// Whether a check's fix is one that can be planned, made and taken back: every call is described by a change file.
+    pub fn is_machine_fix(&self, check: &crate::Check) -> bool {
+        let mut calls = check.fix_calls.iter();
+        !check.fix_calls.is_empty()
+            && calls.all(|c| {
+                let change = self.change(&c.service, &c.operation);
+                change.is_some_and(|change| change.retires.is_none())
+            })
+    }
+
     /// The IAM actions that an operation needs, for example `s3:ListAllMyBuckets`: those that the service file names,
     /// else `<prefix>:<Operation>`. `service` is a service file's name or, where there is none of that name, an API
     /// model's.

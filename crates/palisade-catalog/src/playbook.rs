@@ -170,6 +170,10 @@ pub(crate) fn parse(reporter: &Reporter<'_>, id: &str, text: &str) -> Option<Pla
     })
 }
 
+fn words(sql: &str) -> impl Iterator<Item = &str> {
+    sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+}
+
 fn step(
     reporter: &Reporter<'_>,
     s: &Section<'_>,
@@ -194,6 +198,15 @@ fn step(
                     format!("`${{{name}}}` is no parameter of the playbook"),
                 );
             }
+        }
+    }
+    // who reads the plan, and what protects by ARN, must see which resource it is
+    for column in ["account_id", "region", "arn", "id"] {
+        if let Some(rows) = &rows
+            && !words(&rows.value).any(|word| word == column)
+        {
+            let message = format!("`rows` must have a column `{column}`");
+            reporter.error(rows.at, message);
         }
     }
     let kind = match (query, call, checklist.is_empty()) {

@@ -81,6 +81,17 @@ impl Of<'_> {
         if change.replaces {
             self.replaces(input);
         }
+        if let Some(before) = &change.retires {
+            self.operation(before);
+            // what it schedules can be called off
+            if change.inverse.is_empty() {
+                let message = "`retires` needs an `inverse`: the call that cancels it";
+                self.wrong(message.to_owned(), None);
+            }
+        }
+        for place in change.code.keys() {
+            self.place(input, place);
+        }
         let Some(read) = self.operation(&change.read.call) else {
             return;
         };
@@ -180,6 +191,42 @@ impl Of<'_> {
                 let known = of.members.iter().map(|m| m.name.as_str());
                 let hint = suggest::hint(name, known);
                 self.wrong(format!("takes no parameter `{path}`"), hint);
+                return;
+            };
+            shape = Some(member.shape);
+        }
+    }
+
+    /// Whether an entry of `code` is for a parameter: `.`, `Key=value`, or a path that passes through lists.
+    fn place(&mut self, input: Option<ShapeId>, place: &str) {
+        let of_key = place.split_once('=').map(|(name, _)| name);
+        let by_key = of_key.is_some_and(|name| self.change.key.iter().any(|k| k == name));
+        if place == "." || by_key {
+            return;
+        }
+        let mut shape = input;
+        for step in parse_state_path(place).unwrap_or_default() {
+            let StateStep::Member(name) = step else {
+                continue;
+            };
+            let mut of = shape.and_then(|s| self.model.shape(s));
+            while let Some(list) = of.filter(|s| s.kind == ShapeKind::List) {
+                of = list
+                    .element
+                    .as_ref()
+                    .and_then(|e| self.model.shape(e.shape));
+            }
+            let Some(of) = of else {
+                self.wrong(format!("`code` names no parameter: `{place}`"), None);
+                return;
+            };
+            if of.kind == ShapeKind::Map {
+                shape = of.element.as_ref().map(|e| e.shape);
+                continue;
+            }
+            let Some((_, member)) = of.member(&name) else {
+                let hint = suggest::hint(&name, of.members.iter().map(|m| m.name.as_str()));
+                self.wrong(format!("`code` names no parameter: `{place}`"), hint);
                 return;
             };
             shape = Some(member.shape);

@@ -211,3 +211,24 @@ fn parameters_are_explained() {
     });
     assert_eq!(wrong, [""; 0]);
 }
+
+#[test]
+fn frameworks_that_are_parsed_when_asked_for_are_the_same() {
+    let eager = palisade_catalog::load(&[Source::embedded()]);
+    let lazy = palisade_catalog::load_lazily(&[Source::embedded()]);
+    assert!(!eager.has_errors());
+    assert_eq!(*eager.catalog.frameworks, *lazy.catalog.frameworks);
+    assert!(lazy.catalog.frameworks.len() >= 38);
+    // a user's files are looked at at once, so that what is wrong with them is told
+    let own = || {
+        let text = "name = \"f\"\nversion = \"1\"\n[[requirement]]\nid = 1\n";
+        let text = [("frameworks/f-1.toml", text)];
+        [Source::embedded(), Source::from_texts(text)]
+    };
+    let (eager, lazy) = (
+        palisade_catalog::load(&own()),
+        palisade_catalog::load_lazily(&own()),
+    );
+    assert!(eager.has_errors());
+    assert_eq!(eager.diagnostics, lazy.diagnostics);
+}

@@ -307,6 +307,13 @@ fn is_name(
             "framework",
             &catalog.frameworks.keys().map(String::as_str).collect(),
         ),
+        Names::Accounts => {
+            let good = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+            if !good {
+                reporter.error(at, format!("`{text}` is not the id of an account"));
+            }
+            good
+        }
         Names::Regions => {
             let good = text == "all" || is_region(text);
             if !good {

@@ -25,6 +25,7 @@ pub(crate) enum Names {
     Services,
     Frameworks,
     Regions,
+    Accounts,
 }
 
 /// One setting.
@@ -212,6 +213,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "target",
+        "session_duration",
+        "session-duration",
+        "session_duration",
+        Kind::Integer(900, 43200),
+        "How long the credentials of an assumed role last, in seconds.",
+    ),
+    key(
+        "target",
         "endpoint_url",
         "endpoint-url",
         "endpoint_url",
@@ -227,6 +236,99 @@ pub const KEYS: &[Key] = &[
         "Calls in flight at once, over all services and regions.",
     )
     .or("64"),
+    key(
+        "organization",
+        "enabled",
+        "organization",
+        "organization",
+        Kind::Boolean,
+        "Read every active account of the organisation.",
+    )
+    .or("false"),
+    key(
+        "organization",
+        "accounts",
+        "accounts",
+        "accounts",
+        Kind::Texts,
+        "Read these accounts, without asking AWS Organizations.",
+    )
+    .naming(Names::Accounts)
+    .or("[]"),
+    key(
+        "organization",
+        "role",
+        "organization-role",
+        "organization_role",
+        Kind::Text,
+        "Name of the role that is assumed in each account.",
+    )
+    .or("\"palisade-read\""),
+    key(
+        "organization",
+        "include_accounts",
+        "include-account",
+        "include_account",
+        Kind::Texts,
+        "Only these accounts.",
+    )
+    .naming(Names::Accounts)
+    .or("[]"),
+    key(
+        "organization",
+        "exclude_accounts",
+        "exclude-account",
+        "exclude_account",
+        Kind::Texts,
+        "Accounts to leave out.",
+    )
+    .naming(Names::Accounts)
+    .or("[]"),
+    key(
+        "organization",
+        "include_ous",
+        "include-ou",
+        "include_ou",
+        Kind::Texts,
+        "Only accounts in these organisational units or below them, by id or path (`Root/Prod`).",
+    )
+    .or("[]"),
+    key(
+        "organization",
+        "exclude_ous",
+        "exclude-ou",
+        "exclude_ou",
+        Kind::Texts,
+        "Organisational units to leave out, with all below them.",
+    )
+    .or("[]"),
+    key(
+        "organization",
+        "include_tags",
+        "include-account-tag",
+        "include_account_tag",
+        Kind::Texts,
+        "Only accounts with one of these tags (`Key=Value`).",
+    )
+    .or("[]"),
+    key(
+        "organization",
+        "exclude_tags",
+        "exclude-account-tag",
+        "exclude_account_tag",
+        Kind::Texts,
+        "Leave out accounts with one of these tags (`Key=Value`).",
+    )
+    .or("[]"),
+    key(
+        "organization",
+        "max_accounts",
+        "max-accounts",
+        "max_accounts",
+        Kind::Integer(1, 64),
+        "Accounts that are read at once.",
+    )
+    .or("8"),
     key(
         "report",
         "format",
@@ -271,6 +373,14 @@ pub const KEYS: &[Key] = &[
         "Where the findings are sent after a scan: names of `[send.NAME]`, or `securityhub`.",
     )
     .or("[]"),
+    key(
+        "snapshots",
+        "store",
+        "store",
+        "store",
+        Kind::Text,
+        "Where snapshots are kept: a folder, or `s3://BUCKET/PREFIX`.",
+    ),
     key(
         "exit",
         "fail_on",

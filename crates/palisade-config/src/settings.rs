@@ -73,8 +73,11 @@ const CONNECTING: &[&str] = &[
     "role_arn",
     "external_id",
     "session_name",
+    "session_duration",
     "endpoint_url",
 ];
+/// Settings that say which accounts there are: a given one stands for both.
+const WHOSE: &[&str] = &["organization", "accounts"];
 
 /// All effective values.
 #[derive(Debug, Clone, Default)]
@@ -96,10 +99,13 @@ impl Settings {
         let chosen = KEYS
             .iter()
             .any(|k| CHOOSING.contains(&k.name) && k.table == "select" && given.has(k.argument));
+        let whose = WHOSE.iter().any(|argument| given.has(argument));
         let mut settings = Self::default();
         for key in KEYS {
             let from_file = config.and_then(|c| c.values.get(&key.path()));
             let ignored = (chosen && key.table == "select" && CHOOSING.contains(&key.name))
+                || (whose && key.table == "organization" && WHOSE.contains(&key.argument))
+                || (demo && key.table == "organization")
                 || (demo
                     && key.table == "target"
                     && (key.name == "regions" || CONNECTING.contains(&key.name)))

@@ -60,6 +60,17 @@ pub struct SkippedScope {
     pub reason: String,
 }
 
+/// An account of the organisation that was not read on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LeftOutAccount {
+    /// Twelve digits.
+    pub account_id: String,
+    /// The account's name.
+    pub name: String,
+    /// Why nothing was asked.
+    pub reason: String,
+}
+
 /// What share of the planned calls succeeded, and what was lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
@@ -69,6 +80,9 @@ pub struct Coverage {
     pub failures: Vec<(CallError, usize)>,
     /// What was not asked because it cannot exist.
     pub skipped: Vec<SkippedScope>,
+    /// Accounts of the organisation that were left out, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutAccount>,
     /// True when the scan was stopped before all planned calls were made.
     pub interrupted: bool,
 }

@@ -19,7 +19,9 @@ mod time;
 
 pub use account::{AccountId, AccountIdError};
 pub use arn::{Arn, ArnError};
-pub use assessment::{Assessment, CallStatistics, CheckSummary, Coverage, SkippedScope};
+pub use assessment::{
+    Assessment, CallStatistics, CheckSummary, Coverage, LeftOutAccount, SkippedScope,
+};
 pub use attestation::{Attestation, Attested};
 pub use call_error::{CallError, CallErrorKind};
 pub use category::Category;

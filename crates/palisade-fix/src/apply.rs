@@ -6,6 +6,7 @@ use crate::{Call, FixError, Item, Plan, Step};
 use palisade_core::{CallErrorKind, Timestamp};
 use palisade_model::{Api, ApiError, CallRequest, Models};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -65,12 +66,25 @@ pub trait Recheck {
     fn recheck<'a>(&'a self, item: &'a Item) -> RecheckFuture<'a>;
 }
 
-/// What applying needs.
-pub struct Apply<'a> {
+/// Who reads and who changes in an account.
+#[derive(Clone, Copy)]
+pub struct Access<'a> {
     /// Reads states.
     pub reader: &'a dyn Api,
     /// Makes the changes. It must not retry by itself: a call whose outcome is unknown is looked at first.
     pub writer: &'a dyn Api,
+}
+
+impl std::fmt::Debug for Access<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}
+
+/// What applying needs.
+pub struct Apply<'a> {
+    /// By account; `None` where nobody can.
+    pub access: &'a dyn Fn(&str) -> Option<Access<'a>>,
     /// The API models.
     pub models: &'a Models,
     /// The time.
@@ -139,11 +153,19 @@ impl Apply<'_> {
         resumed: Option<&Run>,
     ) -> Result<bool, FixError> {
         let mut stopped = false;
-        let mut first = true;
+        // accounts in which something was changed as it was wanted, and those that are left alone
+        let (mut proven, mut left) = (BTreeSet::new(), BTreeSet::new());
         for item in &plan.items {
+            let account = item.account_id.as_str();
             let known = resumed.and_then(|run| run.outcome(item.number));
             if let Some(known) = known.filter(|o| o.is_good()) {
-                first &= !matches!(known, Outcome::Fixed | Outcome::Changed);
+                if matches!(known, Outcome::Fixed | Outcome::Changed) {
+                    proven.insert(account);
+                }
+                continue;
+            }
+            if left.contains(account) {
+                stopped = true;
                 continue;
             }
             if (self.stop)() {
@@ -151,12 +173,21 @@ impl Apply<'_> {
                 break;
             }
             let outcome = self.item(item, journal, resumed).await?;
-            // The first that is sent is the canary: whatever is wrong with it is wrong with the rest.
-            if !outcome.is_good() && (first || !self.keep_going) {
+            if matches!(outcome, Outcome::Fixed | Outcome::Changed) {
+                proven.insert(account);
+            }
+            if outcome.is_good() {
+                continue;
+            }
+            // The first that is sent is the canary: whatever is wrong with it is wrong with the rest. So it is in every
+            // account.
+            if !self.keep_going || proven.is_empty() {
                 stopped = item.number < plan.items.len();
                 break;
             }
-            first &= !matches!(outcome, Outcome::Fixed | Outcome::Changed);
+            if !proven.contains(account) {
+                left.insert(account);
+            }
         }
         self.write(
             journal,
@@ -184,6 +215,10 @@ impl Apply<'_> {
         let mut verdicts = Vec::new();
         let (outcome, reason) = match self.protection.forbids_item(item) {
             Some(why) => (Outcome::Protected, Some(why)),
+            None if (self.access)(&item.account_id).is_none() => {
+                let reason = format!("there are no credentials for account {}", item.account_id);
+                (Outcome::Failed, Some(reason))
+            }
             None => {
                 let ended = self.steps(item, journal, resumed).await?;
                 if matches!(ended.0, Outcome::Fixed | Outcome::Already) {
@@ -382,7 +417,10 @@ impl Apply<'_> {
                 region: &at.item.region,
                 params: &call.params,
             };
-            let error = self.writer.call(request).await.err();
+            let error = match (self.access)(&at.item.account_id) {
+                Some(access) => access.writer.call(request).await.err(),
+                None => Some(no_access(&at.item.account_id)),
+            };
             let outcome = error.as_ref().map_or(CallOutcome::Made, outcome_of);
             let again = throttled < THROTTLED
                 && error
@@ -405,20 +443,22 @@ impl Apply<'_> {
             }
             tokio::time::sleep(Duration::from_millis(500 << throttled)).await;
             throttled += 1;
-            let now = observe(
-                self.reader,
-                self.models,
-                &at.item.region,
-                &at.step.read,
-                &at.step.attributes,
-            )
-            .await;
+            let now = self.observe(at.item, at.step).await;
             seen = match now {
                 Ok(now) if may(&now) => now,
                 Ok(now) => return Ok(Sending::Moved(now)),
                 Err(reason) => return Ok(Sending::Unread(reason)),
             };
         }
+    }
+
+    /// Reads the state.
+    pub(crate) async fn observe(&self, item: &Item, step: &Step) -> Result<Observed, String> {
+        let Some(access) = (self.access)(&item.account_id) else {
+            return Err(no_access(&item.account_id).message);
+        };
+        let (read, attributes) = (&step.read, &step.attributes);
+        observe(access.reader, self.models, &item.region, read, attributes).await
     }
 
     /// Reads the state until it is as wanted, for so many seconds at most, or as long as the user allows.
@@ -433,14 +473,7 @@ impl Apply<'_> {
         let mut waited = 0;
         let mut pause = 1;
         loop {
-            let seen = observe(
-                self.reader,
-                self.models,
-                &item.region,
-                &step.read,
-                &step.attributes,
-            )
-            .await;
+            let seen = self.observe(item, step).await;
             if seen.as_ref().is_ok_and(&wanted) || waited >= most || (self.stop)() {
                 return Looked {
                     seen,
@@ -481,6 +514,14 @@ impl Apply<'_> {
 
     pub(crate) fn told(&self, journal: &mut Journal, event: Event) -> Result<(), FixError> {
         self.write(journal, event)
+    }
+}
+
+fn no_access(account: &str) -> ApiError {
+    ApiError {
+        kind: CallErrorKind::NotMade,
+        code: "NoCredentials".to_owned(),
+        message: format!("there are no credentials for account {account}"),
     }
 }
 

@@ -2,13 +2,15 @@
 use crate::cli_line::cli_line;
 use crate::compile::{NoStep, compile, read_of, risk_of};
 use crate::guard::{Protection, Subject, Touched};
-use crate::json::set;
+use crate::json::{param, same, set};
 use crate::read::{answer, state_of};
 use crate::template::fill_row;
-use crate::{Call, FORMAT, FixError, Item, ItemCheck, Left, Plan, Read, Step};
+use crate::{About, Call, FORMAT, FixError, Item, ItemCheck, Left, Plan, Read, Retirement, Step};
 use futures::StreamExt;
-use palisade_catalog::{Catalog, Change, Check, Risk, parse_state_path};
-use palisade_core::{Finding, Timestamp};
+use palisade_catalog::{
+    Catalog, Change, Check, Equivalents, FixCall, Parameter, ParameterValue, Risk, parse_state_path,
+};
+use palisade_core::{Category, Finding, Timestamp};
 use palisade_model::{Api, Models};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -16,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Reads in flight at once.
-const READS: usize = 32;
+const READS: usize = 64;
 
 /// A failed finding, with what its fix may name.
 #[derive(Debug, Clone)]
@@ -33,6 +35,68 @@ pub struct Candidate {
     pub tags: Tags,
     /// What is known to use it.
     pub uses: Vec<String>,
+}
+
+/// A call that somebody decided on, and no check asked for.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// Its name in plans and reports.
+    pub id: String,
+    /// What it does, in words.
+    pub title: String,
+    /// Why.
+    pub about: String,
+    /// The file that asks for it, and the line.
+    pub file: (String, u32),
+    /// The call.
+    pub call: FixCall,
+    /// What `${param.…}` of the call stand for.
+    pub params: BTreeMap<String, String>,
+}
+
+impl Candidate {
+    /// The engine takes calls from checks: this is one without SQL.
+    pub fn decided(decided: Decided, finding: Finding, row: Map<String, Json>) -> Self {
+        let params = decided.params.into_iter().map(|(name, value)| {
+            let parameter = Parameter {
+                default: ParameterValue::Text(value),
+                about: String::new(),
+            };
+            (name, parameter)
+        });
+        let (file, line) = decided.file;
+        let check = Check {
+            id: decided.id,
+            service: decided.call.service.clone(),
+            file,
+            title: decided.title.clone(),
+            severity: finding.severity,
+            resource: String::new(),
+            category: Category::Governance,
+            since: String::new(),
+            same_as: Equivalents::default(),
+            sufficient: None,
+            params: params.collect(),
+            variants: Vec::new(),
+            why: decided.about,
+            fix: decided.title,
+            fix_calls: vec![decided.call],
+            applies: None,
+            sql: (String::new(), line),
+            is_query: false,
+            pass_message: (String::new(), line),
+            fail_message: (String::new(), line),
+            fixtures: Vec::new(),
+        };
+        Self {
+            finding,
+            check: Arc::new(check),
+            catalog_id: String::new(),
+            row,
+            tags: Tags::Unknown,
+            uses: Vec::new(),
+        }
+    }
 }
 
 /// A resource's tags.
@@ -65,6 +129,8 @@ pub struct Options {
     pub protection: Protection,
     /// Nothing riskier than this is planned.
     pub most_risk: Risk,
+    /// What was observed, for the last step of retiring a key.
+    pub retirement: Option<Retirement>,
 }
 
 /// What a candidate's calls are, before the states are read.
@@ -77,7 +143,7 @@ struct Draft<'c> {
 /// A read in one region of one account.
 type ReadKey = (String, String, String);
 
-/// Makes a plan. `api` needs to read only; `unknown` are findings that could not be decided.
+/// Makes a plan. `apis` gives who reads in an account; `unknown` are findings that could not be decided.
 ///
 /// # Errors
 /// When an API model is damaged. Whatever concerns one finding is told in the plan.
@@ -86,14 +152,14 @@ pub async fn plan(
     unknown: &[Finding],
     catalog: &Catalog,
     models: &Models,
-    api: &dyn Api,
+    apis: &dyn Fn(&str) -> Option<Arc<dyn Api>>,
     options: &Options,
 ) -> Result<Plan, FixError> {
     let mut guided = Vec::new();
     let mut protected = Vec::new();
     let mut drafts = Vec::new();
     for candidate in candidates {
-        match draft(candidate, catalog, options.most_risk) {
+        match draft(candidate, catalog, options) {
             Err(reason) => guided.push(left(&candidate.finding, reason)),
             Ok(draft) => match forbidden(&draft, &options.protection) {
                 Some(why) => protected.push(left(&candidate.finding, why)),
@@ -105,13 +171,14 @@ pub async fn plan(
         let key = |d: &Draft<'_>| (d.risk, d.candidate.finding.check.clone());
         (key(a), a.candidate.finding.sort_key()).cmp(&(key(b), b.candidate.finding.sort_key()))
     });
-    let mut states = read_all(&drafts, models, api).await;
+    let mut states = read_all(&drafts, models, apis).await;
     let mut builder = Builder {
         catalog,
         models,
         states: &mut states,
         touched: BTreeMap::new(),
         by_calls: BTreeMap::new(),
+        replacing: BTreeMap::new(),
         items: Vec::new(),
         guided,
     };
@@ -141,6 +208,7 @@ pub async fn plan(
         unknown,
         protected,
         permissions: permissions.into_iter().collect(),
+        retirement: options.retirement.clone(),
         hash: String::new(),
     };
     plan.hash = plan.content_hash();
@@ -178,7 +246,7 @@ fn left(finding: &Finding, reason: String) -> Left {
 fn draft<'c>(
     candidate: &'c Candidate,
     catalog: &Catalog,
-    most_risk: Risk,
+    options: &Options,
 ) -> Result<Draft<'c>, String> {
     let check = &candidate.check;
     if check.fix_calls.is_empty() {
@@ -197,14 +265,20 @@ fn draft<'c>(
                 "`{name}` is not a change that palisade can take back: the check's page says what to do"
             ));
         };
+        if change.retires.is_some() && options.retirement.is_none() {
+            return Err(format!(
+                "`{name}` destroys: it is the last step of `palisade fix retire`, after the key's use was observed"
+            ));
+        }
         let params = fill_row(&call.params, &candidate.row, check)?;
         let read = read_of(change, &params)?;
         risk = risk.max(risk_of(change, &params));
         calls.push((Arc::clone(change), params, read));
     }
-    if risk > most_risk {
+    if risk > options.most_risk {
         return Err(format!(
-            "its risk is `{risk}`, and the plan is for `{most_risk}` at most"
+            "its risk is `{risk}`, and the plan is for `{}` at most",
+            options.most_risk
         ));
     }
     Ok(Draft {
@@ -226,7 +300,11 @@ fn key(finding: &Finding, read: &Read) -> ReadKey {
 type Answers = BTreeMap<ReadKey, Result<Option<Json>, String>>;
 
 /// Makes every read once, several at a time.
-async fn read_all(drafts: &[Draft<'_>], models: &Models, api: &dyn Api) -> Answers {
+async fn read_all(
+    drafts: &[Draft<'_>],
+    models: &Models,
+    apis: &dyn Fn(&str) -> Option<Arc<dyn Api>>,
+) -> Answers {
     let mut reads: BTreeMap<ReadKey, (&Read, &str)> = BTreeMap::new();
     for draft in drafts {
         let finding = &draft.candidate.finding;
@@ -235,7 +313,11 @@ async fn read_all(drafts: &[Draft<'_>], models: &Models, api: &dyn Api) -> Answe
         }
     }
     let answers = reads.into_iter().map(|(key, (read, region))| async move {
-        let answered = answer(api, models, region, read).await;
+        let Some(api) = apis(&key.0) else {
+            let reason = format!("there are no credentials for account {}", key.0);
+            return (key, Err(reason));
+        };
+        let answered = answer(api.as_ref(), models, region, read).await;
         let answered = answered.map_err(|e| format!("{} failed with {e}", read.call.name()));
         (key, answered)
     });
@@ -243,6 +325,14 @@ async fn read_all(drafts: &[Draft<'_>], models: &Models, api: &dyn Api) -> Answe
         .buffer_unordered(READS)
         .collect()
         .await
+}
+
+/// A call that replaces a whole: what else it shall set is set by the same call.
+struct Replacing {
+    item: usize,
+    params: Map<String, Json>,
+    /// What AWS described before.
+    answer: Option<Json>,
 }
 
 struct Builder<'a> {
@@ -254,6 +344,8 @@ struct Builder<'a> {
     touched: BTreeMap<ReadKey, usize>,
     /// Filled calls in an account and region → the item that makes them.
     by_calls: BTreeMap<(String, String, String), usize>,
+    /// Calls that replace a whole, by what they replace.
+    replacing: BTreeMap<(String, String, String), Replacing>,
     items: Vec<Item>,
     guided: Vec<Left>,
 }
@@ -275,12 +367,36 @@ impl Builder<'_> {
         if let Some(same) = self.by_calls.get(&calls)
             && let Some(item) = self.items.get_mut(*same)
         {
-            item.checks.push(item_check(candidate));
+            item.add(candidate);
             return Ok(());
         }
+        let replaced = self.replaced(draft);
+        if let Some(place) = &replaced
+            && self.replacing.contains_key(place)
+        {
+            return self.extend(draft, place);
+        }
+        // as AWS describes it, before this item makes something else of it
+        let answer = draft.calls.first().and_then(|(_, _, read)| {
+            let answer = self.states.get(&key(finding, read))?;
+            answer.as_ref().ok().cloned()
+        });
+        let first = draft.calls.first();
+        let untouched = first.is_some_and(|(_, _, r)| !self.touched.contains_key(&key(finding, r)));
+        let replaced = replaced.filter(|_| untouched);
         match self.steps(draft)? {
             Ok(steps) => {
                 self.by_calls.insert(calls, self.items.len());
+                if let (Some(place), [(_, params, _)]) = (replaced, draft.calls.as_slice()) {
+                    let answer = answer.flatten();
+                    let (item, params) = (self.items.len(), params.clone());
+                    let replacing = Replacing {
+                        item,
+                        params,
+                        answer,
+                    };
+                    self.replacing.insert(place, replacing);
+                }
                 self.push(draft, steps);
             }
             Err(NoStep::Nothing) => {
@@ -289,7 +405,7 @@ impl Builder<'_> {
                     .iter()
                     .find_map(|(_, _, read)| self.touched.get(&key(finding, read)));
                 match covered.and_then(|index| self.items.get_mut(*index)) {
-                    Some(item) => item.checks.push(item_check(candidate)),
+                    Some(item) => item.add(candidate),
                     None => self.guided.push(left(
                         finding,
                         "AWS describes the setting as it is wanted already: what fails is something else".to_owned(),
@@ -297,6 +413,63 @@ impl Builder<'_> {
                 }
             }
             Err(NoStep::Unclear(reason)) => self.guided.push(left(finding, reason)),
+        }
+        Ok(())
+    }
+
+    /// What a draft's only call replaces as a whole: one call sets everything that several checks want of it.
+    fn replaced(&self, draft: &Draft<'_>) -> Option<(String, String, String)> {
+        let [(change, params, _)] = draft.calls.as_slice() else {
+            return None;
+        };
+        let key: Vec<_> = change.key.iter().map(|k| param(params, k)).collect();
+        let key = serde_json::to_string(&(&change.service, &change.operation, key));
+        let finding = &draft.candidate.finding;
+        let place = (finding.account_id.to_string(), finding.region.to_string());
+        change
+            .replaces
+            .then(|| (place.0, place.1, key.unwrap_or_default()))
+    }
+
+    /// Has an earlier call set more.
+    fn extend(
+        &mut self,
+        draft: &Draft<'_>,
+        place: &(String, String, String),
+    ) -> Result<(), FixError> {
+        let finding = &draft.candidate.finding;
+        let ([(change, params, read)], Some(replacing)) =
+            (draft.calls.as_slice(), self.replacing.get_mut(place))
+        else {
+            return Ok(());
+        };
+        let mut all = replacing.params.clone();
+        for (name, value) in params {
+            let old = all.entry(name.clone()).or_insert_with(|| value.clone());
+            if !same(old, value) {
+                let reason = format!("another check wants `{name}` to be {old}, not {value}");
+                self.guided.push(left(finding, reason));
+                return Ok(());
+            }
+        }
+        let model = self.models.get(&change.service)?;
+        let state = state_of(replacing.answer.as_ref(), &read.from).map_err(NoStep::Unclear);
+        let step = state.and_then(|state| compile(change, &model, &all, &state));
+        let Some(item) = self.items.get_mut(replacing.item) else {
+            return Ok(());
+        };
+        match step {
+            Ok(mut step) => {
+                step.cli = cli_line(&step.call, &finding.region);
+                let now = after(replacing.answer.clone(), &step);
+                replacing.params = all;
+                item.risk = item.risk.max(draft.risk);
+                item.steps = vec![step];
+                item.add(draft.candidate);
+                self.states.insert(key(finding, read), Ok(Some(now)));
+            }
+            Err(NoStep::Unclear(reason)) => self.guided.push(left(finding, reason)),
+            Err(NoStep::Nothing) => item.add(draft.candidate),
         }
         Ok(())
     }
@@ -388,6 +561,23 @@ fn item_check(candidate: &Candidate) -> ItemCheck {
         params: params
             .map(|(name, p)| (name.clone(), p.default.to_json()))
             .collect(),
+        about: None,
+    }
+}
+
+impl Item {
+    /// One more check that the item repairs.
+    fn add(&mut self, candidate: &Candidate) {
+        let finding = &candidate.finding;
+        let about = About {
+            region: finding.region.to_string(),
+            resource: finding.resource.clone(),
+            resource_id: finding.resource_id.clone(),
+        };
+        let mut check = item_check(candidate);
+        let same = self.about(&check) == about;
+        check.about = Some(about).filter(|_| !same);
+        self.checks.push(check);
     }
 }
 
@@ -476,7 +666,8 @@ mod tests {
     fn ten_thousand_findings_give_the_same_plan_in_any_order() {
         let catalog = load(&[Source::embedded()]).catalog;
         let models = Models::embedded();
-        let api = Buckets(models.get("s3").unwrap());
+        let api: Arc<dyn Api> = Arc::new(Buckets(models.get("s3").unwrap()));
+        let apis = |_: &str| Some(Arc::clone(&api));
         let options = Options {
             now: Timestamp::from_micros(0),
             expires: Timestamp::from_micros(1),
@@ -485,13 +676,14 @@ mod tests {
             planned_by: "arn:aws:iam::123456789012:user/a".to_owned(),
             protection: Protection::default(),
             most_risk: Risk::MayBreakAccess,
+            retirement: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
         let make = |all: &[Candidate]| {
             runtime
-                .block_on(plan(all, &[], &catalog, &models, &api, &options))
+                .block_on(plan(all, &[], &catalog, &models, &apis, &options))
                 .unwrap()
         };
         let mut all = candidates(&catalog, 10_000);
@@ -500,5 +692,87 @@ mod tests {
         assert_eq!(Plan::parse(&made.to_json()).unwrap(), made);
         all.reverse();
         assert_eq!(make(&all).to_json(), made.to_json());
+    }
+
+    /// An account without a password policy.
+    struct NoPolicy;
+
+    impl Api for NoPolicy {
+        fn call<'a>(&'a self, request: CallRequest<'a>) -> CallFuture<'a> {
+            assert_eq!(request.operation, "GetAccountPasswordPolicy");
+            Box::pin(async {
+                Err(palisade_model::ApiError {
+                    kind: palisade_core::CallErrorKind::Other,
+                    code: "NoSuchEntity".to_owned(),
+                    message: String::new(),
+                })
+            })
+        }
+        fn statistics(&self) -> Vec<OperationStatistics> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn one_call_replaces_a_whole_for_several_checks() {
+        let catalog = load(&[Source::embedded()]).catalog;
+        let of = |id: &str| {
+            let mut one = candidates(&catalog, 1).remove(0);
+            one.check = Arc::clone(&catalog.checks[id]);
+            one.catalog_id = id.to_owned();
+            one.finding.check = id.into();
+            one.finding.resource = String::new();
+            one.finding.resource_id = "123456789012".to_owned();
+            one
+        };
+        let mut other = of("iam-password-policy-reuse");
+        let values = [(
+            "count".to_owned(),
+            palisade_catalog::ParameterValue::Integer(5),
+        )];
+        other.check = Arc::new(other.check.with_params(&values.into_iter().collect()));
+        let all = [
+            of("iam-password-policy-length"),
+            of("iam-password-policy-strong"),
+            of("iam-password-policy-symbol"),
+            other,
+        ];
+        let options = Options {
+            now: Timestamp::from_micros(0),
+            expires: Timestamp::from_micros(1),
+            accounts: Vec::new(),
+            regions: Vec::new(),
+            planned_by: String::new(),
+            protection: Protection::default(),
+            most_risk: Risk::MayBreakAccess,
+            retirement: None,
+        };
+        let api: Arc<dyn Api> = Arc::new(NoPolicy);
+        let apis = |_: &str| Some(Arc::clone(&api));
+        let models = Models::embedded();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let made = plan(&all, &[], &catalog, &models, &apis, &options);
+        let made = runtime.block_on(made).unwrap();
+        let [item] = made.items.as_slice() else {
+            panic!("{:#?}", made.items);
+        };
+        assert_eq!(item.checks.len(), 3);
+        let step = &item.steps[0];
+        let sent = Json::Object(step.call.params.clone());
+        // the first in order says how many passwords are remembered; who wants another number is told
+        assert_eq!(sent["PasswordReusePrevention"], 5);
+        assert_eq!(sent["MinimumPasswordLength"], 14);
+        assert_eq!(sent["RequireSymbols"], true);
+        assert_eq!(
+            step.inverse.as_ref().unwrap().operation,
+            "DeleteAccountPasswordPolicy"
+        );
+        assert!(
+            made.guided[0]
+                .reason
+                .contains("another check wants `PasswordReusePrevention`")
+        );
     }
 }

@@ -105,6 +105,8 @@ pub(crate) fn compile(
     Ok(Step {
         about: change.about.clone(),
         cli: String::new(),
+        // a user's change file may say nothing about some of the parameters
+        code: change.code_of(params).unwrap_or_default(),
         read: read_of(change, params)?,
         call,
         attributes: work.attributes,

@@ -29,11 +29,11 @@ pub enum FixError {
     #[error("the plan expired at {0}; make a new one")]
     Expired(Timestamp),
     /// Made for others.
-    #[error("the plan is for account {plan}, these credentials are of account {here}")]
+    #[error("the plan is for account {plan}, these credentials are for account {here}")]
     OtherAccount {
         /// The plan's account.
         plan: String,
-        /// The credentials' account.
+        /// The credentials' accounts.
         here: String,
     },
     /// Made by a later Palisade.
@@ -59,6 +59,9 @@ pub enum FixError {
         /// What does not fit.
         reason: String,
     },
+    /// A step of retiring a key that must not be made now.
+    #[error("{0}")]
+    Retire(String),
     /// More than the user allows.
     #[error("{0}")]
     Limit(String),

@@ -2,7 +2,7 @@
 use crate::compile::{covers, read_of, wanted};
 use crate::json::param;
 use crate::template::Scope;
-use crate::{Attribute, Call, FixError, Item, Step};
+use crate::{Attribute, Call, FixError, Item, LEAST_DAYS, Plan, Step};
 use palisade_catalog::{Catalog, Change, Inverse};
 use serde_json::{Map, Value as Json};
 
@@ -10,7 +10,11 @@ use serde_json::{Map, Value as Json};
 ///
 /// # Errors
 /// The call, and what about it does not fit.
-pub(crate) fn check_calls(item: &Item, catalog: &Catalog) -> Result<(), FixError> {
+pub(crate) fn check_calls(
+    item: &Item,
+    plan: Option<&Plan>,
+    catalog: &Catalog,
+) -> Result<(), FixError> {
     for step in &item.steps {
         let change = catalog
             .changes
@@ -20,6 +24,9 @@ pub(crate) fn check_calls(item: &Item, catalog: &Catalog) -> Result<(), FixError
                 item: item.number,
                 call: step.call.name(),
             })?;
+        if change.retires.is_some() {
+            retires(item, step, plan)?;
+        }
         fits(change, step).map_err(|reason| FixError::Unfit {
             item: item.number,
             call: step.call.name(),
@@ -27,6 +34,28 @@ pub(crate) fn check_calls(item: &Item, catalog: &Catalog) -> Result<(), FixError
         })?;
     }
     Ok(())
+}
+
+/// A call that destroys after a while: only in a plan of its own, for the key that was observed.
+fn retires(item: &Item, step: &Step, plan: Option<&Plan>) -> Result<(), FixError> {
+    let alone = plan.filter(|p| p.items.len() == 1 && item.steps.len() == 1);
+    let observed = alone.and_then(|p| p.retirement.as_ref());
+    let named = |key: &str| step.call.params.values().any(|v| v.as_str() == Some(key));
+    let holds = observed.is_some_and(|o| {
+        let long = i64::from(o.days) * 86_400_000_000;
+        o.days >= LEAST_DAYS
+            && named(&o.key)
+            && o.region == item.region
+            && o.until.as_micros().saturating_sub(o.disabled.as_micros()) >= long
+    });
+    if holds {
+        return Ok(());
+    }
+    Err(FixError::Retire(format!(
+        "the plan's item {} calls `{}`, which destroys: only a plan of `palisade fix retire` may, after the key's use was observed",
+        item.number,
+        step.call.name()
+    )))
 }
 
 fn fits(change: &Change, step: &Step) -> Result<(), String> {

@@ -212,27 +212,27 @@ fn matches(pattern: &str, text: &str) -> bool {
     pattern.iter().skip(p).all(|c| *c == '*')
 }
 
-/// Whether a plan may be applied now, with these credentials, by this Palisade.
+/// Whether a plan may be applied now, with credentials for these accounts, by this Palisade.
 ///
 /// # Errors
 /// Why not: expired, for another account, or with a call that no change file describes.
 pub fn check_plan(
     plan: &Plan,
     catalog: &Catalog,
-    account: &str,
+    accounts: &[String],
     now: Timestamp,
 ) -> Result<(), FixError> {
     if now > plan.expires {
         return Err(FixError::Expired(plan.expires));
     }
     for item in &plan.items {
-        if item.account_id != account {
+        if !accounts.contains(&item.account_id) {
             return Err(FixError::OtherAccount {
                 plan: item.account_id.clone(),
-                here: account.to_owned(),
+                here: accounts.join(", "),
             });
         }
-        check_calls(item, catalog)?;
+        check_calls(item, Some(plan), catalog)?;
     }
     Ok(())
 }

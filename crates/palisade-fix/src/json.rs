@@ -151,8 +151,8 @@ pub(crate) fn is_item(element: &Json, item: &Json) -> bool {
     match (element, item) {
         (Json::Object(element), Json::Object(item)) => item
             .iter()
-            .all(|(name, value)| element.get(name) == Some(value)),
-        (element, item) => element == item,
+            .all(|(name, value)| element.get(name).is_some_and(|e| same(e, value))),
+        (element, item) => same(element, item),
     }
 }
 
@@ -179,6 +179,13 @@ fn canonical(value: &Json) -> String {
                 Err(_) => value.to_string(),
             }
         }
+        // AWS answers `1.0` where `1` was sent
+        Json::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e15 => {
+                format!("{float:.0}")
+            }
+            _ => number.to_string(),
+        },
         other => other.to_string(),
     }
 }
@@ -330,6 +337,9 @@ mod tests {
             &json!("{ \"Statement\": {\"Action\": \"s3:*\"} }")
         ));
         assert!(!same(&json!("true"), &json!(true)));
+        assert!(same(&json!({"Threshold": 1.0}), &json!({"Threshold": 1})));
+        assert!(!same(&json!(1.5), &json!(1)));
+        assert!(!same(&json!(u64::MAX), &json!(u64::MAX - 1)));
         assert!(reached(
             &json!({"Rules": [{"A": {"S": "x"}, "B": false}]}),
             &json!({"Rules": [{"A": {"S": "x"}}]})

@@ -21,19 +21,21 @@ mod json;
 mod plan;
 pub mod policy;
 mod read;
+mod retire;
 #[cfg(test)]
 mod run_tests;
 mod show;
 mod template;
 mod undo;
 
-pub use apply::{Apply, Outcome, Recheck, RecheckFuture, Verdict};
-pub use build::{Candidate, Options, Tags, plan};
+pub use apply::{Access, Apply, Outcome, Recheck, RecheckFuture, Verdict};
+pub use build::{Candidate, Decided, Options, Tags, plan};
 pub use compile::covers;
 pub use error::FixError;
 pub use guard::{Limits, Protection, check_limits, check_plan};
 pub use hash::sha256;
 pub use journal::{Event, Journal, Run, Who, list_runs, read_run};
-pub use plan::{Attribute, Call, FORMAT, Item, ItemCheck, Left, Plan, Read, Step};
+pub use plan::{About, Attribute, Call, FORMAT, Item, ItemCheck, Left, Plan, Read, Step};
+pub use retire::{Kind, LEAST_DAYS, MOST_DAYS, Observe, Retirement, Stage};
 pub use show::{plan_text, run_text, runs_text, undo_text};
 pub use undo::{Undo, UndoOutcome, undo_hash};

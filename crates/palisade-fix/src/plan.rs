@@ -1,7 +1,7 @@
 //! The plan: a file that says everything that would be sent, and why.
 use crate::hash::hash;
-use crate::{FixError, Tags};
-use palisade_catalog::Risk;
+use crate::{FixError, Retirement, Tags};
+use palisade_catalog::{Code, Risk};
 use palisade_core::{Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -38,6 +38,9 @@ pub struct Plan {
     pub protected: Vec<Left>,
     /// IAM actions that applying and taking back need, sorted.
     pub permissions: Vec<String>,
+    /// What was observed, for the last step of retiring a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retirement: Option<Retirement>,
     /// SHA-256 over everything else.
     pub hash: String,
 }
@@ -88,9 +91,24 @@ pub struct ItemCheck {
     pub severity: Severity,
     /// What was found.
     pub found: String,
+    /// What it is about, where that is not the item's resource: a bucket, for an item that is about its trail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// The check's parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Json>,
+}
+
+/// The resource of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Region.
+    pub region: String,
+    /// ARN, or the id where there is none.
+    pub resource: String,
+    /// Id within account and region.
+    pub resource_id: String,
 }
 
 /// One call, with what it changes and how it is taken back.
@@ -103,6 +121,9 @@ pub struct Step {
     pub call: Call,
     /// The same for a shell.
     pub cli: String,
+    /// Where Terraform and CloudFormation say it: a template that says otherwise takes the repair back.
+    #[serde(default, skip_serializing_if = "Code::is_empty")]
+    pub code: Code,
     /// How its state is described.
     pub read: Read,
     /// What changes; those that are sent along and stay as they are have the same value before and after.
@@ -191,6 +212,14 @@ impl Call {
 }
 
 impl Item {
+    /// What a check of the item is about.
+    pub fn about(&self, check: &ItemCheck) -> About {
+        check.about.clone().unwrap_or_else(|| About {
+            region: self.region.clone(),
+            resource: self.resource.clone(),
+            resource_id: self.resource_id.clone(),
+        })
+    }
     /// True when every step can be taken back.
     pub fn is_reversible(&self) -> bool {
         self.steps.iter().all(|s| s.inverse.is_some())

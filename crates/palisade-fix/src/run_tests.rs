@@ -4,8 +4,8 @@ use crate::fits::check_calls;
 use crate::journal::{CallOutcome, Event, Journal, Run, Who, list_runs, read_run};
 use crate::read::State;
 use crate::{
-    Apply, FORMAT, Item, ItemCheck, Outcome, Plan, Protection, Recheck, RecheckFuture, Step, Tags,
-    Undo, UndoOutcome, Verdict, undo_hash,
+    Access, Apply, FORMAT, Item, ItemCheck, Outcome, Plan, Protection, Recheck, RecheckFuture,
+    Step, Tags, Undo, UndoOutcome, Verdict, undo_hash,
 };
 use palisade_catalog::{Catalog, Risk, Source, load};
 use palisade_core::{CallErrorKind, Severity, Timestamp};
@@ -17,6 +17,11 @@ use std::collections::VecDeque;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex};
+
+mod faults;
+
+/// An account that there are no credentials for.
+const NOBODYS: &str = "999999999999";
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| load(&[Source::embedded()]).catalog);
 
@@ -139,6 +144,7 @@ fn item(number: usize, step: Step) -> Item {
             severity: Severity::Low,
             found: String::new(),
             params: std::collections::BTreeMap::new(),
+            about: None,
         }],
         account_id: "123456789012".to_owned(),
         region: "us-east-1".to_owned(),
@@ -167,6 +173,7 @@ fn plan(items: Vec<Item>) -> Plan {
         unknown: Vec::new(),
         protected: Vec::new(),
         permissions: Vec::new(),
+        retirement: None,
         hash: String::new(),
     };
     plan.hash = plan.content_hash();
@@ -200,11 +207,25 @@ impl Bench {
         }
     }
 
-    fn with<T>(&self, aws: &Aws, work: impl AsyncFnOnce(&Apply<'_>) -> T) -> T {
+    fn with<T>(&self, aws: &dyn Api, work: impl AsyncFnOnce(&Apply<'_>) -> T) -> T {
+        self.told(aws, &|_| {}, work)
+    }
+
+    fn told<T>(
+        &self,
+        aws: &dyn Api,
+        notify: &dyn Fn(&Event),
+        work: impl AsyncFnOnce(&Apply<'_>) -> T,
+    ) -> T {
         let says = Says(self.verdicts.clone());
+        let access = |account: &str| {
+            (account != NOBODYS).then_some(Access {
+                reader: aws,
+                writer: aws,
+            })
+        };
         let apply = Apply {
-            reader: aws,
-            writer: aws,
+            access: &access,
             models: &Models::embedded(),
             now: &|| Timestamp::from_micros(0),
             recheck: &says,
@@ -212,7 +233,7 @@ impl Bench {
             keep_going: self.keep_going,
             settle: self.settle,
             stop: &|| false,
-            notify: &|_| {},
+            notify,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -229,14 +250,14 @@ impl Bench {
         Journal::begin(self.folder.path(), plan, &who(), Timestamp::from_micros(0)).unwrap()
     }
 
-    fn apply(&self, aws: &Aws, plan: &Plan) -> Run {
+    fn apply(&self, aws: &dyn Api, plan: &Plan) -> Run {
         let mut journal = self.begin(plan);
         let done = self.with(aws, async |apply| apply.run(plan, &mut journal, None).await);
         done.unwrap();
         self.run()
     }
 
-    fn resume(&self, aws: &Aws) -> Run {
+    fn resume(&self, aws: &dyn Api) -> Run {
         let run = self.run();
         let mut journal = Journal::open(&run).unwrap();
         let done = self.with(aws, async |apply| {
@@ -246,7 +267,7 @@ impl Bench {
         self.run()
     }
 
-    fn undo(&self, aws: &Aws) -> (UndoOutcome, Outcome) {
+    fn undo(&self, aws: &dyn Api) -> (UndoOutcome, Outcome) {
         let run = self.run();
         let mut journal = Journal::open(&run).unwrap();
         let undone = self.with(aws, async |apply| {
@@ -541,11 +562,11 @@ fn a_call_that_would_apply_what_waits_is_not_planned_and_not_sent() {
 #[test]
 fn a_hand_written_plan_must_be_what_the_change_files_make() {
     let step = events();
-    assert!(check_calls(&item(1, step.clone()), &CATALOG).is_ok());
+    assert!(check_calls(&item(1, step.clone()), None, &CATALOG).is_ok());
     let other = |change: &dyn Fn(&mut Step)| {
         let mut step = step.clone();
         change(&mut step);
-        check_calls(&item(1, step), &CATALOG)
+        check_calls(&item(1, step), None, &CATALOG)
     };
     let bucket = |params: &mut Map<String, Json>| {
         params.insert("Bucket".to_owned(), json!("other"));
@@ -579,13 +600,13 @@ fn a_hand_written_plan_must_be_what_the_change_files_make() {
     let created = make(Json::Null);
     let deletes = created.inverse.clone().unwrap();
     assert_eq!(deletes.operation, "DeletePublicAccessBlock");
-    assert!(check_calls(&item(1, created), &CATALOG).is_ok());
+    assert!(check_calls(&item(1, created), None, &CATALOG).is_ok());
     let there = json!({"BlockPublicAcls": false, "IgnorePublicAcls": true});
     let mut changed = make(json!({"PublicAccessBlockConfiguration": there}));
     changed.attributes[0].before = there;
-    assert!(check_calls(&item(1, changed.clone()), &CATALOG).is_ok());
+    assert!(check_calls(&item(1, changed.clone()), None, &CATALOG).is_ok());
     changed.inverse = Some(deletes);
-    assert!(check_calls(&item(1, changed), &CATALOG).is_err());
+    assert!(check_calls(&item(1, changed), None, &CATALOG).is_err());
 }
 
 #[test]

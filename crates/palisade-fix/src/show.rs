@@ -3,6 +3,7 @@ use crate::cli_line::cli_line;
 use crate::journal::{CallOutcome, Event, Run};
 use crate::undo::{standing, undo_hash};
 use crate::{Attribute, FixError, Item, Left, Outcome, Plan};
+use palisade_catalog::Code;
 use serde_json::Value as Json;
 use std::fmt::Write as _;
 
@@ -17,6 +18,13 @@ pub fn plan_text(plan: &Plan) -> String {
         "plan {}\nmade {} by {}, valid until {}",
         plan.hash, plan.created, plan.planned_by, plan.expires
     );
+    if let Some(r) = &plan.retirement {
+        let _ = writeln!(
+            out,
+            "retires {}: disabled {} ({}), and in {} days until {} nobody wanted it ({} events looked at)",
+            r.key, r.disabled, r.known_by, r.days, r.until, r.events
+        );
+    }
     for item in &plan.items {
         item_text(item, &mut out);
     }
@@ -49,10 +57,15 @@ fn item_text(item: &Item, out: &mut String) {
         item.number, item.resource, item.account_id, item.region
     );
     for check in &item.checks {
+        let of = check.about.as_ref().map(|a| format!(" of {}", a.resource));
         let _ = writeln!(
             out,
-            "   {} {}: {} ({})",
-            check.severity, check.id, check.title, check.found
+            "   {} {}{}: {} ({})",
+            check.severity,
+            check.id,
+            of.unwrap_or_default(),
+            check.title,
+            check.found
         );
     }
     let _ = writeln!(out, "   risk: {}", item.risk);
@@ -65,6 +78,7 @@ fn item_text(item: &Item, out: &mut String) {
             attribute_text(attribute, out);
         }
         let _ = writeln!(out, "     $ {}", step.cli);
+        code_text(&step.code, out);
         match &step.inverse {
             Some(inverse) => {
                 let params = Json::Object(inverse.params.clone());
@@ -76,6 +90,19 @@ fn item_text(item: &Item, out: &mut String) {
         }
         for lost in &step.lost {
             let _ = writeln!(out, "     not brought back: {lost}");
+        }
+    }
+}
+
+fn code_text(code: &Code, out: &mut String) {
+    let lists = [
+        ("terraform", &code.terraform),
+        ("cloudformation", &code.cloudformation),
+        ("no template", &code.without),
+    ];
+    for (name, list) in lists {
+        for place in list {
+            let _ = writeln!(out, "     {name}: {place}");
         }
     }
 }

@@ -4,16 +4,16 @@ use crate::apply::{Place, Sending};
 use crate::fits::check_calls;
 use crate::hash::hash;
 use crate::journal::{CallOutcome, Event, Journal, Run, Who};
-use crate::read::{Observed, observe};
+use crate::read::Observed;
 use crate::{FixError, Item, Outcome, Step};
 use palisade_catalog::Catalog;
 use serde_json::json;
 
 /// What taking back needs, beyond what applying needs.
 #[derive(Debug)]
-pub struct Undo<'a> {
+pub struct Undo<'a, 'b> {
     /// Makes the calls.
-    pub apply: &'a Apply<'a>,
+    pub apply: &'a Apply<'b>,
     /// The catalogue: the journal's calls must be those that it describes.
     pub catalog: &'a Catalog,
     /// Only these items; empty is all.
@@ -60,7 +60,7 @@ pub(crate) fn standing<'r>(
     })
 }
 
-impl Undo<'_> {
+impl Undo<'_, '_> {
     /// Takes a run back.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Undo<'_> {
         journal: &mut Journal,
     ) -> Result<UndoOutcome, FixError> {
         for item in &run.plan.items {
-            check_calls(item, self.catalog)?;
+            check_calls(item, Some(&run.plan), self.catalog)?;
         }
         self.apply.told(
             journal,
@@ -155,14 +155,7 @@ impl Undo<'_> {
     ) -> Result<(Outcome, Option<String>), FixError> {
         let apply = self.apply;
         let log = run.step(item.number, index);
-        let seen = observe(
-            apply.reader,
-            apply.models,
-            &item.region,
-            &step.read,
-            &step.attributes,
-        )
-        .await;
+        let seen = apply.observe(item, step).await;
         let seen = match seen {
             Ok(seen) => seen,
             Err(reason) => return Ok((Outcome::Failed, Some(reason))),

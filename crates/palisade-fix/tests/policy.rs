@@ -191,6 +191,64 @@ fn decision(policy: &Policy, identity: &Policy, request: &Request) -> Decision {
     decide(request, &sets)
 }
 
+/// What is wrong with a policy that TLS-only statements were added to, if anything.
+fn wrong(text: &str, merged: &str, broad: bool) -> Option<String> {
+    // every statement that was there is there, as it was
+    let (old, new): (Json, Json) = (
+        serde_json::from_str(text).unwrap(),
+        serde_json::from_str(merged).unwrap(),
+    );
+    let list = |p: &Json| match &p["Statement"] {
+        Json::Array(l) => l.clone(),
+        one => vec![one.clone()],
+    };
+    let before = list(&old);
+    if list(&new).get(..before.len()) != Some(&before[..]) {
+        return Some("a statement is another one".to_owned());
+    }
+    if old.get("Version") != new.get("Version") || old.get("Id") != new.get("Id") {
+        return Some("the version or the id is another one".to_owned());
+    }
+    differs(text, merged, broad)
+}
+
+/// A request that is decided otherwise than it should be.
+fn differs(text: &str, merged: &str, broad: bool) -> Option<String> {
+    let (before, after) = (Policy::parse(text).unwrap(), Policy::parse(merged).unwrap());
+    let identity = if broad { "s3:*" } else { "s3:GetObject" };
+    let identity = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": identity, "Resource": "*"}]});
+    let identity = Policy::parse(&identity.to_string()).unwrap();
+    for tls in [Some("true"), None, Some("false")] {
+        for context in contexts(tls) {
+            for who in PRINCIPALS {
+                for action in ACTIONS {
+                    for resource in RESOURCES {
+                        let request = Request {
+                            principal: Principal::new(who),
+                            action: (*action).to_owned(),
+                            resource: (*resource).to_owned(),
+                            resource_account: Some("123456789012".to_owned()),
+                            context: context.clone(),
+                        };
+                        let now = decision(&after, &identity, &request);
+                        let good = if tls == Some("false") {
+                            now != Decision::Allow
+                        } else {
+                            decision(&before, &identity, &request) == now
+                        };
+                        if !good {
+                            return Some(format!(
+                                "{who} {action} {resource} {tls:?}: {now:?}\n{merged}"
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -198,41 +256,56 @@ proptest! {
     fn nothing_else_changes(text in policy(), broad in any::<bool>()) {
         let merged = with_statements(Some(&text), TLS).unwrap();
         let merged = merged.unwrap_or_else(|| text.clone());
-        // every statement that was there is there, as it was
-        let (old, new): (Json, Json) = (serde_json::from_str(&text).unwrap(), serde_json::from_str(&merged).unwrap());
-        let list = |p: &Json| match &p["Statement"] { Json::Array(l) => l.clone(), one => vec![one.clone()] };
-        prop_assert_eq!(&list(&new)[..list(&old).len()], &list(&old)[..]);
-        prop_assert_eq!(old.get("Version"), new.get("Version"));
-        prop_assert_eq!(old.get("Id"), new.get("Id"));
         // a second time changes nothing
         prop_assert_eq!(with_statements(Some(&merged), TLS), Ok(None));
-        let (before, after) = (Policy::parse(&text).unwrap(), Policy::parse(&merged).unwrap());
-        let identity = if broad { "s3:*" } else { "s3:GetObject" };
-        let identity = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": identity, "Resource": "*"}]});
-        let identity = Policy::parse(&identity.to_string()).unwrap();
-        for tls in [Some("true"), None, Some("false")] {
-            for context in contexts(tls) {
-                for who in PRINCIPALS {
-                    for action in ACTIONS {
-                        for resource in RESOURCES {
-                            let request = Request {
-                                principal: Principal::new(who),
-                                action: (*action).to_owned(),
-                                resource: (*resource).to_owned(),
-                                resource_account: Some("123456789012".to_owned()),
-                                context: context.clone(),
-                            };
-                            let now = decision(&after, &identity, &request);
-                            if tls == Some("false") {
-                                prop_assert!(now != Decision::Allow, "{who} {action} {resource} without TLS: {now:?}\n{merged}");
-                            } else {
-                                let was = decision(&before, &identity, &request);
-                                prop_assert_eq!(was, now, "{} {} {}\n{}", who, action, resource, merged);
-                            }
-                        }
-                    }
-                }
+        prop_assert_eq!(wrong(&text, &merged, broad), None);
+    }
+}
+
+/// Does something to the statements of a policy.
+type Edit = fn(&mut Vec<Json>);
+
+/// Edits that lose something are seen: the property can fail. Over the same policies, each way of doing it wrong must be
+/// found in some of them by the policy engine alone, without looking at the text.
+#[test]
+fn wrong_edits_are_found() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::{Config, TestRunner};
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        proptest::test_runner::TestRng::deterministic_rng(
+            proptest::test_runner::RngAlgorithm::ChaCha,
+        ),
+    );
+    let edits: [(&str, Edit); 4] = [
+        ("the first statement is lost", |list| {
+            list.remove(0);
+        }),
+        ("all but the new one are lost", |list| {
+            list.drain(..list.len() - 1);
+        }),
+        ("the new one is missing", |list| {
+            list.pop();
+        }),
+        ("a condition is lost", |list| {
+            for statement in list.iter_mut() {
+                statement.as_object_mut().unwrap().remove("Condition");
             }
+        }),
+    ];
+    let mut found = [0; 4];
+    for _ in 0..200 {
+        let text = policy().new_tree(&mut runner).unwrap().current();
+        let Some(merged) = with_statements(Some(&text), TLS).unwrap() else {
+            continue;
+        };
+        for (index, (_, edit)) in edits.iter().enumerate() {
+            let mut edited: Json = serde_json::from_str(&merged).unwrap();
+            edit(edited["Statement"].as_array_mut().unwrap());
+            found[index] += usize::from(differs(&text, &edited.to_string(), true).is_some());
         }
+    }
+    for ((what, _), found) in edits.iter().zip(found) {
+        assert!(found > 20, "{what}: found in {found} of 200");
     }
 }

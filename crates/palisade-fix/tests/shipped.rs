@@ -22,6 +22,7 @@ fn change_files_fit_the_models_and_the_fix_blocks() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     let mut without: BTreeMap<String, usize> = BTreeMap::new();
     let mut uncovered = Vec::new();
+    let mut undeclared = Vec::new();
     let mut machine = 0;
     let mut used = BTreeSet::new();
     for check in catalog.checks.values().filter(|c| !c.fix_calls.is_empty()) {
@@ -41,6 +42,10 @@ fn change_files_fit_the_models_and_the_fix_blocks() {
                     if let Err(reason) = palisade_fix::covers(change, &call.params) {
                         uncovered.push(format!("{}: {reason}", check.id));
                     }
+                    // what Terraform and CloudFormation say there, or why they say nothing
+                    if let Err(missing) = change.code_of(&call.params) {
+                        undeclared.push(format!("{} {name}: {missing:?}", check.id));
+                    }
                     used.insert(name);
                 }
             }
@@ -50,6 +55,10 @@ fn change_files_fit_the_models_and_the_fix_blocks() {
     println!("{machine} checks are repaired by {} operations", used.len());
     println!("guided, for want of a change entry: {without:#?}");
     assert!(uncovered.is_empty(), "{uncovered:#?}");
+    assert!(undeclared.is_empty(), "{undeclared:#?}");
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/fix.md"));
+    let said = format!("{machine} of the shipped checks have a machine fix");
+    assert!(docs.unwrap().contains(&said), "docs/fix.md: {said}");
     assert!(machine >= 100, "only {machine} checks have a machine fix");
 }
 

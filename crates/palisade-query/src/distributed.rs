@@ -124,6 +124,11 @@ pub fn own_functions(now: Timestamp) -> Vec<ScalarUDF> {
     functions::all(now)
 }
 
+/// What a function of [`own_functions`] counts ages from; the epoch when it counts none, `None` for other functions.
+pub fn function_time(function: &ScalarUDF) -> Option<Timestamp> {
+    functions::time_of(function)
+}
+
 /// Brings the findings of parts into the order of [`Evaluation::findings`].
 pub fn sort_findings(findings: &mut [Finding]) {
     evaluate::sort(findings);

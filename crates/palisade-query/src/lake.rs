@@ -92,16 +92,7 @@ impl TableProvider for LakeTable {
             Some(indices) => Arc::new(self.schema.project(indices)?),
             None => Arc::clone(&self.schema),
         };
-        let mut only = Only::new();
-        for (column, values) in filters.iter().filter_map(allowed) {
-            match only.get_mut(&column) {
-                // both hold
-                Some(known) => known.retain(|v| values.contains(v)),
-                None => {
-                    only.insert(column, values);
-                }
-            }
-        }
+        let only = only(filters);
         let source: Arc<dyn PartitionStream> = Arc::new(LakeStream {
             table: self.name.clone(),
             schema: Arc::clone(&schema),
@@ -111,6 +102,21 @@ impl TableProvider for LakeTable {
         let plan = StreamingTableExec::try_new(schema, vec![source], None, None, false, None)?;
         Ok(Arc::new(plan))
     }
+}
+
+/// What filters say of the columns that files are cut by.
+pub fn only(filters: &[Expr]) -> Only {
+    let mut only = Only::new();
+    for (column, values) in filters.iter().filter_map(allowed) {
+        match only.get_mut(&column) {
+            // both hold
+            Some(known) => known.retain(|v| values.contains(v)),
+            None => {
+                only.insert(column, values);
+            }
+        }
+    }
+    only
 }
 
 /// `column = 'value'` or `column IN ('a', 'b')` of a column that files are cut by.

@@ -24,7 +24,9 @@ mod scans;
 mod session;
 mod sql;
 
-pub use distributed::{Part, Wanted, computed_needs, on_deep_stack, own_functions, sort_findings};
+pub use distributed::{
+    Part, Wanted, computed_needs, function_time, on_deep_stack, own_functions, sort_findings,
+};
 pub use engine::{CatalogSchemas, Engine, Params, QueryResult};
 pub use error::{QueryError, SqlProblem};
 pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
@@ -33,6 +35,6 @@ pub use iam::{
     DERIVED_TABLES, DerivedSpec, DerivedType, IamAccounts, IamQuestion, IamScope, iam_accounts,
     iam_needs,
 };
-pub use lake::{Lake, Only, SNAPSHOT};
+pub use lake::{Lake, Only, SNAPSHOT, only};
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};
 pub use reach::{Reach, is_shared};

@@ -228,10 +228,10 @@ pub(crate) fn plan_check(
         id: Arc::from(check.id.as_str()),
         resource_type: Arc::from(check.resource.as_str()),
         requirements,
-        fix: if check.fix_calls.is_empty() {
-            FixAvailability::Guided
-        } else {
+        fix: if planner.tables.catalog.is_machine_fix(check) {
             FixAvailability::Automatic
+        } else {
+            FixAvailability::Guided
         },
         table,
         kind,

@@ -1,10 +1,10 @@
 //! What SQL is planned and run with: our functions and tables, and nothing of the host.
 use crate::error::{QueryError, SqlProblem, nearest, plain};
-use crate::functions;
+use crate::functions::{self, STANDARD};
 use crate::iam::{DERIVED_TABLES, DerivedTable, derived};
 use crate::lake::{Lake, LakeTable, one_snapshot_only, with_snapshot};
 use crate::provider::{CatalogTable, Rows};
-use crate::sql::{self, UNSTEADY, Values};
+use crate::sql::{self, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -33,12 +33,12 @@ use datafusion::sql::sqlparser::ast::{self, VisitMut};
 use palisade_catalog::{Catalog, TableSchema, TableSpec};
 use palisade_core::Timestamp;
 use palisade_table::Schemas;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tables and views by name, made when first asked for.
 pub(crate) struct Tables {
-    catalog: Arc<Catalog>,
+    pub(crate) catalog: Arc<Catalog>,
     schemas: Arc<dyn Schemas + Send + Sync>,
     known: Mutex<BTreeMap<String, Arc<Known>>>,
 }
@@ -174,7 +174,12 @@ impl Planner {
             .build();
         let start = |e: DataFusionError| QueryError::Start(plain(&e));
         use datafusion::execution::FunctionRegistry;
-        for name in UNSTEADY {
+        let known: BTreeSet<String> = state
+            .scalar_functions()
+            .values()
+            .map(|f| f.name().to_owned())
+            .collect();
+        for name in known.iter().filter(|n| !STANDARD.contains(&n.as_str())) {
             state.deregister_udf(name).map_err(start)?;
         }
         for function in functions::all(now) {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 /// Functions whose value does not follow from the data and `$now`. They are not registered either.
-pub(crate) const UNSTEADY: &[&str] = &[
+const UNSTEADY: &[&str] = &[
     "now",
     "current_date",
     "current_time",

@@ -1,5 +1,6 @@
 //! The loopback endpoint.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -23,6 +24,7 @@ use crate::error::ReplayError;
 use crate::exchange::RecordedResponse;
 use crate::faults::{Buckets, Fault, Faults, stable_hash};
 use crate::key::Key;
+use crate::organization::{Organization, OrganizationAccount};
 use crate::recording::Recording;
 use crate::statistics::{Counters, Statistics};
 
@@ -47,7 +49,9 @@ struct State {
     bodies: Vec<Bytes>,
     faults: Faults,
     counters: Mutex<Counters>,
-    buckets: Mutex<Buckets>,
+    /// By account: each has its own limits.
+    buckets: Mutex<BTreeMap<String, Buckets>>,
+    organization: Option<Organization>,
 }
 
 impl Server {
@@ -56,6 +60,28 @@ impl Server {
     /// # Errors
     /// When no port or no thread can be had.
     pub fn start(recording: Arc<Recording>, faults: Faults) -> Result<Self, ReplayError> {
+        Self::listen(recording, faults, None)
+    }
+
+    /// As [`Server::start`], for an organisation: the recorded account is its management account, and `accounts` are the
+    /// others, each with what was recorded as its own.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_organization(
+        recording: Arc<Recording>,
+        faults: Faults,
+        accounts: Vec<OrganizationAccount>,
+    ) -> Result<Self, ReplayError> {
+        let organization = Organization::new(&recording.header().account, accounts);
+        Self::listen(recording, faults, Some(organization))
+    }
+
+    fn listen(
+        recording: Arc<Recording>,
+        faults: Faults,
+        organization: Option<Organization>,
+    ) -> Result<Self, ReplayError> {
         let listener =
             std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(ReplayError::Start)?;
         listener.set_nonblocking(true).map_err(ReplayError::Start)?;
@@ -81,6 +107,7 @@ impl Server {
             faults,
             counters: Mutex::default(),
             buckets: Mutex::default(),
+            organization,
         });
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&state);
@@ -208,16 +235,28 @@ async fn respond(state: &State, request: Request<Incoming>) -> Response<Answer> 
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
     };
-    let key = Arc::new(Key::from_parts(
-        head.method.as_str(),
-        path_and_query,
-        header,
-        &body,
-    ));
+    let recorded = &state.recording.header().account;
+    let account = state.organization.as_ref().map_or_else(
+        || recorded.clone(),
+        |organization| organization.account_of(header("authorization")),
+    );
+    let key = match &state.organization {
+        Some(organization) if account != *recorded => {
+            let path = organization.inward(&account, path_and_query.as_bytes());
+            let path = String::from_utf8_lossy(&path);
+            let body = organization.inward(&account, &body);
+            Key::from_parts(head.method.as_str(), &path, header, &body)
+        }
+        _ => Key::from_parts(head.method.as_str(), path_and_query, header, &body),
+    };
+    let key = Arc::new(key);
     let operation = key.operation();
     let label = format!("{}:{operation}", key.service);
-    let hash = stable_hash(&key);
-    let attempt = state.counters().arrived(&key, &label);
+    let mut hash = stable_hash(&key);
+    if account != *recorded {
+        hash ^= account.parse::<u64>().unwrap_or_default();
+    }
+    let attempt = state.counters().arrived(&account, &key, &label);
 
     let wait = state.faults.wait(hash, attempt);
     let fault = {
@@ -227,14 +266,13 @@ async fn respond(state: &State, request: Request<Incoming>) -> Response<Answer> 
             &operation,
             hash,
             attempt,
-            &mut buckets,
+            buckets.entry(account.clone()).or_default(),
             Instant::now(),
         )
     };
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
-    let account = &state.recording.header().account;
     let damage = match fault {
         Some(
             fault @ (Fault::Hang
@@ -246,7 +284,7 @@ async fn respond(state: &State, request: Request<Incoming>) -> Response<Answer> 
             state.counters().fault(fault);
             let response = match fault {
                 Fault::RegionRefused => answer::region_refused(&key),
-                Fault::Denied => answer::denied(&key, account),
+                Fault::Denied => answer::denied(&key, &account),
                 Fault::Throttled => answer::throttled(&key),
                 Fault::ServerError => answer::server_error(&key),
                 _ => std::future::pending().await,
@@ -257,6 +295,14 @@ async fn respond(state: &State, request: Request<Incoming>) -> Response<Answer> 
         other => other,
     };
 
+    let made = state.organization.as_ref();
+    if let Some(response) = made.and_then(|o| o.answer(&key, &account)) {
+        if response.status < 400 {
+            state.counters().succeeded(&account, &key);
+        }
+        let bytes = Bytes::from(response.body.clone());
+        return build(state, &response, bytes, None);
+    }
     let Some(at) = state.recording.position(&key) else {
         state.counters().missed(&label);
         let response = answer::not_recorded(&key);
@@ -266,14 +312,16 @@ async fn respond(state: &State, request: Request<Incoming>) -> Response<Answer> 
     let (Some(response), Some(bytes)) = (state.recording.at(at), state.bodies.get(at)) else {
         return plain(StatusCode::INTERNAL_SERVER_ERROR);
     };
+    let rewritten = made.and_then(|o| o.outward(&account, &key, bytes));
+    let bytes = rewritten.map_or_else(|| bytes.clone(), Bytes::from);
     // Nothing can be cut from an answer that has no body.
     let damage = damage.filter(|_| key.method != "HEAD");
     match damage {
         Some(fault) => state.counters().fault(fault),
-        None if response.status < 500 => state.counters().succeeded(&key),
+        None if response.status < 500 => state.counters().succeeded(&account, &key),
         None => {}
     }
-    build(state, response, bytes.clone(), damage)
+    build(state, response, bytes, damage)
 }
 
 fn plain(status: StatusCode) -> Response<Answer> {

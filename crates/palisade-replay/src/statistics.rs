@@ -44,7 +44,8 @@ pub struct Statistics {
 pub(crate) struct Counters {
     shown: Statistics,
     in_flight: u64,
-    seen: HashMap<Arc<Key>, Seen>,
+    /// By account and request.
+    seen: HashMap<(Arc<str>, Arc<Key>), Seen>,
 }
 
 #[derive(Debug, Default)]
@@ -55,11 +56,11 @@ struct Seen {
 
 impl Counters {
     /// Counts a request's arrival; returns how often the same request arrived before.
-    pub(crate) fn arrived(&mut self, key: &Arc<Key>, operation: &str) -> u32 {
+    pub(crate) fn arrived(&mut self, account: &str, key: &Arc<Key>, operation: &str) -> u32 {
         self.shown.total += 1;
         count(&mut self.shown.requests, operation);
         count(&mut self.shown.regions, &key.region);
-        let seen = self.seen.entry(Arc::clone(key)).or_default();
+        let seen = self.seen.entry((account.into(), Arc::clone(key))).or_default();
         seen.attempts += 1;
         seen.attempts - 1
     }
@@ -80,8 +81,9 @@ impl Counters {
         *self.shown.faults.entry(fault).or_default() += 1;
     }
 
-    pub(crate) fn succeeded(&mut self, key: &Arc<Key>) {
-        self.seen.entry(Arc::clone(key)).or_default().successes += 1;
+    pub(crate) fn succeeded(&mut self, account: &str, key: &Arc<Key>) {
+        let seen = self.seen.entry((account.into(), Arc::clone(key)));
+        seen.or_default().successes += 1;
     }
 
     pub(crate) fn missed(&mut self, operation: &str) {
@@ -95,7 +97,7 @@ impl Counters {
     pub(crate) fn statistics(&self) -> Statistics {
         let mut shown = self.shown.clone();
         #[expect(clippy::iter_over_hash_type, reason = "sorted right after")]
-        for (key, seen) in &self.seen {
+        for ((_, key), seen) in &self.seen {
             if seen.successes > 1 {
                 shown.duplicates.push(Duplicate {
                     key: key.as_ref().clone(),

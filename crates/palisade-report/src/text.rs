@@ -245,6 +245,8 @@ type Kind<'a> = (&'a str, &'a str, CallErrorKind, &'a str);
 struct Failed<'a> {
     times: usize,
     regions: Vec<&'a str>,
+    /// Accounts of which nothing was read.
+    unread: Vec<&'a str>,
     message: &'a str,
 }
 
@@ -295,19 +297,33 @@ fn unseen(
         if !entry.regions.contains(&error.region.as_str()) {
             entry.regions.push(&error.region);
         }
+        let account = error.account_id.as_str();
+        if !account.is_empty()
+            && !assessment.accounts.iter().any(|a| a == account)
+            && !entry.unread.contains(&account)
+        {
+            entry.unread.push(account);
+        }
     }
-    for ((service, operation, _, code), failed) in grouped.iter().take(limit) {
+    // an account that is missing is told first, however many other kinds of failure there are
+    let mut ordered: Vec<_> = grouped.iter().collect();
+    ordered.sort_by_key(|(_, failed)| failed.unread.is_empty());
+    for ((service, operation, _, code), failed) in ordered.into_iter().take(limit) {
         let times = if failed.times == 1 {
             "once".to_owned()
         } else {
             format!("{} times", failed.times)
         };
         let regions = failed.regions.join(", ");
-        let line = format!(
+        let mut line = format!(
             "{service}:{operation} failed {times} with {} in {regions}: {}",
             printable(code),
             printable(failed.message)
         );
+        if !failed.unread.is_empty() {
+            let accounts = printable(&failed.unread.join(", "));
+            line.push_str(&format!(" Nothing was read of: {accounts}."));
+        }
         wrap(&line, options.width, "  - ", "    ", out)?;
     }
     if grouped.len() > limit {
@@ -362,6 +378,13 @@ fn coverage(assessment: &Assessment, p: &Painter, out: &mut dyn Write) -> std::i
     )?;
     if throttled > 0 {
         write!(out, ", {throttled} throttled")?;
+    }
+    if !coverage.left_out.is_empty() {
+        write!(
+            out,
+            "\n          {} accounts of the organisation left out",
+            coverage.left_out.len()
+        )?;
     }
     if !coverage.skipped.is_empty() {
         write!(

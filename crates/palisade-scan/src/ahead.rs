@@ -21,6 +21,8 @@ impl PlanAhead {
                 && let Some(planned) = ready
             {
                 planned.prepare();
+                // the findings name requirements: their frameworks are parsed before they are asked for
+                let _ = scanner.catalog().frameworks.len();
             }
         });
         Self(receiver)

@@ -4,6 +4,7 @@
 mod ahead;
 mod error;
 pub mod inventory;
+pub mod organization;
 pub mod policy;
 pub mod reference;
 mod rollup;
@@ -17,4 +18,4 @@ pub use palisade_query::{IamAccounts, IamQuestion, IamScope, Params, QueryResult
 pub use rollup::roll_up;
 pub use scanner::{CheckDetails, FixtureReport, Planned, Scanner, Scope};
 pub use selection::{Selection, SelectionError};
-pub use snapshot::LeftOut;
+pub use snapshot::{LeftOut, SNAPSHOTS, SnapshotQuery, snapshot_lake};

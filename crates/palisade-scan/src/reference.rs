@@ -1,7 +1,8 @@
 //! The reference: a page in Markdown for every check, table and framework. `palisade explain` prints the same pages.
 use crate::{CheckDetails, ScanError, Scanner};
 use palisade_catalog::{
-    Catalog, Check, ColumnType, Diagnostic, Framework, Scope, TableSchema, TableSpec, ViewSpec,
+    Catalog, Check, Code, ColumnType, Diagnostic, Framework, Scope, TableSchema, TableSpec,
+    ViewSpec,
 };
 use palisade_query::{DERIVED_TABLES, DerivedSpec, DerivedType};
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, St
     for table in DERIVED_TABLES {
         pages.insert(format!("tables/{}.md", table.name), derived_page(table));
     }
-    for (id, framework) in &catalog.frameworks {
+    for (id, framework) in catalog.frameworks.iter() {
         let page = framework_page(framework, catalog);
         pages.insert(format!("frameworks/{id}.md"), page);
     }
@@ -97,6 +98,60 @@ macro_rules! put {
     ($($rest:tt)*) => { let _ = writeln!($($rest)*); };
 }
 
+/// The calls of a fix, and where infrastructure as code says the same.
+fn fix_calls(check: &Check, catalog: &Catalog, out: &mut String) {
+    if catalog.is_machine_fix(check) {
+        put!(
+            out,
+            "\nPalisade can make these calls, and take them back:\n\n```"
+        );
+    } else {
+        put!(
+            out,
+            "\nThese calls do it; Palisade does not make them, because it could not take them back:\n\n```"
+        );
+    }
+    let mut code = Code::default();
+    for call in &check.fix_calls {
+        let params = serde_json::Value::Object(call.params.clone());
+        put!(out, "{}:{} {params}", call.service, call.operation);
+        let change = catalog.change(&call.service, &call.operation);
+        if let Some(of_call) = change.and_then(|c| c.code_of(&call.params).ok()) {
+            code.extend(of_call);
+        }
+    }
+    put!(out, "```");
+    for (title, places) in [
+        ("In Terraform", &code.terraform),
+        ("In CloudFormation", &code.cloudformation),
+        ("Not in code", &code.without),
+    ] {
+        match places.as_slice() {
+            [] => {}
+            [one] => {
+                put!(out, "\n{title}: {}", place(one));
+            }
+            several => {
+                put!(out, "\n{title}:\n");
+                for one in several {
+                    put!(out, "- {}", place(one));
+                }
+            }
+        }
+    }
+}
+
+fn place(text: &str) -> String {
+    let is_place = ["aws_", "AWS::", "without "]
+        .iter()
+        .any(|p| text.starts_with(p));
+    if is_place {
+        format!("`{text}`")
+    } else {
+        text.to_owned()
+    }
+}
+
 /// The page of one check: why, fix, SQL, tables, calls, permissions, parameters, frameworks, equivalents.
 pub fn check_page(
     check: &Check,
@@ -118,12 +173,7 @@ pub fn check_page(
     put!(out, "\n## Why it matters\n\n{}", check.why.trim());
     put!(out, "\n## How to fix\n\n{}", check.fix.trim());
     if !check.fix_calls.is_empty() {
-        put!(out, "\nPalisade can make these calls:\n\n```");
-        for call in &check.fix_calls {
-            let params = serde_json::Value::Object(call.params.clone());
-            put!(out, "{}:{} {params}", call.service, call.operation);
-        }
-        put!(out, "```");
+        fix_calls(check, catalog, &mut out);
     }
     if !check.params.is_empty() {
         put!(out, "\n## Parameters\n");
@@ -213,7 +263,7 @@ fn list(items: &[String]) -> String {
 /// One line a framework, with the parameters that its requirements demand.
 fn requirements(check: &str, catalog: &Catalog, links: Links) -> String {
     let mut out = String::new();
-    for (id, framework) in &catalog.frameworks {
+    for (id, framework) in catalog.frameworks.iter() {
         let serving = framework
             .requirements
             .iter()
@@ -382,7 +432,13 @@ fn cell(text: &str) -> String {
 
 fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
     let mut out = String::new();
-    put!(out, "# Checks\n\n{} checks.", catalog.checks.len());
+    let repaired = catalog.checks.values();
+    let repaired = repaired.filter(|c| catalog.is_machine_fix(c)).count();
+    put!(
+        out,
+        "# Checks\n\n{} checks. What {repaired} of them find, Palisade can repair and take back (`palisade fix`, marked `fix`).",
+        catalog.checks.len()
+    );
     let mut by_service: BTreeMap<&str, Vec<&Check>> = BTreeMap::new();
     for check in catalog.checks.values() {
         by_service.entry(&check.service).or_default().push(check);
@@ -392,11 +448,16 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
         for check in checks {
             put!(
                 out,
-                "- [{}]({}.md) · {} · {}",
+                "- [{}]({}.md) · {} · {}{}",
                 check.id,
                 check.id,
                 check.severity,
-                check.title
+                check.title,
+                if catalog.is_machine_fix(check) {
+                    " · fix"
+                } else {
+                    ""
+                }
             );
         }
     }
@@ -423,7 +484,7 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
     pages.insert("tables/README.md".to_owned(), out);
     let mut out = String::new();
     put!(out, "# Frameworks\n");
-    for (id, framework) in &catalog.frameworks {
+    for (id, framework) in catalog.frameworks.iter() {
         let total = framework.requirements.len();
         let covered = framework
             .requirements

@@ -2,10 +2,11 @@
 use crate::ScanError;
 use palisade_catalog::{Catalog, Check};
 use palisade_collect::{Collected, Limits, Progress, Request, Targets};
-use palisade_core::{Assessment, CheckSummary, Timestamp};
+use palisade_core::{Assessment, CheckSummary, Coverage, Timestamp};
 use palisade_model::Models;
 use palisade_query::{
-    Engine, IamAccounts, IamQuestion, IamScope, Needs, Options, Params, Plan, QueryResult,
+    Engine, Evaluation, IamAccounts, IamQuestion, IamScope, Needs, Options, Params, Plan,
+    QueryResult,
 };
 use palisade_table::Dataset;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +62,10 @@ pub struct Scope {
 impl Planned {
     pub(crate) fn needs(&self) -> Needs {
         self.plan.needs()
+    }
+    /// The checks.
+    pub fn checks(&self) -> &[Arc<Check>] {
+        &self.checks
     }
     /// What must be collected.
     pub fn request(&self) -> Request {
@@ -241,9 +246,23 @@ impl Scanner {
         scope: Scope,
         options: Options,
     ) -> Result<Assessment, ScanError> {
-        let mut evaluation = planned
+        let evaluation = planned
             .engine
             .evaluate(&planned.plan, &collected.dataset, options);
+        self.assessment(planned, evaluation, collected.coverage, scope)
+    }
+
+    /// What the planned checks said, here or elsewhere, as an assessment.
+    ///
+    /// # Errors
+    /// As [`Scanner::assess`].
+    pub fn assessment(
+        &self,
+        planned: &Planned,
+        mut evaluation: Evaluation,
+        coverage: Coverage,
+        scope: Scope,
+    ) -> Result<Assessment, ScanError> {
         if !evaluation.errors.is_empty() {
             return Err(ScanError::Evaluation(evaluation.errors));
         }
@@ -273,7 +292,7 @@ impl Scanner {
             regions: scope.regions,
             checks,
             findings: evaluation.findings,
-            coverage: collected.coverage,
+            coverage,
             frameworks: Vec::new(),
             expired_mutes: Vec::new(),
         })
@@ -299,6 +318,15 @@ impl Scanner {
             Arc::clone(&self.models),
         );
         palisade_query::iam_accounts(dataset, &schemas, scope)
+    }
+
+    /// The names of a service's tables.
+    pub fn tables_of(&self, service: &str) -> Vec<String> {
+        let tables = self.catalog.tables.values();
+        tables
+            .filter(|t| t.service == service)
+            .map(|t| t.name.clone())
+            .collect()
     }
 
     /// Runs a user's query.

@@ -30,6 +30,19 @@ pub struct LeftOut {
     pub column: String,
 }
 
+/// What a query reads of snapshots.
+#[derive(Debug, Clone)]
+pub struct SnapshotQuery {
+    /// Snapshots that have it.
+    pub usable: Vec<Snapshot>,
+    /// Snapshots that lack something: snapshot, table, column.
+    pub lacking: Vec<(String, String, String)>,
+    /// The columns.
+    pub needs: Needs,
+    /// It reads computed tables: of one snapshot, and without the column `snapshot`.
+    pub computed: bool,
+}
+
 impl Scanner {
     fn schemas(&self) -> CatalogSchemas {
         CatalogSchemas::new(Arc::clone(self.catalog()), Arc::clone(self.models()))
@@ -48,25 +61,7 @@ impl Scanner {
         options: Options,
     ) -> Result<(Assessment, Vec<LeftOut>), ScanError> {
         let schemas = self.schemas();
-        let mut planned = self.plan(checks)?;
-        let mut left_out = Vec::new();
-        let mut lacking = BTreeSet::new();
-        for check in &planned.plan.checks {
-            if let Some((table, column)) = snapshot.lacks(&check.needs, &schemas).into_iter().next()
-            {
-                lacking.insert(check.check.id.clone());
-                left_out.push(LeftOut {
-                    check: check.check.id.clone(),
-                    table,
-                    column,
-                });
-            }
-        }
-        planned
-            .plan
-            .checks
-            .retain(|c| !lacking.contains(&c.check.id));
-        planned.checks.retain(|c| !lacking.contains(&c.id));
+        let (planned, left_out) = self.answerable(checks, snapshot)?;
         let (each, whole) = by_reach(&planned);
 
         let mut all = self.assess(
@@ -98,8 +93,40 @@ impl Scanner {
             };
             all.add(self.assess(&whole, collected, scope(&[], snapshot), options)?);
         }
-        left_out.sort();
         Ok((all, left_out))
+    }
+
+    /// The checks that a snapshot has been collected for, planned, and the others.
+    ///
+    /// # Errors
+    /// When a check is wrong.
+    pub fn answerable(
+        &self,
+        checks: &[Arc<Check>],
+        snapshot: &Snapshot,
+    ) -> Result<(Planned, Vec<LeftOut>), ScanError> {
+        let schemas = self.schemas();
+        let mut planned = self.plan(checks)?;
+        let mut left_out = Vec::new();
+        let mut lacking = BTreeSet::new();
+        for check in &planned.plan.checks {
+            if let Some((table, column)) = snapshot.lacks(&check.needs, &schemas).into_iter().next()
+            {
+                lacking.insert(check.check.id.clone());
+                left_out.push(LeftOut {
+                    check: check.check.id.clone(),
+                    table,
+                    column,
+                });
+            }
+        }
+        planned
+            .plan
+            .checks
+            .retain(|c| !lacking.contains(&c.check.id));
+        planned.checks.retain(|c| !lacking.contains(&c.id));
+        left_out.sort();
+        Ok((planned, left_out))
     }
 
     /// Tables of some accounts, and those that say something about all accounts whole.
@@ -132,18 +159,41 @@ impl Scanner {
         memory: usize,
         handle: &Handle,
     ) -> Result<(QueryResult, Vec<(String, String, String)>), ScanError> {
-        let schemas = self.schemas();
-        let lake = |snapshots: Vec<Snapshot>| {
-            Arc::new(SnapshotLake {
-                snapshots,
-                schemas: schemas.clone(),
-                handle: handle.clone(),
-            })
+        let SnapshotQuery {
+            usable,
+            lacking,
+            needs,
+            computed,
+        } = self.snapshot_query(sql, snapshots, handle)?;
+        let result = match usable.as_slice() {
+            // what is computed is computed from tables in memory
+            [one] if computed => {
+                let accounts = one.accounts();
+                let schemas = self.schemas();
+                let dataset = handle.block_on(one.dataset(&accounts, &needs, &schemas))?;
+                self.query(sql, &dataset)?
+            }
+            _ => {
+                let lake = snapshot_lake(usable, self.schemas(), handle.clone());
+                self.engine()?.over(lake).lake_sql(sql, memory)?
+            }
         };
-        let (needs, computed) = self
-            .engine()?
-            .over(lake(snapshots.to_vec()))
-            .lake_needs(sql)?;
+        Ok((result, lacking))
+    }
+
+    /// What a user's query reads of snapshots.
+    ///
+    /// # Errors
+    /// When the SQL is wrong, or no snapshot has what it reads.
+    pub fn snapshot_query(
+        &self,
+        sql: &str,
+        snapshots: &[Snapshot],
+        handle: &Handle,
+    ) -> Result<SnapshotQuery, ScanError> {
+        let schemas = self.schemas();
+        let lake = snapshot_lake(snapshots.to_vec(), schemas.clone(), handle.clone());
+        let (needs, computed) = self.engine()?.over(lake).lake_needs(sql)?;
         let mut lacking = Vec::new();
         let mut usable = Vec::new();
         for snapshot in snapshots {
@@ -163,16 +213,12 @@ impl Scanner {
                 column: column.clone(),
             });
         }
-        let result = match usable.as_slice() {
-            // what is computed is computed from tables in memory
-            [one] if computed => {
-                let accounts = one.accounts();
-                let dataset = handle.block_on(one.dataset(&accounts, &needs, &schemas))?;
-                self.query(sql, &dataset)?
-            }
-            _ => self.engine()?.over(lake(usable)).lake_sql(sql, memory)?,
-        };
-        Ok((result, lacking))
+        Ok(SnapshotQuery {
+            usable,
+            lacking,
+            needs,
+            computed,
+        })
     }
 }
 
@@ -226,8 +272,21 @@ struct SnapshotLake {
     handle: Handle,
 }
 
+/// Snapshots as tables of SQL. What is read is read on the handle's runtime.
+pub fn snapshot_lake(
+    snapshots: Vec<Snapshot>,
+    schemas: CatalogSchemas,
+    handle: Handle,
+) -> Arc<dyn Lake> {
+    Arc::new(SnapshotLake {
+        snapshots,
+        schemas,
+        handle,
+    })
+}
+
 /// The table of the snapshots themselves.
-const SNAPSHOTS: &str = "snapshot";
+pub const SNAPSHOTS: &str = "snapshot";
 
 fn snapshots_schema() -> SchemaRef {
     let time = || DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));

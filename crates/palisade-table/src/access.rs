@@ -107,6 +107,37 @@ enum Hop {
     Field(usize),
     Key(Box<str>),
     Each,
+    /// The elements of a list whose members, by position or key, are these texts.
+    Where(Box<[(Place, Box<str>)]>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Field(usize),
+    Key(Box<str>),
+}
+
+impl Hop {
+    fn opens(&self) -> bool {
+        matches!(self, Self::Each | Self::Where(_))
+    }
+
+    /// Whether an element of the list that the hop opens is meant.
+    fn wants(&self, item: &Value) -> bool {
+        let Self::Where(conditions) = self else {
+            return true;
+        };
+        conditions.iter().all(|(place, wanted)| {
+            let found = match (place, item) {
+                (Place::Field(index), Value::Struct(record)) => record.fields.get(*index),
+                (Place::Key(key), Value::Map(entries)) => {
+                    entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+                }
+                _ => None,
+            };
+            matches!(found, Some(Value::String(text)) if **text == **wanted)
+        })
+    }
 }
 
 /// A path compiled to positions.
@@ -168,8 +199,25 @@ impl Access {
                     sensitive |= item.traits.sensitive;
                     at = item.shape;
                 }
+                (Step::Where(conditions), ShapeKind::List) => {
+                    let item = shape.element.as_ref().ok_or_else(|| wrong("[]"))?;
+                    let of = model.shape(item.shape).ok_or_else(|| wrong("[]"))?;
+                    let mut places = Vec::with_capacity(conditions.len());
+                    for (name, value) in conditions {
+                        let (index, _) =
+                            find_member(of, name).ok_or_else(|| PathError::Member {
+                                shape: of.name.clone(),
+                                member: name.clone(),
+                                valid: names(&of.members),
+                            })?;
+                        places.push((Place::Field(index), value.as_str().into()));
+                    }
+                    hops.push(Hop::Where(places.into()));
+                    sensitive |= item.traits.sensitive;
+                    at = item.shape;
+                }
                 (Step::Member(name), _) => return Err(wrong(name)),
-                (Step::Each, _) => return Err(wrong("[]")),
+                (Step::Each | Step::Where(_), _) => return Err(wrong("[]")),
             }
         }
         sensitive |= model.shape(at).is_some_and(|s| s.traits.sensitive);
@@ -187,6 +235,12 @@ impl Access {
         let hop = |step: &Step| match step {
             Step::Member(name) => Hop::Key(name.as_str().into()),
             Step::Each => Hop::Each,
+            Step::Where(conditions) => {
+                let key = |(name, value): &(String, String)| {
+                    (Place::Key(name.as_str().into()), value.as_str().into())
+                };
+                Hop::Where(conditions.iter().map(key).collect())
+            }
         };
         Self {
             hops: path.iter().map(hop).collect(),
@@ -210,7 +264,7 @@ impl Access {
 
     /// True when the path goes through lists: what is reached is a list of all values found.
     pub fn is_each(&self) -> bool {
-        self.hops.contains(&Hop::Each)
+        self.hops.iter().any(Hop::opens)
     }
 
     /// The path as written.
@@ -267,7 +321,7 @@ impl Access {
         let mut at = value;
         for hop in &self.hops {
             at = match (hop, at) {
-                (Hop::Each, Value::List(items)) => items.get(*indexes.next()? as usize)?,
+                (hop, Value::List(items)) if hop.opens() => items.get(*indexes.next()? as usize)?,
                 (Hop::Field(index), Value::Struct(record)) => record.fields.get(*index)?,
                 (Hop::Key(key), Value::Map(entries)) => {
                     entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)?
@@ -294,7 +348,7 @@ impl Access {
     }
 
     fn first_list<'v>(&self, value: &'v Value) -> Result<&'v Value, Mismatch> {
-        let end = self.hops.iter().position(|h| *h == Hop::Each);
+        let end = self.hops.iter().position(Hop::opens);
         let before = self.hops.get(..end.unwrap_or(self.hops.len()));
         self.one(value, before.unwrap_or_default())
     }
@@ -323,7 +377,7 @@ impl Access {
                 .map_or(NULL, |(_, v)| v)),
             (Hop::Field(_), _) => Err(Mismatch::new("a structure", at, &self.text)),
             (Hop::Key(_), _) => Err(Mismatch::new("a map", at, &self.text)),
-            (Hop::Each, _) => Err(Mismatch::new("a list", at, &self.text)),
+            (Hop::Each | Hop::Where(_), _) => Err(Mismatch::new("a list", at, &self.text)),
         }
     }
 
@@ -340,8 +394,9 @@ impl Access {
         };
         match (hop, value) {
             (_, Value::Null) => Ok(()),
-            (Hop::Each, Value::List(items)) => {
-                for (index, item) in items.iter().enumerate() {
+            (hop, Value::List(items)) if hop.opens() => {
+                let wanted = items.iter().enumerate().filter(|(_, item)| hop.wants(item));
+                for (index, item) in wanted {
                     let index = u32::try_from(index)
                         .map_err(|_| Mismatch::new("a shorter list", value, &self.text))?;
                     indexes.push(index);
@@ -393,6 +448,9 @@ pub fn path_text(path: &[Step]) -> String {
                 text.push_str(name);
             }
             Step::Each => text.push_str("[]"),
+            Step::Where(conditions) => {
+                text.push_str(&palisade_catalog::write_conditions(conditions))
+            }
         }
     }
     text

@@ -131,21 +131,27 @@ pub fn transformed<'v>(
         Transform::None => Cow::Borrowed(value),
         Transform::Tags => Cow::Owned(tags(value, model)?),
         Transform::Secrets => Cow::Owned(found_secrets(value, model)),
-        Transform::SecretsOfBase64 => Cow::Owned(match value {
-            Value::String(coded) => match decode_base64(coded) {
-                Some(bytes) => found_secrets(&Value::Blob(bytes.into()), model),
-                None => found_secrets(value, model),
-            },
-            other => found_secrets(other, model),
-        }),
+        Transform::SecretsOfBase64 => {
+            // What does not decode is searched as it is.
+            let decoded = |value: &Value| match value {
+                Value::String(coded) => match decode_base64(coded) {
+                    Some(bytes) => Value::Blob(bytes.into()),
+                    None => value.clone(),
+                },
+                other => other.clone(),
+            };
+            Cow::Owned(match value {
+                Value::List(items) => {
+                    found_secrets(&Value::List(items.iter().map(decoded).collect()), model)
+                }
+                one => found_secrets(&decoded(one), model),
+            })
+        }
         Transform::Base64 => Cow::Owned(match value {
-            Value::Blob(bytes) => text(&String::from_utf8_lossy(bytes)),
-            Value::String(coded) => {
-                let bytes =
-                    decode_base64(coded).ok_or_else(|| Mismatch::new("base64", value, ""))?;
-                text(&String::from_utf8_lossy(&bytes))
+            Value::List(items) => {
+                Value::List(items.iter().map(text_of_base64).collect::<Result<_, _>>()?)
             }
-            other => return Err(Mismatch::new("base64", other, "")),
+            one => text_of_base64(one)?,
         }),
         Transform::Json => Cow::Owned(match (value, model) {
             (Value::String(document), _) => {
@@ -176,6 +182,18 @@ pub fn transformed<'v>(
             Cow::Owned(Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))
         }
     })
+}
+
+fn text_of_base64(value: &Value) -> Result<Value, Mismatch> {
+    match value {
+        Value::Null => Ok(Value::Null),
+        Value::Blob(bytes) => Ok(text(&String::from_utf8_lossy(bytes))),
+        Value::String(coded) => {
+            let bytes = decode_base64(coded).ok_or_else(|| Mismatch::new("base64", value, ""))?;
+            Ok(text(&String::from_utf8_lossy(&bytes)))
+        }
+        other => Err(Mismatch::new("base64", other, "")),
+    }
 }
 
 fn text(text: &str) -> Value {

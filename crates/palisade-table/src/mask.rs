@@ -1,5 +1,38 @@
 //! Which cells of a batch could not be read.
-use crate::{Batch, Failure};
+use crate::{Batch, Failure, Table};
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
+
+impl Table {
+    /// Takes out the rows of which one of the sources could not be read; how many there were.
+    pub fn drop_unread(&mut self, sources: &[usize]) -> usize {
+        let mut dropped = 0;
+        for batch in &mut self.batches {
+            let Some(unread) = batch.unread(sources) else {
+                continue;
+            };
+            let kept = BooleanArray::from_iter(unread.iter().map(|u| Some(!u)));
+            // one length: it cannot fail; if it did, all of them would be taken out
+            let rows = filter_record_batch(&batch.rows, &kept)
+                .unwrap_or_else(|_| batch.rows.slice(0, 0));
+            dropped += batch.rows.num_rows() - rows.num_rows();
+            let mut places = Vec::with_capacity(unread.len());
+            let mut next = 0;
+            for is_unread in &unread {
+                places.push((!is_unread).then_some(next));
+                next += usize::from(!is_unread);
+            }
+            let moved = |failure: Failure| {
+                let row = places.get(failure.row).copied().flatten()?;
+                Some(Failure { row, ..failure })
+            };
+            let failures = std::mem::take(&mut batch.failures);
+            batch.failures = failures.into_iter().filter_map(moved).collect();
+            batch.rows = rows;
+        }
+        dropped
+    }
+}
 
 impl Batch {
     /// The failed call of a source for a row.

@@ -1,7 +1,9 @@
 use crate::*;
 use arrow::array::{Array, AsArray, Int64Array, StructArray};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
-use palisade_catalog::{Column, ColumnType, Origin, Scope, TableSchema, TableSpec, Transform};
+use palisade_catalog::{
+    Column, ColumnType, Origin, Scope, Step, TableSchema, TableSpec, Transform,
+};
 use palisade_core::{CallErrorKind, Timestamp};
 use palisade_model::{Location, Member, Model, Record, Shape, ShapeId, ShapeKind, Traits, Value};
 use proptest::prelude::*;
@@ -290,6 +292,11 @@ fn transforms() {
             text("IyEvYmluL3NoCmV4cG9ydCBEQl9QQVNTV09SRD1UcjB1YjRkb3IK"),
             text("IyEvYmluL3NoCmxzCg=="),
             text("#!/bin/sh\nls\n"),
+            // several scripts are searched as one
+            Value::List(vec![
+                text("IyEvYmluL3NoCmxzCg=="),
+                text("IyEvYmluL3NoCmV4cG9ydCBEQl9QQVNTV09SRD1UcjB1YjRkb3IK"),
+            ]),
         ],
     );
     let kinds: Vec<String> = found
@@ -301,7 +308,7 @@ fn transforms() {
             kinds.iter().flatten().collect::<Vec<_>>().join(" ")
         })
         .collect();
-    assert_eq!(kinds, ["unreadable", "password", "", ""]);
+    assert_eq!(kinds, ["unreadable", "password", "", "", "password"]);
     let mut secrets = ColumnBuilder::new(&ty, of(TAGS), Transform::Secrets).unwrap();
     let found = pushed(
         &mut secrets,
@@ -379,6 +386,57 @@ fn paths_reach_by_position_in_either_spelling() {
         .to_string();
     assert!(error.contains("GroupId, Rules"), "{error}");
     assert!(Access::new(&model, ShapeId(GROUP), &parse_path("GroupId[]")).is_err());
+}
+
+#[test]
+fn a_path_chooses_elements_by_their_members() {
+    let model = model();
+    let member = |name: &str| Step::Member(name.to_owned());
+    let chosen = |name: &str, value: &str| Step::Where(vec![(name.to_owned(), value.to_owned())]);
+    let rules = |rules| {
+        record(
+            GROUP,
+            vec![text("g"), rules, Value::Null, Value::Null, Value::Null],
+        )
+    };
+    let group = rules(Value::List(vec![rule(1, "a"), rule(2, "b"), rule(3, "b")]));
+    let path = [member("rules"), chosen("cidr_ip", "b"), member("CidrIp")];
+    let access = Access::new(&model, ShapeId(GROUP), &path).unwrap();
+    assert_eq!(
+        access.get(&group).unwrap().as_ref(),
+        &Value::List(vec![text("b"), text("b")])
+    );
+    let none = Access::new(
+        &model,
+        ShapeId(GROUP),
+        &[member("Rules"), chosen("CidrIp", "c")],
+    )
+    .unwrap();
+    // no such element is an empty list; no list is NULL
+    assert_eq!(none.get(&group).unwrap().as_ref(), &Value::List(vec![]));
+    assert_eq!(
+        none.get(&rules(Value::Null)).unwrap().as_ref(),
+        &Value::Null
+    );
+    // the indexes are those of the whole list
+    let mut seen = Vec::new();
+    access
+        .visit(&group, &mut |at, v| seen.push((at.to_vec(), v)))
+        .unwrap();
+    assert_eq!(
+        seen.iter().map(|(at, _)| at.clone()).collect::<Vec<_>>(),
+        [[1], [2]]
+    );
+    assert!(seen.iter().all(|(at, v)| access.at(&group, at) == Some(*v)));
+    assert_eq!(access.text(), "rules[cidr_ip=b].CidrIp");
+    assert!(
+        Access::new(
+            &model,
+            ShapeId(GROUP),
+            &[member("Rules"), chosen("Nope", "c")]
+        )
+        .is_err()
+    );
 }
 
 fn spec(name: &str) -> TableSpec {

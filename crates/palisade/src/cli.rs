@@ -3,14 +3,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use palisade_core::{Category, Severity};
 use std::path::PathBuf;
 
+mod cluster;
 mod fix;
 mod iam;
+mod organization;
 mod respond;
-pub use fix::{Fix, FixApply, FixPlan, FixUndo, Protect};
+pub use cluster::ClusterCommand;
+pub use fix::{Fix, FixApply, FixPlan, FixRetire, FixUndo, Protect, Retired};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
     List, OutputFormat, PolicyDiff, PolicyKind, Unused, WhatCan, WhoCan,
 };
+pub use organization::OrganizationArgs;
 pub use respond::{Respond, RespondRun};
 
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.
@@ -68,6 +72,13 @@ pub enum When {
 pub enum Command {
     /// Assess accounts: collect what the selected checks need, evaluate, report
     Scan(Box<Scan>),
+    /// Read tables and keep them as a snapshot, without judging
+    Collect(Box<Collect>),
+    /// Judge a snapshot with the checks of now, offline
+    Check(Box<CheckSnapshot>),
+    /// Snapshots: list, show, verify, clear away
+    #[command(subcommand)]
+    Snapshots(Snapshots),
     /// Send the findings of an earlier report to Security Hub, SNS, EventBridge, Slack, a webhook or Jira
     Send(Box<Send>),
     /// Say what keeps a scan from working: credentials, region, clock, endpoints, permissions, configuration
@@ -109,6 +120,9 @@ pub enum Command {
     Review(Review),
     /// Write the reference: a page in Markdown for every check, table and framework, and the schema of palisade.toml
     Reference(Reference),
+    /// Evaluate and query on several machines: the scheduler and the executors that do it
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Write man pages, one for each command
     Man {
         /// The folder
@@ -190,6 +204,7 @@ pub struct Selection {
 
 /// Which account and regions, and how to get there.
 #[derive(Debug, Args, Default)]
+#[command(group = clap::ArgGroup::new("assumed").multiple(true))]
 pub struct Target {
     /// Profile of ~/.aws/config and ~/.aws/credentials
     #[arg(
@@ -215,31 +230,35 @@ pub struct Target {
     #[arg(
         long,
         value_name = "ARN",
+        group = "assumed",
         help_heading = "Account and regions",
         env = "PALISADE_ROLE_ARN",
         hide_env = true
     )]
     pub role_arn: Option<String>,
-    /// External id for --role-arn
+    /// External id for the roles that are assumed
     #[arg(
         long,
         value_name = "ID",
-        requires = "role_arn",
+        requires = "assumed",
         help_heading = "Account and regions",
         env = "PALISADE_EXTERNAL_ID",
         hide_env = true
     )]
     pub external_id: Option<String>,
-    /// Session name for --role-arn
+    /// Session name for the roles that are assumed
     #[arg(
         long,
         value_name = "NAME",
-        requires = "role_arn",
+        requires = "assumed",
         help_heading = "Account and regions",
         env = "PALISADE_SESSION_NAME",
         hide_env = true
     )]
     pub session_name: Option<String>,
+    /// How long the credentials of an assumed role last, in seconds; default: an hour. They are renewed as needed
+    #[arg(long, value_name = "SECONDS", requires = "assumed", value_parser = clap::value_parser!(u32).range(900..=43200), help_heading = "Account and regions", env = "PALISADE_SESSION_DURATION", hide_env = true)]
+    pub session_duration: Option<u32>,
     /// Send every call to this endpoint (as AWS_ENDPOINT_URL)
     #[arg(
         long,
@@ -270,12 +289,139 @@ impl Target {
     }
 }
 
+/// Where snapshots are.
+#[derive(Debug, Args, Default, Clone)]
+pub struct StoreArgs {
+    /// Where snapshots are kept: a folder, or `s3://BUCKET/PREFIX`; default: `palisade` in the user's data folder
+    #[arg(
+        long,
+        value_name = "LOCATION",
+        help_heading = "Snapshots",
+        env = "PALISADE_STORE",
+        hide_env = true
+    )]
+    pub store: Option<String>,
+}
+
 #[derive(Debug, Args)]
-pub struct Scan {
+pub struct Collect {
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Read every column of these tables, or `all`, instead of what the checks need; may repeat
+    #[arg(
+        long,
+        value_name = "TABLE",
+        value_delimiter = ',',
+        help_heading = "Snapshots"
+    )]
+    pub table: Vec<String>,
+    /// Exit with 4 when something that was planned could not be read
+    #[arg(long, help_heading = "Exit code")]
+    pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckSnapshot {
+    /// The snapshot: its id, what its id begins with, `latest`, or `latest~1` for the one before
+    #[arg(
+        long,
+        value_name = "ID",
+        default_value = "latest",
+        help_heading = "Snapshots"
+    )]
+    pub snapshot: String,
+    #[command(flatten)]
+    pub scan: Scan,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Snapshots {
+    /// List the snapshots, oldest first
+    List {
+        #[command(flatten)]
+        at: StoreAt,
+        /// `text` or `json`
+        #[arg(long, short, default_value = "text")]
+        format: ListFormat,
+    },
+    /// What a snapshot holds: accounts, tables, and what could not be read
+    Show {
+        /// The snapshot
+        #[arg(default_value = "latest")]
+        snapshot: String,
+        #[command(flatten)]
+        at: StoreAt,
+        /// `text` or `json`
+        #[arg(long, short, default_value = "text")]
+        format: ListFormat,
+    },
+    /// Compare every object of snapshots with its checksum; ends with 1 when one is damaged
+    Verify {
+        /// The snapshots; without one, all
+        snapshots: Vec<String>,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+    /// Delete snapshots
+    Remove {
+        /// The snapshots
+        #[arg(required = true)]
+        snapshots: Vec<String>,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+    /// Delete the snapshots that no rule keeps, and what interrupted runs have left; without --yes only say what would go
+    Prune {
+        /// Keep so many of the latest
+        #[arg(long, value_name = "N")]
+        keep_last: Option<usize>,
+        /// Keep the latest of each of so many days
+        #[arg(long, value_name = "N")]
+        keep_daily: Option<usize>,
+        /// Keep those younger than so many days
+        #[arg(long, value_name = "DAYS")]
+        keep_days: Option<u32>,
+        /// Delete
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+    /// Join the small files of snapshots, table by table and region by region
+    Compact {
+        /// The snapshots; without one, all
+        snapshots: Vec<String>,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+}
+
+/// A store, and who may read it.
+#[derive(Debug, Args)]
+pub struct StoreAt {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub struct Scan {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Keep no snapshot of what was read
+    #[arg(long, help_heading = "Snapshots")]
+    pub no_snapshot: bool,
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub organization: OrganizationArgs,
     /// Report format
     #[arg(
         long,
@@ -504,8 +650,19 @@ pub struct Tables {
 pub struct Query {
     /// The SELECT
     pub sql: String,
+    /// Ask a snapshot instead of AWS: its id, `latest`, `latest~1`, or `all` (the column `snapshot` tells them apart; the
+    /// tables `finding` and `snapshot` are there, too)
+    #[arg(long, value_name = "ID", help_heading = "Snapshots")]
+    pub snapshot: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Memory for a query over snapshots, in MiB; what does not fit goes to temporary files
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..), help_heading = "Snapshots")]
+    pub memory: u32,
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub organization: OrganizationArgs,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: QueryFormat,
@@ -547,12 +704,26 @@ pub enum PolicyFormat {
 pub struct Inventory {
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub organization: OrganizationArgs,
     /// Only tables of these services; may repeat
     #[arg(long, short, value_name = "NAME", value_delimiter = ',')]
     pub service: Vec<String>,
     /// Every resource, instead of counts
     #[arg(long)]
     pub list: bool,
+    /// Count by `account`, `region`, `service`, `type` or `tag:KEY`; may repeat. Default: by service, type, account and region
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub by: Vec<palisade_scan::inventory::By>,
+    /// Only resources without any tag, or, with --required-tag, without one of these
+    #[arg(long)]
+    pub untagged: bool,
+    /// A tag that every resource should have; may repeat
+    #[arg(long, value_name = "KEY", requires = "untagged")]
+    pub required_tag: Vec<String>,
+    /// Only resources that no CloudFormation stack made, by the tag that it gives to what it makes
+    #[arg(long)]
+    pub unmanaged: bool,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: QueryFormat,

@@ -1,6 +1,7 @@
 //! Everything that can end a command, rendered once.
 use palisade_catalog::Diagnostic;
 use palisade_scan::{ScanError, SelectionError};
+use palisade_store::StoreError;
 use std::path::PathBuf;
 
 /// Why a command could not do what was asked.
@@ -45,9 +46,16 @@ pub enum Failure {
     /// A file does not hold what it should.
     #[error("`{}`: {message}", path.display())]
     Content { path: PathBuf, message: String },
+    /// Snapshots.
+    #[error(transparent)]
+    Store(#[from] palisade_store::StoreError),
     /// Planning, applying or taking back.
     #[error(transparent)]
     Fix(#[from] palisade_fix::FixError),
+    /// A cluster that could not be used.
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Cluster(#[from] palisade_cluster::ClusterError),
     /// The demo or a recording.
     #[error("cannot replay: {0}")]
     Replay(#[from] palisade_replay::ReplayError),
@@ -63,7 +71,18 @@ impl Failure {
         match self {
             Self::Usage { .. }
             | Self::Config(_)
+            | Self::Store(
+                StoreError::NoSnapshot { .. }
+                | StoreError::Ambiguous { .. }
+                | StoreError::Location { .. },
+            )
+            | Self::Scan(ScanError::NotCollected { .. })
             | Self::Scan(ScanError::Query(palisade_query::QueryError::Sql(_))) => 2,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(
+                palisade_cluster::ClusterError::Url { .. }
+                | palisade_cluster::ClusterError::Query(palisade_query::QueryError::Sql(_)),
+            ) => 2,
             _ => 1,
         }
     }
@@ -71,6 +90,17 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } | Self::Connect { hint, .. } => hint.clone(),
+            Self::Store(StoreError::NoSnapshot { .. }) => Some(
+                "`palisade snapshots list` prints them; `palisade scan` and `palisade collect` make one"
+                    .to_owned(),
+            ),
+            Self::Store(StoreError::Damaged { .. }) => Some(
+                "`palisade snapshots verify` finds all that is damaged; other snapshots stay usable"
+                    .to_owned(),
+            ),
+            Self::Scan(ScanError::NotCollected { .. }) => Some(
+                "`palisade collect --table TABLE` reads every column of a table".to_owned(),
+            ),
             Self::Catalog { .. } => {
                 Some("palisade lists every broken file above; nothing was scanned".to_owned())
             }

@@ -603,3 +603,137 @@ fn the_schema_names_every_setting_and_parameter() {
         90
     );
 }
+
+/// Every combination of what two checks found, whether the scan ended, who attests, and for whom: a requirement has
+/// passed only when all of its evidence is there and good.
+#[test]
+fn no_combination_of_evidence_meets_a_requirement_that_lacks_some() {
+    use palisade_core::{
+        Assessment, Attestation, Category, CheckSummary, Coverage, RequirementStatus, Severity,
+    };
+    let checks = ["s3-bucket-versioning", "iam-root-mfa"];
+    let requirement = |id: &str, kind: &str, checks: &[&str]| {
+        format!(
+            "[[requirement]]\nid = \"{id}\"\ntitle = \"T\"\nkind = \"{kind}\"\nchecks = {checks:?}\n"
+        )
+    };
+    let text = format!(
+        "name = \"f\"\nversion = \"1\"\ntitle = \"T\"\nsource = \"https://example.com\"\n{}{}{}",
+        requirement("auto", "automated", &checks),
+        requirement("person", "manual", &checks),
+        requirement("alone", "manual", &[]),
+    );
+    let own = palisade_catalog::Source::from_texts([("frameworks/f-1.toml".to_owned(), text)]);
+    let catalog = palisade_catalog::load(&[palisade_catalog::Source::embedded(), own]).catalog;
+    assert!(catalog.frameworks.contains_key("f-1"));
+
+    // what a check found: passed, failed, unknown, manual; nothing at all; it answers other values than are
+    // demanded; it was not part of the scan
+    let found = [
+        Some(([1, 0, 0, 0], true)),
+        Some(([3, 1, 0, 0], true)),
+        Some(([3, 0, 1, 0], true)),
+        Some(([3, 0, 0, 1], true)),
+        Some(([0, 0, 1, 0], true)),
+        Some(([0, 0, 0, 0], true)),
+        Some(([1, 0, 0, 0], false)),
+        None,
+    ];
+    let accounts = ["111122223333", "444455556666"];
+    // until when, from when, for which accounts
+    let attested: [Option<(&str, &str, &[&str])>; 5] = [
+        None,
+        Some(("2026-12-31", "2026-01-01", &[])),
+        Some(("2026-12-31", "2026-01-01", &accounts[..1])),
+        Some(("2026-01-14", "2025-01-01", &[])),
+        Some(("2027-12-31", "2026-06-01", &[])),
+    ];
+    let mut met = 0;
+    for (first, second) in found.iter().flat_map(|a| found.iter().map(move |b| (a, b))) {
+        for (interrupted, attest) in [false, true]
+            .into_iter()
+            .flat_map(|i| attested.iter().map(move |a| (i, a)))
+        {
+            let summary = |id: &str, (counts, names): ([usize; 4], bool)| CheckSummary {
+                id: id.to_owned(),
+                title: String::new(),
+                service: String::new(),
+                severity: Severity::Low,
+                category: Category::Data,
+                why: String::new(),
+                fix: String::new(),
+                requirements: if names {
+                    vec!["f-1/auto".to_owned(), "f-1/person".to_owned()]
+                } else {
+                    Vec::new()
+                },
+                passed: counts[0],
+                failed: counts[1],
+                unknown: counts[2],
+                manual: counts[3],
+            };
+            let ran = checks.iter().zip([first, second]);
+            let mut assessment = Assessment {
+                version: String::new(),
+                started_at: "2026-01-15T00:00:00Z".parse().unwrap(),
+                accounts: accounts.map(ToOwned::to_owned).into(),
+                regions: vec!["eu-west-1".to_owned()],
+                checks: ran.filter_map(|(id, f)| Some(summary(id, (*f)?))).collect(),
+                findings: Vec::new(),
+                coverage: Coverage {
+                    interrupted,
+                    ..Coverage::default()
+                },
+                frameworks: Vec::new(),
+                expired_mutes: Vec::new(),
+            };
+            let attestations: Vec<Attestation> = attest
+                .iter()
+                .map(|(until, on, of)| Attestation {
+                    requirements: vec!["f-1/person".to_owned(), "f-1/alone".to_owned()],
+                    control: None,
+                    accounts: of.iter().map(|a| (*a).to_owned()).collect(),
+                    by: "A. Person".to_owned(),
+                    on: on.parse().unwrap(),
+                    valid_until: until.parse().unwrap(),
+                    evidence: "https://example.com".to_owned(),
+                    statement: "It is so.".to_owned(),
+                })
+                .collect();
+            palisade_scan::roll_up(
+                &mut assessment,
+                &catalog,
+                &["f-1".to_owned()],
+                &attestations,
+            );
+            let status: Vec<RequirementStatus> = assessment.frameworks[0]
+                .requirements
+                .iter()
+                .map(|r| r.status)
+                .collect();
+            let complete = |f: &Option<([usize; 4], bool)>| {
+                f.is_some_and(|(counts, names)| names && counts[1..] == [0, 0, 0])
+            };
+            let judged =
+                |f: &Option<([usize; 4], bool)>| f.is_some_and(|(counts, _)| counts[0] > 0);
+            let evidence = complete(first) && complete(second) && !interrupted;
+            // a valid attestation for every account
+            let signed = matches!(attest, Some(("2026-12-31", _, of)) if of.is_empty());
+            let wanted = [
+                evidence && (judged(first) || judged(second)),
+                evidence && signed,
+                !interrupted && signed,
+            ];
+            let passed: Vec<bool> = status
+                .iter()
+                .map(|s| *s == RequirementStatus::Passed)
+                .collect();
+            assert_eq!(
+                passed, wanted,
+                "{first:?} {second:?} {interrupted} {attest:?}: {status:?}"
+            );
+            met += passed.iter().filter(|p| **p).count();
+        }
+    }
+    assert!(met > 0);
+}

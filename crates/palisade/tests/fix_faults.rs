@@ -187,6 +187,7 @@ const BUCKETS: &[&str] = &[
     "fault-two-b",
     "fault-guard",
     "fault-protected",
+    "fault-back",
 ];
 
 impl Bench<'_> {
@@ -254,6 +255,28 @@ impl Bench<'_> {
         let run = read_run(&self.folder.join(bucket), "")
             .unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr)));
         (output, run)
+    }
+
+    /// Runs until the call is under way, and kills the process.
+    fn killed(&self, arguments: &[&str], fault: Fault) {
+        let mut child = self
+            .command(arguments, &self.proxy.url)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        let wanted = |p: &Proxy| p.asked() == 1 && (fault == Fault::SilentBefore || p.made() == 1);
+        while !wanted(self.proxy) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(120),
+                "the call was not made"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     fn is_blocked(&self, bucket: &str) -> bool {
@@ -380,35 +403,16 @@ fn the_journal_tells_the_truth() {
         let plan = bench.plan(&[bucket], &[]);
         proxy.set(Some(fault));
         let file = format!("{bucket}.json");
-        let mut child = bench
-            .command(
-                &[
-                    "fix",
-                    "apply",
-                    &file,
-                    "--approve",
-                    &plan.hash,
-                    "--runs",
-                    bucket,
-                ],
-                &proxy.url,
-            )
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        let wanted = |p: &Proxy| p.asked() == 1 && (fault == Fault::SilentBefore || p.made() == 1);
-        while !wanted(&proxy) {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "the call was not made"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        std::thread::sleep(Duration::from_millis(500));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let arguments = [
+            "fix",
+            "apply",
+            &file,
+            "--approve",
+            &plan.hash,
+            "--runs",
+            bucket,
+        ];
+        bench.killed(&arguments, fault);
         let run = read_run(&folder.path().join(bucket), "").unwrap();
         assert_eq!(
             (calls(&run), answers(&run).len(), run.outcome(1)),
@@ -495,7 +499,133 @@ fn the_journal_tells_the_truth() {
     );
     assert_eq!(proxy.asked(), 0);
 
+    on_the_way_back(&bench);
     guards(&bench);
+}
+
+/// The same faults at taking back and at going on: never made twice, and a second attempt brings the defined state.
+fn on_the_way_back(bench: &Bench<'_>) {
+    const BUCKET: &str = "fault-back";
+    let proxy = bench.proxy;
+    let undo = |run: &Run, fault: Option<Fault>| {
+        proxy.set(fault);
+        bench.palisade(&[
+            "fix",
+            "undo",
+            &run.name,
+            "--runs",
+            BUCKET,
+            "--settle",
+            "2",
+            "--approve",
+            &undo_hash(run, &[]),
+        ])
+    };
+    let again = || read_run(&bench.folder.join(BUCKET), "").unwrap();
+    // what comes of taking back, and how often the call was made then
+    for (fault, good, made) in [
+        (Fault::Denied, false, 0),
+        (Fault::Throttled(1), true, 1),
+        (Fault::ServerErrorAfter, true, 1),
+        (Fault::ClosedAfter, true, 1),
+        (Fault::ClosedBefore, false, 0),
+    ] {
+        let plan = bench.plan(&[BUCKET], &[]);
+        let (_, run) = bench.apply(BUCKET, &plan, None);
+        assert!(bench.is_blocked(BUCKET), "{fault:?}");
+        let output = undo(&run, Some(fault));
+        assert_eq!(
+            output.status.success(),
+            good,
+            "{fault:?}: {}",
+            text(&output.stderr)
+        );
+        assert_eq!(
+            (proxy.made(), bench.is_blocked(BUCKET)),
+            (made, !good),
+            "{fault:?}"
+        );
+        if !good {
+            let output = undo(&again(), None);
+            assert!(
+                output.status.success(),
+                "{fault:?}: {}",
+                text(&output.stderr)
+            );
+            assert_eq!(
+                (proxy.made(), bench.is_blocked(BUCKET)),
+                (1, false),
+                "{fault:?}"
+            );
+        }
+        std::fs::remove_dir_all(bench.folder.join(BUCKET)).unwrap();
+    }
+    // killed while taking back: whether or not it was done, a second attempt brings it back, once
+    for (fault, made) in [(Fault::SilentAfter, 0), (Fault::SilentBefore, 1)] {
+        let plan = bench.plan(&[BUCKET], &[]);
+        let (_, run) = bench.apply(BUCKET, &plan, None);
+        proxy.set(Some(fault));
+        let approve = undo_hash(&run, &[]);
+        let arguments = [
+            "fix",
+            "undo",
+            &run.name,
+            "--runs",
+            BUCKET,
+            "--approve",
+            &approve,
+        ];
+        bench.killed(&arguments, fault);
+        assert_eq!(bench.is_blocked(BUCKET), made == 1, "{fault:?}");
+        let output = undo(&again(), None);
+        assert!(
+            output.status.success(),
+            "{fault:?}: {}",
+            text(&output.stderr)
+        );
+        assert_eq!(
+            (proxy.made(), bench.is_blocked(BUCKET)),
+            (made, false),
+            "{fault:?}"
+        );
+        std::fs::remove_dir_all(bench.folder.join(BUCKET)).unwrap();
+    }
+    // killed, and killed again while going on
+    let plan = bench.plan(&[BUCKET], &[]);
+    proxy.set(Some(Fault::SilentBefore));
+    let file = format!("{BUCKET}.json");
+    let arguments = [
+        "fix",
+        "apply",
+        &file,
+        "--approve",
+        &plan.hash,
+        "--runs",
+        BUCKET,
+    ];
+    bench.killed(&arguments, Fault::SilentBefore);
+    let run = again();
+    proxy.set(Some(Fault::SilentAfter));
+    let resume = [
+        "fix",
+        "apply",
+        "--resume",
+        &run.name,
+        "--approve",
+        &plan.hash,
+        "--runs",
+        BUCKET,
+    ];
+    bench.killed(&resume, Fault::SilentAfter);
+    assert_eq!((calls(&again()), again().outcome(1)), (2, None));
+    proxy.set(None);
+    let output = bench.palisade(&resume);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(
+        (proxy.made(), again().outcome(1)),
+        (0, Some(Outcome::Fixed))
+    );
+    assert!(bench.is_blocked(BUCKET));
 }
 
 /// What is refused before anything is sent.

@@ -322,3 +322,46 @@ fn the_site_is_made_of_the_docs() {
     assert_eq!(book["book"]["src"].as_str(), Some("docs"));
     assert!(Path::new(&root().join("docs")).is_dir());
 }
+
+/// The arguments of the containers of a manifest: on one line as JSON, or one a line.
+fn container_arguments(manifest: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut lines = manifest.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(rest) = line.trim_start().strip_prefix("args:") else {
+            continue;
+        };
+        if !rest.trim().is_empty() {
+            found.push(serde_json::from_str(rest.trim()).unwrap());
+            continue;
+        }
+        let mut arguments = Vec::new();
+        while let Some(item) = lines.peek().and_then(|l| l.trim_start().strip_prefix("- ")) {
+            arguments.push(item.to_owned());
+            lines.next();
+        }
+        found.push(arguments);
+    }
+    found
+}
+
+/// What the manifest of a cluster starts are commands with arguments that exist.
+#[cfg(not(feature = "cluster"))]
+#[test]
+fn the_manifest_of_a_cluster_starts_commands_that_exist() {
+    let manifest = text("packaging/kubernetes/cluster.yaml");
+    let all = container_arguments(&manifest);
+    assert_eq!(all.len(), 2, "{all:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, what) in all.iter().zip(["cluster scheduler", "cluster executor"]) {
+        let output = palisade(folder.path()).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        // this build has no cluster, and says so only when it has understood the arguments
+        let says = err(&output);
+        assert!(says.contains(&format!("has no `{what}`")), "{says}");
+        assert!(says.contains("--features palisade/cluster"), "{says}");
+    }
+    let dockerfile = text("packaging/Dockerfile");
+    assert!(dockerfile.contains("--features \"$FEATURES\""));
+    assert!(manifest.contains("--build-arg FEATURES=palisade/cluster"));
+}

@@ -70,6 +70,15 @@ fn every_playbook_can_be_drilled() {
                 "{id}"
             );
         }
+        // a change says which resource it is of, so that protection by ARN holds
+        let plan = std::fs::read_to_string(incident.join("plan.json")).unwrap();
+        for item in Plan::parse(&plan).unwrap().items {
+            let step = item.checks[0].id.rsplit('-').next().unwrap();
+            let step = &playbook.steps[step.parse::<usize>().unwrap() - 1];
+            let with_rows = matches!(&step.kind, StepKind::Change { rows: Some(_), .. });
+            let named = item.resource.starts_with("arn:") || item.resource == item.account_id;
+            assert!(!with_rows || named, "{id}: {}", item.resource);
+        }
         // evidence is what its hash says
         let record: Json =
             serde_json::from_str(&std::fs::read_to_string(incident.join("incident.json")).unwrap())

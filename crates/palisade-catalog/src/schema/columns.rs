@@ -313,7 +313,7 @@ fn inside_type(ty: &ColumnType, steps: &[Step]) -> Option<ColumnType> {
     let mut ty = ty.clone();
     for step in steps {
         ty = match (step, ty) {
-            (Step::Each, ColumnType::List(inner)) => *inner,
+            (Step::Each | Step::Where(_), ColumnType::List(inner)) => *inner,
             (Step::Member(_), ColumnType::Map(inner)) => *inner,
             (Step::Member(name), ColumnType::Struct(fields)) => {
                 fields.into_iter().find(|(n, _)| n == name)?.1
@@ -321,7 +321,7 @@ fn inside_type(ty: &ColumnType, steps: &[Step]) -> Option<ColumnType> {
             _ => return None,
         };
     }
-    let opened = steps.contains(&Step::Each);
+    let opened = steps.iter().any(Step::opens);
     Some(if opened {
         ColumnType::List(Box::new(ty))
     } else {
@@ -369,6 +369,7 @@ fn transformed(transform: Transform, ty: ColumnType, from: &str) -> Result<Colum
         Transform::Json => Ok(ColumnType::Text),
         Transform::Base64 => match ty {
             ColumnType::Text => Ok(ColumnType::Text),
+            ColumnType::List(item) if *item == ColumnType::Text => Ok(ColumnType::List(item)),
             _ => wrong("a text, which `as = \"base64\"` decodes"),
         },
         Transform::Keys => match ty {

@@ -49,6 +49,29 @@ pub(super) fn walk(
                 reached.opened += 1;
                 reached.path.push(Step::Each);
             }
+            Step::Where(conditions) => {
+                let (ShapeKind::List, Some(element)) = (shape.kind, &shape.element) else {
+                    return Err(Problem::new(format!("`{}` is not a list", so_far())));
+                };
+                let item = model
+                    .shape(element.shape)
+                    .filter(|s| matches!(s.kind, ShapeKind::Structure | ShapeKind::Union))
+                    .ok_or_else(|| {
+                        Problem::new(format!("the elements of `{}` have no members", so_far()))
+                    })?;
+                let mut known = Vec::with_capacity(conditions.len());
+                for (name, value) in conditions {
+                    let (named, of) =
+                        member(item, name, naming).ok_or_else(|| unknown(item, name, naming))?;
+                    if !model.shape(of).is_some_and(|s| s.kind == ShapeKind::String) {
+                        return Err(Problem::new(format!("`{name}` is not a text")));
+                    }
+                    known.push((named, value.clone()));
+                }
+                reached.shape = element.shape;
+                reached.opened += 1;
+                reached.path.push(Step::Where(known));
+            }
             Step::Member(name) => {
                 let (member, next) = match (shape.kind, &shape.element) {
                     (ShapeKind::Map, Some(element)) => (name.clone(), element.shape),

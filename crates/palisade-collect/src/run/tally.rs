@@ -85,6 +85,7 @@ impl Tally {
             calls: self.calls.into_values().filter(used).collect(),
             failures: self.failures.into_iter().map(failure).collect(),
             skipped: self.skipped.into_iter().collect(),
+            left_out: Vec::new(),
             interrupted,
         }
     }

@@ -6,12 +6,21 @@ mod lint;
 mod policy;
 mod port;
 mod scalar;
+mod standard;
 mod statements;
 
 pub(crate) use scalar::texts;
+pub(crate) use standard::STANDARD;
 
 use datafusion::logical_expr::ScalarUDF;
 use palisade_core::Timestamp;
+
+/// Of a function of ours what ages are counted from, the epoch when that does not matter; `None` for others.
+pub(crate) fn time_of(function: &ScalarUDF) -> Option<Timestamp> {
+    let inner: &dyn std::any::Any = function.inner().as_ref();
+    let ours = inner.downcast_ref::<scalar::Function>()?;
+    Some(ours.time().unwrap_or(Timestamp::from_micros(0)))
+}
 
 /// All of them; `now` is what ages are counted from.
 pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
@@ -30,5 +39,7 @@ pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
     functions
 }
 
+#[cfg(test)]
+mod standard_tests;
 #[cfg(test)]
 pub(crate) mod tests;

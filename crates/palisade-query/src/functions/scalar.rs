@@ -11,6 +11,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
+use palisade_core::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -84,6 +85,8 @@ pub(crate) struct Function {
     returns: DataType,
     /// Called also when an argument is NULL.
     takes_null: bool,
+    /// What ages are counted from, in functions that do.
+    time: Option<Timestamp>,
     /// The answer for equal arguments is kept during one batch: the body is expensive.
     remembers: bool,
     body: Box<Body>,
@@ -96,10 +99,10 @@ impl std::fmt::Debug for Function {
             .finish_non_exhaustive()
     }
 }
-// The body follows from the name within one session, so the name is the identity.
+// The body follows from the name and the time.
 impl PartialEq for Function {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.name == other.name && self.time == other.time
     }
 }
 impl Eq for Function {}
@@ -123,6 +126,7 @@ impl Function {
             arguments,
             returns,
             takes_null: false,
+            time: None,
             remembers: false,
             body: Box::new(body),
         }
@@ -130,6 +134,13 @@ impl Function {
     pub(crate) fn takes_null(mut self) -> Self {
         self.takes_null = true;
         self
+    }
+    pub(crate) fn counting_from(mut self, time: Timestamp) -> Self {
+        self.time = Some(time);
+        self
+    }
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        self.time
     }
     pub(crate) fn remembers(mut self) -> Self {
         self.remembers = true;

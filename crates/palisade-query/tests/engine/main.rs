@@ -8,7 +8,9 @@
 )]
 
 mod common;
+mod empty_account;
 mod evaluate;
+mod lost_evidence;
 mod planning;
 mod shipped;
 mod sql_page;

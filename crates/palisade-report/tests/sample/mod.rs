@@ -116,6 +116,7 @@ pub fn assessment(findings: Vec<Finding>) -> Assessment {
             }],
             failures: vec![(denied, 1)],
             skipped: vec![],
+            left_out: vec![],
             interrupted: false,
         },
         expired_mutes: vec![],

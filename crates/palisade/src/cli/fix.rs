@@ -1,6 +1,6 @@
 //! The arguments of `palisade fix`.
 use super::{ListFormat, NoiseArgs, Selection, Target};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -11,6 +11,9 @@ pub enum Fix {
     Apply(Box<FixApply>),
     /// Take a run back to the values that were there, as far as nobody changed them since
     Undo(Box<FixUndo>),
+    /// Retire a key in steps that are approved one by one: disable it, observe for some days that nobody wants it, schedule
+    /// its deletion
+    Retire(Box<FixRetire>),
     /// List the runs
     List {
         #[command(flatten)]
@@ -26,6 +29,41 @@ pub enum Fix {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What can be retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Retired {
+    /// A KMS key: the last step schedules its deletion, which can be called off
+    KmsKey,
+    /// An access key of a user: the last step, deleting it, is told and not made
+    AccessKey,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Writes the plan of the step that is due, or says why none is. Nothing is sent: `palisade fix apply` does, the last step only with `--retire`."
+)]
+pub struct FixRetire {
+    /// What it is
+    pub kind: Retired,
+    /// The key: id or ARN of a KMS key; USER/ACCESS-KEY-ID of an access key
+    pub key: String,
+    /// Days without use, from 7 to 90, before the last step
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub days: u32,
+    /// Days in which a deletion that is scheduled can be called off, from 7 to 30
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(7..=30))]
+    pub waiting: u32,
+    /// Where the plan is written
+    #[arg(long, value_name = "FILE", default_value = "plan.json")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub runs: Runs,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub protect: Protect,
 }
 
 /// Where the journals lie.
@@ -168,6 +206,9 @@ pub struct FixApply {
     /// Apply items that cannot be taken back, too
     #[arg(long, help_heading = "Guard rails")]
     pub allow_irreversible: bool,
+    /// Make the last step of retiring a key: schedule its deletion, which can be called off for some days only
+    #[arg(long, help_heading = "Guard rails")]
+    pub retire: bool,
     #[command(flatten)]
     pub protect: Protect,
     #[command(flatten)]

@@ -34,7 +34,7 @@ pub fn list(
             let membership = catalog.membership();
             let list: Vec<_> = checks
                 .iter()
-                .map(|check| summary(check, &membership))
+                .map(|check| summary(check, catalog, &membership))
                 .collect();
             serde_json::to_writer_pretty(&mut *out, &list)?;
             writeln!(out)
@@ -46,7 +46,7 @@ pub fn list(
     Ok(Outcome::Done)
 }
 
-fn summary(check: &Check, membership: &Membership<'_>) -> serde_json::Value {
+fn summary(check: &Check, catalog: &Catalog, membership: &Membership<'_>) -> serde_json::Value {
     json!({
         "id": check.id,
         "title": check.title,
@@ -61,7 +61,7 @@ fn summary(check: &Check, membership: &Membership<'_>) -> serde_json::Value {
             "config": check.same_as.config,
         },
         "requirements": membership.of(&check.id),
-        "fix": if check.fix_calls.is_empty() { "guided" } else { "automatic" },
+        "fix": if catalog.is_machine_fix(check) { "automatic" } else { "guided" },
     })
 }
 

@@ -1,6 +1,7 @@
 //! From the command line's target to somebody who answers calls: credentials, account, regions, demo, recording,
 //! Ctrl-C.
-use crate::cli::Target;
+use super::organization::Organization;
+use crate::cli::{OrganizationArgs, Target};
 use crate::error::Failure;
 use crate::output::Terminal;
 use crate::progress::Bar;
@@ -12,7 +13,7 @@ use palisade_replay::{Exchange, Faults, Header, Recording, Server};
 use palisade_scan::Scanner;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The recorded account that `--demo` scans.
 const DEMO: &[u8] = include_bytes!("../../../../catalog/demo/account.recording");
@@ -195,6 +196,11 @@ impl Connection {
         Ok(collected)
     }
 
+    /// The account as it is scanned, and what is known of regions.
+    pub fn account(&self) -> (Option<&AccountTarget>, &Arc<Regions>) {
+        (self.targets.accounts.first(), &self.targets.regions)
+    }
+
     /// Answers for the account.
     pub fn api(&self) -> Option<Arc<dyn Api>> {
         self.targets.accounts.first().map(|a| Arc::clone(&a.api))
@@ -272,7 +278,7 @@ pub fn client_config(target: &Target) -> ClientConfig {
             arn,
             external_id: target.external_id.clone(),
             session_name: target.session_name.clone(),
-            duration: None,
+            duration: target.session_duration.map(|s| Duration::from_secs(s.into())),
         }),
         region: target.region.iter().find(|r| *r != "all").cloned(),
         max_in_flight: usize::from(target.max_in_flight),
@@ -311,6 +317,27 @@ pub fn collect(
     Ok((connection, collected))
 }
 
+/// The same from every account that is meant; what belongs to the organisation is read once.
+///
+/// # Errors
+/// As [`collect`], and when the accounts are not known.
+pub fn collect_all(
+    target: &Target,
+    organization: &OrganizationArgs,
+    scanner: &Arc<Scanner>,
+    request: &Request,
+    terminal: &Terminal,
+) -> Result<(Connection, Collected), Failure> {
+    if !organization.is_asked() {
+        return collect(target, scanner, request, terminal);
+    }
+    let connection = Connection::open(target, scanner.models(), terminal)?;
+    let accounts = Organization::open(&connection, target, organization, terminal)?;
+    let tables = scanner.tables_of("organizations");
+    let collected = accounts.collect(scanner, request, &tables, &limits(target), terminal)?;
+    Ok((connection, collected))
+}
+
 /// The user's limits.
 pub fn limits(target: &Target) -> Limits {
     Limits {
@@ -327,6 +354,11 @@ pub fn report_gaps(coverage: &Coverage, terminal: &Terminal) {
             error.region, error.message
         ));
     }
+}
+
+/// The clock, for what ends at a time.
+pub(super) fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The only clock that a scan reads.
@@ -388,7 +420,7 @@ fn usage(message: String, name: &str, known: &[String]) -> Failure {
     }
 }
 
-fn connect_failure(error: ConnectError) -> Failure {
+pub(super) fn connect_failure(error: ConnectError) -> Failure {
     let hint = match &error {
         ConnectError::NoCredentials => {
             Some("`palisade scan --demo` needs no credentials".to_owned())

@@ -2,6 +2,7 @@
 mod apply;
 mod plan;
 mod recheck;
+mod retire;
 mod rows;
 mod uses;
 
@@ -27,6 +28,7 @@ pub fn run(
         Fix::Plan(args) => plan::run(*args, given, global, catalog, terminal),
         Fix::Apply(args) => apply::apply(*args, given, global, catalog, terminal),
         Fix::Undo(args) => apply::undo(*args, given, global, catalog, terminal),
+        Fix::Retire(args) => retire::run(*args, given, global, catalog, terminal),
         Fix::List { runs } => {
             let runs = palisade_fix::list_runs(&runs.folder)?;
             print(&palisade_fix::runs_text(&runs))

@@ -8,7 +8,7 @@ use palisade_scan::SelectionError;
 /// One line a framework.
 pub fn list(catalog: &Catalog) -> Result<Outcome, Failure> {
     to_stdout(|out| {
-        for (name, framework) in &catalog.frameworks {
+        for (name, framework) in catalog.frameworks.iter() {
             let total = framework.requirements.len();
             let covered = framework
                 .requirements

@@ -6,6 +6,7 @@ use crate::cli::Inventory;
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
+use palisade_scan::inventory::{Inventory as Resources, Options};
 use palisade_scan::{Scanner, SelectionError};
 use std::sync::Arc;
 
@@ -28,12 +29,49 @@ pub fn run(
             .into());
         }
     }
-    let scanner = Scanner::new(Arc::clone(&catalog));
-    let request = palisade_scan::inventory::request(&catalog, &args.service);
-    let (_connection, collected) = connect::collect(&args.target, &scanner, &request, terminal)?;
-    let sql = palisade_scan::inventory::sql(&catalog, &args.service, args.list);
-    let rows = scanner.query(&sql, &collected.dataset)?;
+    let scanner = Arc::new(Scanner::new(Arc::clone(&catalog)));
+    let options = Options {
+        services: args.service.clone(),
+        list: args.list,
+        by: args.by.clone(),
+        untagged: args.untagged,
+        required_tags: args.required_tag.clone(),
+        unmanaged: args.unmanaged,
+    };
+    let inventory = Resources::new(&scanner, &catalog, options);
+    let request = inventory.request();
+    if request.tables.is_empty() {
+        return Err(Failure::Usage {
+            message: "no table of these services has resources with tags".to_owned(),
+            hint: Some("`palisade tables NAME` shows the columns of a table".to_owned()),
+        });
+    }
+    let (_connection, mut collected) = connect::collect_all(
+        &args.target,
+        &args.organization,
+        &scanner,
+        &request,
+        terminal,
+    )?;
+    let unread = inventory.drop_unread(&mut collected.dataset);
+    let rows = scanner.query(&inventory.sql(), &collected.dataset)?;
     print(&rows, args.format)?;
+    if inventory.without_tags() > 0 {
+        terminal.note(&format!(
+            "{} types of resources are not counted: their tags are not read",
+            inventory.without_tags()
+        ));
+    }
+    if args.unmanaged {
+        terminal.note(
+            "unmanaged: without the tag that CloudFormation gives to what it makes; what other tools manage counts as unmanaged",
+        );
+    }
+    if unread > 0 {
+        terminal.warn(&format!(
+            "{unread} resources are not counted: their tags could not be read"
+        ));
+    }
     connect::report_gaps(&collected.coverage, terminal);
     Ok(if collected.coverage.interrupted {
         Outcome::Failed

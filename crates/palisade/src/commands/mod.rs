@@ -1,5 +1,8 @@
 //! One file a command.
+mod check;
 mod checks;
+mod cluster;
+mod collect;
 mod completions;
 mod config;
 mod connect;
@@ -10,6 +13,7 @@ mod iam;
 mod inventory;
 mod man;
 mod noise;
+mod organization;
 mod permissions;
 mod query;
 mod reference;
@@ -19,6 +23,8 @@ mod review;
 mod scan;
 mod send;
 mod settings;
+mod snapshots;
+mod store;
 mod tables;
 
 use crate::Outcome;
@@ -35,12 +41,22 @@ use std::sync::Arc;
 /// When the command could not do what was asked.
 pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Failure> {
     let global = cli.global;
-    iam_facts(&global)?;
+    let facts = iam_facts(&global)?;
     match cli.command {
         Command::Completions { shell } => completions::run(shell),
         Command::Man { output } => man::run(&output, terminal),
         Command::Scan(args) => {
             scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Check(args) => {
+            check::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Collect(args) => {
+            collect::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+        }
+        Command::Snapshots(args) => {
+            let catalog = catalog(&global, terminal)?;
+            snapshots::run(args, given, &global, &catalog, terminal)
         }
         Command::Doctor(args) => doctor::run(*args, given, &global, terminal),
         Command::Send(args) => send::run(
@@ -77,7 +93,9 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Tables(args) => tables::run(&args, catalog(&global, terminal)?.as_ref()),
         Command::Query(mut args) => {
             let catalog = catalog(&global, terminal)?;
-            settings::connect(&mut args.target, given, &global, &catalog)?;
+            let found = settings::connect(&mut args.target, given, &global, &catalog)?;
+            settings::organization(&found, &mut args.organization);
+            args.store = settings::store(&found);
             query::run(&args, catalog, terminal)
         }
         Command::Permissions(args) => {
@@ -85,7 +103,8 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         }
         Command::Inventory(mut args) => {
             let catalog = catalog(&global, terminal)?;
-            settings::connect(&mut args.target, given, &global, &catalog)?;
+            let found = settings::connect(&mut args.target, given, &global, &catalog)?;
+            settings::organization(&found, &mut args.organization);
             inventory::run(&args, catalog, terminal)
         }
         Command::Config(Config::Check { file }) => config::check(
@@ -107,6 +126,9 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             let catalog = catalog(&global, terminal)?;
             review::run(&args, given, &global, &catalog, terminal)
         }
+        Command::Cluster(args) => {
+            cluster::run(args, || catalog(&global, terminal), &facts, terminal)
+        }
         Command::Iam(args) => iam::run(&args, &global, terminal),
         Command::Respond(args) => {
             let catalog = catalog(&global, terminal)?;
@@ -119,8 +141,10 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
     }
 }
 
-/// Puts what the user's folders say about IAM in the place of what is shipped; the last folder counts.
-fn iam_facts(global: &Global) -> Result<(), Failure> {
+/// Puts what the user's folders say about IAM in the place of what is shipped; the last folder counts. Gives what other
+/// machines must have as well: nothing when all of it is shipped.
+fn iam_facts(global: &Global) -> Result<String, Failure> {
+    let mut facts = String::new();
     for folder in global.catalog.iter().rev() {
         for name in ["actions.jsonl", "actions.jsonl.zst", "escalation.toml"] {
             let path = folder.join("iam").join(name);
@@ -129,6 +153,7 @@ fn iam_facts(global: &Global) -> Result<(), Failure> {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(Failure::Input { path, source }),
             };
+            facts.push_str(&format!("{name} {}\n", String::from_utf8_lossy(&bytes)));
             if name == "escalation.toml" {
                 palisade_iam::Rules::install(String::from_utf8_lossy(&bytes).into_owned());
             } else {
@@ -136,7 +161,7 @@ fn iam_facts(global: &Global) -> Result<(), Failure> {
             }
         }
     }
-    Ok(())
+    Ok(facts)
 }
 
 /// The shipped catalogue with the user's folders over it. A broken file is an error: a check that silently
@@ -150,7 +175,7 @@ fn catalog_of(
     global: &Global,
     terminal: &Terminal,
 ) -> Result<Arc<Catalog>, Failure> {
-    let loaded = palisade_catalog::load(&sources(shipped, global)?);
+    let loaded = palisade_catalog::load_lazily(&sources(shipped, global)?);
     let (errors, warnings): (Vec<_>, Vec<_>) = loaded
         .diagnostics
         .into_iter()

@@ -1,7 +1,7 @@
 //! Mutes and baselines: `--mutes`, `--baseline`, `palisade baseline`, `palisade mutes import`.
 use super::scan;
 use crate::Outcome;
-use crate::cli::{BaselineArgs, Format, Global, MutesCommand, NoiseArgs, Scan};
+use crate::cli::{BaselineArgs, Format, Global, MutesCommand, NoiseArgs, OrganizationArgs, Scan, StoreArgs};
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::Catalog;
@@ -44,6 +44,11 @@ impl Noise {
             Some(path) => Some(Baseline::parse(&text(path)?).map_err(|e| wrong(path, &e))?),
         };
         Ok(Self { mutes, baseline })
+    }
+
+    /// Whether a mute asks for tags.
+    pub fn needs_tags(&self) -> bool {
+        self.mutes.needs_tags()
     }
 
     /// Adds the tags of the tables that a scan reads anyway, when a mute asks for tags.
@@ -163,8 +168,11 @@ pub fn baseline(
         }
         None => {
             let scan = Scan {
+                store: StoreArgs::default(),
+                no_snapshot: true,
                 selection: args.selection,
                 target: args.target,
+                organization: OrganizationArgs::default(),
                 format: Format::Json,
                 output: Vec::new(),
                 send: Vec::new(),

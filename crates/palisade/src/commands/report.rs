@@ -117,7 +117,7 @@ impl Outputs {
     pub fn write(
         &self,
         assessment: &Assessment,
-        connection: &Connection,
+        connection: Option<&Connection>,
         terminal: &Terminal,
     ) -> Result<(), Failure> {
         let files = self.all.iter().filter_map(|o| match &o.place {
@@ -153,7 +153,13 @@ impl Outputs {
         }
         for (output, bucket, key) in self.objects() {
             let place = format!("s3://{bucket}/{key}");
-            match self.upload(output.format, assessment, connection, (bucket, key)) {
+            let put = match connection {
+                Some(connection) => {
+                    self.upload(output.format, assessment, connection, (bucket, key))
+                }
+                None => Err("there is no connection to AWS".to_owned()),
+            };
+            match put {
                 Ok(()) => terminal.note(&format!("{findings} findings written to {place}")),
                 Err(message) => {
                     let failure = Failure::Upload { place, message };

@@ -143,6 +143,7 @@ fn respond(
         planned_by: connection.caller.clone(),
         protection,
         most_risk: Risk::MayBreakAccess,
+        retirement: None,
     };
     let Some(api) = connection.api() else {
         return Ok(Outcome::Failed);
@@ -152,7 +153,7 @@ fn respond(
         &[],
         catalog,
         scanner.models(),
-        api.as_ref(),
+        &|account| (account == connection.account_id).then(|| Arc::clone(&api)),
         &options,
     ))?;
     write(&folder.join("plan.json"), &plan.to_json())?;

@@ -1,8 +1,10 @@
 //! `palisade scan`
 use super::connect::{Connection, limits};
-use super::noise::Noise;
+use super::noise::{Noise, Tags};
+use super::organization::{Organization, Read, some_account};
 use super::report::Outputs;
 use super::send::Destinations;
+use super::store::Keeping;
 use super::{selection, settings};
 use crate::Outcome;
 use crate::cli::{Global, Scan};
@@ -11,16 +13,17 @@ use crate::output::Terminal;
 use palisade_catalog::Catalog;
 use palisade_config::{Given, SendSettings};
 use palisade_core::{Assessment, Status};
-use palisade_scan::{PlanAhead, Scanner};
+use palisade_scan::organization::Merge;
+use palisade_scan::{PlanAhead, Planned, Scanner};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A scan of which every setting is known: flags, environment and configuration file.
 pub struct Ready {
     pub(super) args: Scan,
-    attestations: palisade_config::Attestations,
+    pub(super) attestations: palisade_config::Attestations,
     pub(super) selection: palisade_scan::Selection,
-    sends: BTreeMap<String, SendSettings>,
+    pub(super) sends: BTreeMap<String, SendSettings>,
 }
 
 impl Ready {
@@ -71,7 +74,7 @@ pub fn run(
     }
     let (assessment, connection) = assess(&ready, &noise, Some(&outputs), &catalog, terminal)?;
     // an output that fails keeps nobody from being told
-    let written = outputs.write(&assessment, &connection, terminal);
+    let written = outputs.write(&assessment, Some(&connection), terminal);
     let sent = destinations.send(&assessment, Some(&connection), false, terminal)?;
     match written {
         // the reader has gone: what was found counts all the same
@@ -128,23 +131,67 @@ pub fn assess(
     }
     noise.add_tags(&mut request, &scanner);
     let scanner = Arc::new(scanner);
+    let keeping = Keeping::open(args, &connection, catalog, terminal)?;
     let planning = PlanAhead::start(Arc::clone(&scanner), checks);
-    let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
-    let planned = planning.wait(&request)?;
-    connection.save_recording(args.target.record.as_deref())?;
-    let tags = noise.tags(&request, &scanner, &collected.dataset)?;
-    let mut assessment = scanner.assess(
-        &planned,
-        collected,
-        palisade_scan::Scope {
-            accounts: vec![connection.account_id.clone()],
-            regions: connection.regions.clone(),
-        },
-        palisade_query::Options {
+    let one = |planned: &Planned, read: Read| {
+        let tags = noise.tags(&request, &scanner, &read.collected.dataset)?;
+        let account_id = read.account_id.clone();
+        let kept = keeping.as_ref().map(|_| read.collected.dataset.clone());
+        let scope = palisade_scan::Scope {
+            accounts: vec![read.account_id],
+            regions: read.regions,
+        };
+        let options = palisade_query::Options {
             evidence: args.evidence,
             ..palisade_query::Options::default()
-        },
-    )?;
+        };
+        let assessment = scanner.assess(planned, read.collected, scope, options)?;
+        if let (Some(keeping), Some(dataset)) = (&keeping, &kept) {
+            keeping.account(&connection, &account_id, dataset, &assessment, terminal)?;
+        }
+        Ok::<_, Failure>((assessment, tags))
+    };
+    let limits = limits(&args.target);
+    let (mut assessment, tags) = if args.organization.is_asked() {
+        let organization =
+            Organization::open(&connection, &args.target, &args.organization, terminal)?;
+        let wanted = Arc::new(request.clone());
+        let (mut merge, mut tags) = (Merge::default(), Tags::new());
+        let (mut planning, mut planned, mut read) = (Some(planning), None, 0);
+        let each = |merge: &mut Merge, account| {
+            if let Some(planning) = planning.take() {
+                planned = Some(planning.wait(&request)?);
+            }
+            if let Some(planned) = &planned {
+                let (part, more) = one(planned, account)?;
+                merge.add(part);
+                tags.extend(more);
+                read += 1;
+            }
+            Ok(())
+        };
+        organization.read(
+            &scanner,
+            |_| Arc::clone(&wanted),
+            &limits,
+            terminal,
+            &mut merge,
+            each,
+        )?;
+        let assessment = merge.finish(connection.now);
+        some_account(read, &assessment.coverage)?;
+        (assessment, tags)
+    } else {
+        let collected = connection.collect(&scanner, &request, &limits, terminal)?;
+        let planned = planning.wait(&request)?;
+        connection.save_recording(args.target.record.as_deref())?;
+        let read = Read {
+            account_id: connection.account_id.clone(),
+            regions: connection.regions.clone(),
+            collected,
+        };
+        one(&planned, read)?
+    };
     noise.apply(&mut assessment, &tags, terminal);
     palisade_scan::roll_up(
         &mut assessment,
@@ -152,10 +199,13 @@ pub fn assess(
         &selection.frameworks,
         &attestations.attestations,
     );
+    if let Some(keeping) = &keeping {
+        keeping.commit(&connection, &assessment, terminal)?;
+    }
     Ok((assessment, connection))
 }
 
-fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
+pub(super) fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
     let failed = |least| {
         assessment
             .findings

@@ -52,6 +52,7 @@ pub fn effective(
 pub fn apply(settings: &Settings, args: &mut Scan) {
     args.selection = selection(settings);
     target(settings, &mut args.target);
+    organization(settings, &mut args.organization);
     if let Some(format) = settings.text("report.format")
         && let Ok(format) = Format::from_str(&format, false)
     {
@@ -65,6 +66,7 @@ pub fn apply(settings: &Settings, args: &mut Scan) {
     args.noise.baseline = path(settings, "mute.baseline");
     args.fail_on = severity(settings, "exit.fail_on");
     args.strict = settings.boolean("exit.strict");
+    args.store = store(settings);
 }
 
 fn severity(settings: &Settings, path: &str) -> Option<Severity> {
@@ -87,6 +89,13 @@ pub fn selection(settings: &Settings) -> cli::Selection {
     }
 }
 
+/// Where snapshots are kept.
+pub fn store(settings: &Settings) -> cli::StoreArgs {
+    cli::StoreArgs {
+        store: settings.text("snapshots.store"),
+    }
+}
+
 /// Which account and regions are in effect, whether or not the file could be read.
 pub fn merged(args: &mut Target, given: &Given, config: Option<&Config>) -> Settings {
     let settings = Settings::merge(given, config, args.is_recorded(), &variables());
@@ -100,10 +109,31 @@ fn target(settings: &Settings, target: &mut Target) {
     target.role_arn = settings.text("target.role_arn");
     target.external_id = settings.text("target.external_id");
     target.session_name = settings.text("target.session_name");
+    let duration = settings.integer("target.session_duration");
+    target.session_duration = duration.and_then(|n| u32::try_from(n).ok());
     target.endpoint_url = settings.text("target.endpoint_url");
     let in_flight = settings.integer("target.max_in_flight");
     if let Some(n) = in_flight.and_then(|n| u16::try_from(n).ok()) {
         target.max_in_flight = n;
+    }
+}
+
+/// Puts the accounts that are in effect where a command that reads many looks for them.
+pub fn organization(settings: &Settings, args: &mut cli::OrganizationArgs) {
+    args.organization = settings.boolean("organization.enabled");
+    args.accounts = settings.texts("organization.accounts");
+    if let Some(role) = settings.text("organization.role") {
+        args.organization_role = role;
+    }
+    args.include_account = settings.texts("organization.include_accounts");
+    args.exclude_account = settings.texts("organization.exclude_accounts");
+    args.include_ou = settings.texts("organization.include_ous");
+    args.exclude_ou = settings.texts("organization.exclude_ous");
+    args.include_account_tag = settings.texts("organization.include_tags");
+    args.exclude_account_tag = settings.texts("organization.exclude_tags");
+    let accounts = settings.integer("organization.max_accounts");
+    if let Some(n) = accounts.and_then(|n| u16::try_from(n).ok()) {
+        args.max_accounts = n;
     }
 }
 

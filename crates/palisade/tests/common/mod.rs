@@ -107,6 +107,8 @@ pub fn palisade(folder: &Path) -> Command {
     }
     command
         .current_dir(folder)
+        // snapshots are kept there, not in anybody's home
+        .env("XDG_DATA_HOME", folder.join("data"))
         .env("AWS_CONFIG_FILE", "/nonexistent/config")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials")
         .env("AWS_EC2_METADATA_DISABLED", "true");

@@ -1,4 +1,5 @@
-//! A moto server on loopback for one test.
+//! A moto server on loopback for one test, and an endpoint that keeps the state of what moto lacks.
+#![allow(dead_code, reason = "not every test needs all of it")]
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -39,6 +40,39 @@ impl Moto {
             server,
             url: format!("http://127.0.0.1:{port}"),
         }
+    }
+}
+
+/// `tests/live/kept.py`. Ends with the value.
+pub struct Kept {
+    server: Child,
+    pub url: String,
+}
+
+impl Kept {
+    pub fn start(python: &Path) -> Self {
+        let folder = root().join("tests/live");
+        let mut server = Command::new(python)
+            .arg(folder.join("kept.py"))
+            .arg(folder.join("kept_account.json"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut out = std::io::BufReader::new(server.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        let url = line.trim().to_owned();
+        assert!(url.starts_with("http://"), "the endpoint does not start");
+        Self { server, url }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 

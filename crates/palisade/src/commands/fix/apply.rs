@@ -9,7 +9,8 @@ use crate::output::{Terminal, to_stdout};
 use palisade_catalog::Catalog;
 use palisade_config::{Given, Settings};
 use palisade_fix::{
-    Apply, Event, FixError, Journal, Limits, Plan, Protection, Undo, Who, check_limits, check_plan,
+    Access, Apply, Event, FixError, Journal, Limits, Plan, Protection, Undo, Who, check_limits,
+    check_plan,
 };
 use palisade_model::Models;
 use std::io::{BufRead, IsTerminal};
@@ -51,11 +52,22 @@ pub fn apply(
     regions_of_the_plan(&mut target, &plan);
     let models = Arc::new(Models::embedded());
     let connection = Connection::open(&target, &models, terminal)?;
-    check_plan(&plan, &catalog, &connection.account_id, connection.now)?;
+    let accounts = [connection.account_id.clone()];
+    check_plan(&plan, &catalog, &accounts, connection.now)?;
     check_limits(&plan, &limits)?;
     if plan.items.is_empty() {
         terminal.note("the plan changes nothing");
         return Ok(Outcome::Done);
+    }
+    if plan.retirement.is_some() {
+        if !args.retire {
+            return Err(FixError::Retire(
+                "the plan schedules the deletion of a key: --retire says that this is meant"
+                    .to_owned(),
+            )
+            .into());
+        }
+        super::retire::still_holds(&plan, &connection, &models)?;
     }
     if args.approve.is_none() {
         let text = palisade_fix::plan_text(&plan);
@@ -253,9 +265,15 @@ impl Work<'_> {
         });
         let stop = || stopped.load(Ordering::Relaxed);
         let notify = |event: &Event| self.tell(event);
+        let here = self.connection.account_id.as_str();
+        let access = |account: &str| {
+            (account == here).then_some(Access {
+                reader: reader.as_ref(),
+                writer: writer.as_ref(),
+            })
+        };
         let apply = Apply {
-            reader: reader.as_ref(),
-            writer: writer.as_ref(),
+            access: &access,
             models: self.models,
             now: &system_time,
             recheck: &recheck,

@@ -2,7 +2,7 @@
 use super::rows::{Wanted, row_of};
 use super::uses::Queries;
 use crate::Outcome;
-use crate::cli::{FixPlan, Format, Global, ListFormat, Scan};
+use crate::cli::{FixPlan, Format, Global, ListFormat, OrganizationArgs, Scan, StoreArgs};
 use crate::commands::connect::{Connection, limits};
 use crate::commands::noise::Noise;
 use crate::commands::scan::Ready;
@@ -36,8 +36,11 @@ pub fn run(
         palisade_config::Settings::merge(given, config.as_ref(), target.is_recorded(), &[]);
     let protection = super::protection(&args.protect, &settings);
     let scan = Scan {
+        store: StoreArgs::default(),
+        no_snapshot: true,
         selection: args.selection,
         target: std::mem::take(&mut target),
+        organization: OrganizationArgs::default(),
         format: Format::Json,
         output: Vec::new(),
         all: false,
@@ -128,6 +131,7 @@ pub fn run(
         planned_by: connection.caller.clone(),
         protection,
         most_risk,
+        retirement: None,
     };
     let Some(api) = connection.api() else {
         return Ok(Outcome::Failed);
@@ -137,7 +141,7 @@ pub fn run(
         &unknown,
         &catalog,
         scanner.models(),
-        api.as_ref(),
+        &|account| (account == connection.account_id).then(|| Arc::clone(&api)),
         &options,
     ))?;
     connection.save_recording(ready.args.target.record.as_deref())?;

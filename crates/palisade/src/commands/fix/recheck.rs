@@ -2,8 +2,8 @@
 use crate::commands::connect::{Connection, system_time};
 use palisade_catalog::{Catalog, Check, ParameterValue};
 use palisade_collect::{Limits, Silent};
-use palisade_core::Status;
-use palisade_fix::{Item, ItemCheck, Recheck, RecheckFuture, Verdict};
+use palisade_core::{Finding, Status};
+use palisade_fix::{About, Item, ItemCheck, Recheck, RecheckFuture, Verdict};
 use palisade_scan::Scanner;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,12 +36,12 @@ impl Fresh<'_> {
         let Some(check) = self.catalog.checks.get(&of.check) else {
             return Verdict::Unknown;
         };
-        self.evaluate(item, &configured(check, of))
+        self.evaluate(item, &item.about(of), &configured(check, of))
             .await
             .unwrap_or(Verdict::Unknown)
     }
 
-    async fn evaluate(&self, item: &Item, check: &Arc<Check>) -> Option<Verdict> {
+    async fn evaluate(&self, item: &Item, about: &About, check: &Arc<Check>) -> Option<Verdict> {
         let mut scanner = Scanner::new(Arc::clone(self.catalog));
         scanner.set_now(system_time());
         let planned = scanner.plan(std::slice::from_ref(check)).ok()?;
@@ -49,7 +49,7 @@ impl Fresh<'_> {
         let regions = if check.is_query {
             self.regions.to_vec()
         } else {
-            vec![item.region.clone()]
+            vec![about.region.clone()]
         };
         let targets = self.connection.targets(&regions);
         let (_never, cancel) = tokio::sync::watch::channel(false);
@@ -57,6 +57,7 @@ impl Fresh<'_> {
             .collect(&planned.request(), &targets, &self.limits, &Silent, cancel)
             .await
             .ok()?;
+        let all_read = collected.coverage.failures.is_empty() && !collected.coverage.interrupted;
         let scope = palisade_scan::Scope {
             accounts: vec![item.account_id.clone()],
             regions,
@@ -65,10 +66,17 @@ impl Fresh<'_> {
         let assessment = scanner.assess(&planned, collected, scope, options).ok()?;
         let finding = assessment.findings.iter().find(|f| {
             f.account_id.as_ref() == item.account_id
-                && f.region.as_ref() == item.region
-                && f.resource == item.resource
-                && (f.resource.starts_with("arn:") || f.resource_id == item.resource_id)
-        })?;
+                && f.region.as_ref() == about.region
+                && f.resource == about.resource
+                && (f.resource.starts_with("arn:") || f.resource_id == about.resource_id)
+        });
+        let Some(finding) = finding else {
+            // The check has nothing to say about the resource any more, such as a key that is not active: that holds
+            // only where everything could be looked at.
+            let known = |f: &Finding| f.status != Status::Unknown;
+            let all_known = all_read && assessment.findings.iter().all(known);
+            return all_known.then_some(Verdict::Fixed);
+        };
         Some(match finding.status {
             Status::Pass | Status::NotApplicable => Verdict::Fixed,
             Status::Fail => Verdict::NotFixed,

@@ -1,10 +1,8 @@
 //! From the steps of a playbook to what the engine of repairs plans.
 use crate::commands::connect::Connection;
-use palisade_catalog::{
-    Check, Equivalents, FixCall, Parameter, ParameterValue, Playbook, PlaybookStep,
-};
-use palisade_core::{Category, Finding, FixAvailability, Status};
-use palisade_fix::{Candidate, Tags};
+use palisade_catalog::{FixCall, Playbook, PlaybookStep};
+use palisade_core::{Finding, FixAvailability, Status};
+use palisade_fix::{Candidate, Decided};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,52 +96,13 @@ pub fn candidate(
         missing_permissions: Vec::new(),
         muted: None,
     };
-    Candidate {
-        finding,
-        check: Arc::new(as_check(playbook, id, step, call, values)),
-        catalog_id: String::new(),
-        row,
-        tags: Tags::Unknown,
-        uses: Vec::new(),
-    }
-}
-
-/// The engine takes calls from checks; a step is one without SQL.
-fn as_check(
-    playbook: &Playbook,
-    id: String,
-    step: &PlaybookStep,
-    call: &FixCall,
-    values: &Values,
-) -> Check {
-    let params = values.0.iter().map(|(name, value)| {
-        let parameter = Parameter {
-            default: ParameterValue::Text(value.clone()),
-            about: String::new(),
-        };
-        (name.clone(), parameter)
-    });
-    Check {
+    let decided = Decided {
         id,
-        service: call.service.clone(),
-        file: playbook.file.clone(),
         title: step.title.clone(),
-        severity: playbook.severity,
-        resource: String::new(),
-        category: Category::Governance,
-        since: String::new(),
-        same_as: Equivalents::default(),
-        sufficient: None,
-        params: params.collect(),
-        variants: Vec::new(),
-        why: playbook.about.clone(),
-        fix: step.title.clone(),
-        fix_calls: vec![call.clone()],
-        applies: None,
-        sql: (String::new(), step.line),
-        is_query: false,
-        pass_message: (String::new(), step.line),
-        fail_message: (String::new(), step.line),
-        fixtures: Vec::new(),
-    }
+        about: playbook.about.clone(),
+        file: (playbook.file.clone(), step.line),
+        call: call.clone(),
+        params: values.0.clone(),
+    };
+    Candidate::decided(decided, finding, row)
 }

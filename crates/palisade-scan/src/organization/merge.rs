@@ -1,0 +1,147 @@
+//! Many accounts' results as one. The result is the same whatever the order in which they come.
+use palisade_core::{
+    Assessment, CallError, CallStatistics, CheckSummary, Coverage, Finding, LeftOutAccount,
+    SkippedScope, Timestamp,
+};
+use palisade_model::OperationStatistics;
+use palisade_table::Dataset;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Takes results account by account.
+#[derive(Debug, Default)]
+pub struct Merge {
+    version: String,
+    accounts: BTreeSet<String>,
+    regions: BTreeSet<String>,
+    checks: BTreeMap<String, CheckSummary>,
+    findings: Vec<Finding>,
+    calls: BTreeMap<String, CallStatistics>,
+    failures: Vec<(CallError, usize)>,
+    skipped: BTreeSet<SkippedScope>,
+    left_out: BTreeSet<LeftOutAccount>,
+    interrupted: bool,
+}
+
+impl Merge {
+    /// Adds an account's assessment.
+    pub fn add(&mut self, part: Assessment) {
+        self.version = part.version;
+        self.accounts.extend(part.accounts);
+        self.regions.extend(part.regions);
+        for check in part.checks {
+            match self.checks.get_mut(&check.id) {
+                Some(known) => {
+                    known.passed += check.passed;
+                    known.failed += check.failed;
+                    known.unknown += check.unknown;
+                    known.manual += check.manual;
+                }
+                None => {
+                    self.checks.insert(check.id.clone(), check);
+                }
+            }
+        }
+        self.findings.extend(part.findings);
+        self.add_coverage(part.coverage);
+    }
+
+    /// Adds what was and was not read, of an account without findings.
+    pub fn add_coverage(&mut self, coverage: Coverage) {
+        for call in coverage.calls {
+            let known = self.calls.entry(call.operation.clone());
+            let known = known.or_insert_with(|| CallStatistics {
+                operation: call.operation.clone(),
+                ..CallStatistics::default()
+            });
+            known.planned += call.planned;
+            known.succeeded += call.succeeded;
+            known.failed += call.failed;
+            known.requests += call.requests;
+            known.throttled += call.throttled;
+        }
+        self.failures.extend(coverage.failures);
+        self.skipped.extend(coverage.skipped);
+        self.left_out.extend(coverage.left_out);
+        self.interrupted |= coverage.interrupted;
+    }
+
+    /// Adds an account that could not be read at all.
+    pub fn add_failure(&mut self, error: CallError) {
+        let call = CallStatistics {
+            operation: format!("{}:{}", error.service, error.operation),
+            planned: 1,
+            failed: 1,
+            ..CallStatistics::default()
+        };
+        self.add_coverage(Coverage {
+            calls: vec![call],
+            failures: vec![(error, 1)],
+            ..Coverage::default()
+        });
+    }
+
+    /// Adds requests that belong to no account's own reading.
+    pub fn add_requests(&mut self, sent: &[OperationStatistics]) {
+        let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let calls = sent.iter().map(|s| CallStatistics {
+            operation: format!("{}:{}", s.service, s.operation),
+            requests: number(s.requests),
+            throttled: number(s.throttled),
+            ..CallStatistics::default()
+        });
+        self.add_coverage(Coverage {
+            calls: calls.filter(|c| c.requests > 0).collect(),
+            ..Coverage::default()
+        });
+    }
+
+    /// What was and was not read until now.
+    pub fn coverage(&mut self) -> Coverage {
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.sort();
+        Coverage {
+            calls: std::mem::take(&mut self.calls).into_values().collect(),
+            failures,
+            skipped: std::mem::take(&mut self.skipped).into_iter().collect(),
+            left_out: std::mem::take(&mut self.left_out).into_iter().collect(),
+            interrupted: self.interrupted,
+        }
+    }
+
+    /// One assessment of all.
+    pub fn finish(mut self, started_at: Timestamp) -> Assessment {
+        let coverage = self.coverage();
+        self.findings
+            .sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        Assessment {
+            version: self.version,
+            started_at,
+            accounts: self.accounts.into_iter().collect(),
+            regions: self.regions.into_iter().collect(),
+            checks: self.checks.into_values().collect(),
+            findings: self.findings,
+            coverage,
+            frameworks: Vec::new(),
+            expired_mutes: Vec::new(),
+        }
+    }
+}
+
+/// The tables of many accounts as one, in the order in which they are given.
+pub fn merge_datasets(parts: impl IntoIterator<Item = Dataset>) -> Dataset {
+    let mut whole = Dataset::default();
+    for part in parts {
+        for (name, table) in part.tables {
+            match whole.tables.get_mut(&name) {
+                Some(known) => {
+                    known.batches.extend(table.batches);
+                    known.gaps.extend(table.gaps);
+                }
+                None => {
+                    whole.tables.insert(name, table);
+                }
+            }
+        }
+    }
+    whole
+}

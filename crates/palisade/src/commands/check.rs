@@ -1,0 +1,103 @@
+//! `palisade check`
+use super::connect::Connection;
+use super::noise::Noise;
+use super::report::Outputs;
+use super::scan::{self, Ready};
+use super::send::Destinations;
+use super::store;
+use crate::Outcome;
+use crate::cli::{CheckSnapshot, Global};
+use crate::error::Failure;
+use crate::output::Terminal;
+use palisade_catalog::Catalog;
+use palisade_config::Given;
+use palisade_scan::{LeftOut, Scanner};
+use std::sync::Arc;
+
+/// Judges a snapshot and reports.
+pub fn run(
+    args: CheckSnapshot,
+    given: &Given,
+    global: &Global,
+    catalog: Arc<Catalog>,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
+    let ready = Ready::new(args.scan, given, global, &catalog)?;
+    let flags = &ready.args;
+    let noise = Noise::read(&flags.noise, &catalog, terminal)?;
+    if noise.needs_tags() {
+        return Err(Failure::Usage {
+            message:
+                "mutes by tag need the account: a snapshot holds tags only where a check reads them"
+                    .to_owned(),
+            hint: Some("mute by resource, or scan".to_owned()),
+        });
+    }
+    let outputs = Outputs::new(flags.format, &flags.output, flags.all)?;
+    let destinations = Destinations::new(&flags.send, &ready.sends)?;
+    let checks = ready.selection.resolve(&catalog)?;
+    let mut scanner = Scanner::new(Arc::clone(&catalog));
+    let (runtime, store) = store::offline(&flags.store, &flags.target, scanner.models())?;
+    let snapshot = runtime.block_on(store.snapshot(&args.snapshot))?;
+    let manifest = snapshot.manifest();
+    scanner.set_now(manifest.started_at);
+    terminal.note(&format!(
+        "snapshot {} of {} ({} accounts, {} rows)",
+        manifest.id,
+        manifest.started_at,
+        manifest.accounts.len(),
+        manifest.rows()
+    ));
+    let options = palisade_query::Options {
+        evidence: flags.evidence,
+        ..palisade_query::Options::default()
+    };
+    let assessed = runtime.block_on(scanner.assess_snapshot(&checks, &snapshot, options));
+    let (mut assessment, left_out) = assessed?;
+    if left_out.len() == checks.len()
+        && let Some(first) = left_out.first()
+    {
+        return Err(Failure::Scan(palisade_scan::ScanError::NotCollected {
+            snapshot: manifest.id.clone(),
+            table: first.table.clone(),
+            column: first.column.clone(),
+        }));
+    }
+    tell(&left_out, terminal);
+    noise.apply(&mut assessment, &super::noise::Tags::new(), terminal);
+    palisade_scan::roll_up(
+        &mut assessment,
+        &catalog,
+        &ready.selection.frameworks,
+        &ready.attestations.attestations,
+    );
+    let connection = if outputs.in_s3() || destinations.in_aws() {
+        Some(Connection::open(&flags.target, scanner.models(), terminal)?)
+    } else {
+        None
+    };
+    match outputs.write(&assessment, connection.as_ref(), terminal) {
+        Err(failure) if failure.is_closed_pipe() => {}
+        other => other?,
+    }
+    if !destinations.send(&assessment, connection.as_ref(), false, terminal)? {
+        return Ok(Outcome::Failed);
+    }
+    Ok(match scan::outcome(flags, &assessment) {
+        Outcome::Done if flags.strict && !left_out.is_empty() => Outcome::Incomplete,
+        other => other,
+    })
+}
+
+fn tell(left_out: &[LeftOut], terminal: &Terminal) {
+    let Some(first) = left_out.first() else {
+        return;
+    };
+    terminal.warn(&format!(
+        "{} checks are left out: the snapshot was not collected for them (first `{}`: it reads `{}` of `{}`)",
+        left_out.len(),
+        first.check,
+        first.column,
+        first.table
+    ));
+}

@@ -1,0 +1,295 @@
+//! Where snapshots are, and keeping one of a scan.
+use super::connect::{self, Connection, client_config};
+use crate::cli::{Scan, StoreArgs, Target};
+use crate::error::Failure;
+use crate::output::Terminal;
+use palisade_aws::{Client, StaticCredentials};
+use palisade_catalog::Catalog;
+use palisade_collect::Collected;
+use palisade_core::{Assessment, Coverage};
+use palisade_model::Models;
+use palisade_store::{AccountResult, Credentials, Keys, NewSnapshot, Options, Store};
+use palisade_table::Dataset;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Keys are asked for again when they end within this time.
+const BEFORE_THE_END: Duration = Duration::from_secs(300);
+
+/// The keys of a client, asked for once while they hold.
+#[derive(Debug)]
+struct Signer {
+    client: Client,
+    known: Mutex<Option<(StaticCredentials, Option<SystemTime>)>>,
+}
+
+#[async_trait::async_trait]
+impl Credentials for Signer {
+    async fn keys(&self) -> Result<Keys, String> {
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let soon = connect::wall_clock() + BEFORE_THE_END;
+        let keys = match known {
+            Some((keys, end)) if end.is_none_or(|end| end > soon) => keys,
+            _ => {
+                let fresh = self.client.keys().await?;
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
+                fresh.0
+            }
+        };
+        Ok(Keys {
+            access_key_id: keys.access_key_id,
+            secret_access_key: keys.secret_access_key,
+            session_token: keys.session_token,
+        })
+    }
+}
+
+/// The location that is meant: the given one, else a folder in the user's data folder.
+///
+/// # Errors
+/// When none is given and the user has no data folder.
+pub fn location(args: &StoreArgs) -> Result<String, Failure> {
+    if let Some(location) = &args.store {
+        return Ok(location.clone());
+    }
+    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    let data = folder("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
+        let home = folder("HOME").or_else(|| folder("USERPROFILE"))?;
+        Some(PathBuf::from(home).join(".local/share"))
+    });
+    match data {
+        Some(data) => Ok(data.join("palisade").to_string_lossy().into_owned()),
+        None => Err(Failure::Usage {
+            message: "there is no home folder to keep snapshots in".to_owned(),
+            hint: Some("say where with --store, or scan with --no-snapshot".to_owned()),
+        }),
+    }
+}
+
+/// Opens the store. `client` signs for a bucket.
+fn open(location: &str, client: Option<Client>) -> Result<Store, Failure> {
+    let environment = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let mut options = Options::default();
+    if let Some(client) = client {
+        options.region = Some(client.region().to_string());
+        options.endpoint = client.endpoint_url().map(str::to_owned);
+        options.credentials = Some(Arc::new(Signer {
+            client,
+            known: Mutex::default(),
+        }));
+    }
+    options.endpoint = options
+        .endpoint
+        .or_else(|| environment("AWS_ENDPOINT_URL_S3"))
+        .or_else(|| environment("AWS_ENDPOINT_URL"));
+    Ok(Store::open(location, &options)?)
+}
+
+/// A store that is read without an account being asked: only a bucket needs credentials.
+///
+/// # Errors
+/// When the location is wrong, or there are no credentials for a bucket.
+pub fn offline(
+    args: &StoreArgs,
+    target: &Target,
+    models: &Arc<Models>,
+) -> Result<(tokio::runtime::Runtime, Store), Failure> {
+    let runtime = connect::runtime()?;
+    let location = location(args)?;
+    let client = if location.starts_with("s3://") {
+        let config = client_config(target);
+        let connected = runtime.block_on(Client::connect(config, Arc::clone(models)));
+        Some(connected.map_err(connect::connect_failure)?)
+    } else {
+        None
+    };
+    Ok((runtime, open(&location, client)?))
+}
+
+/// A snapshot that is going to be kept.
+pub struct Keeping {
+    store: Store,
+    new: NewSnapshot,
+    /// Somebody said where: not being able to keep it is an error, not a warning.
+    asked: bool,
+    /// It was told that nothing is kept.
+    given_up: Cell<bool>,
+}
+
+impl Keeping {
+    /// Whether and where a scan keeps what it reads. The demo and recordings are kept only where that is asked for.
+    ///
+    /// # Errors
+    /// When the store that was asked for cannot be opened.
+    pub fn open(
+        args: &Scan,
+        connection: &Connection,
+        catalog: &Catalog,
+        terminal: &Terminal,
+    ) -> Result<Option<Self>, Failure> {
+        let asked = args.store.store.is_some();
+        if args.no_snapshot || (args.target.is_recorded() && !asked) {
+            return Ok(None);
+        }
+        match Self::new(&args.store, &args.target, connection, catalog) {
+            Ok(keeping) => Ok(Some(keeping)),
+            Err(failure) if !asked => {
+                terminal.warn(&format!("no snapshot is kept: {failure}"));
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The snapshot that a command is about to make.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub fn new(
+        args: &StoreArgs,
+        target: &Target,
+        connection: &Connection,
+        catalog: &Catalog,
+    ) -> Result<Self, Failure> {
+        let location = location(args)?;
+        // who answers for a recording has no bucket
+        let client = (!target.is_recorded()).then(|| connection.client().0.clone());
+        let nonce: String = uuid::Uuid::new_v4()
+            .simple()
+            .to_string()
+            .chars()
+            .take(8)
+            .collect();
+        Ok(Self {
+            store: open(&location, client)?,
+            new: NewSnapshot {
+                nonce,
+                started_at: connection.now,
+                palisade: env!("CARGO_PKG_VERSION").to_owned(),
+                catalog: catalog.fingerprint.clone(),
+                regions: connection.regions.clone(),
+            },
+            asked: args.store.is_some(),
+            given_up: Cell::new(false),
+        })
+    }
+
+    /// Keeps what was read of an account and how it was judged, before anything is muted.
+    ///
+    /// # Errors
+    /// When it cannot be written to where it was asked to be; otherwise that is a warning, once.
+    pub fn account(
+        &self,
+        connection: &Connection,
+        account_id: &str,
+        dataset: &Dataset,
+        assessment: &Assessment,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        if self.given_up.get() {
+            return Ok(());
+        }
+        let result = AccountResult {
+            account_id,
+            dataset,
+            coverage: &assessment.coverage,
+            findings: Some(&assessment.findings),
+        };
+        let writer = self.store.writer(self.new.clone());
+        self.given(connection.wait(writer.account(result)), terminal)?;
+        Ok(())
+    }
+
+    /// Makes the snapshot visible. Accounts that could not be entered are in it, with why.
+    ///
+    /// # Errors
+    /// As [`Keeping::account`].
+    pub fn commit(
+        &self,
+        connection: &Connection,
+        assessment: &Assessment,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        if self.given_up.get() {
+            return Ok(());
+        }
+        let writer = self.store.writer(self.new.clone());
+        let committed = connection.wait(async {
+            let written = writer.written().await?;
+            let mut lost: BTreeMap<&str, Coverage> = BTreeMap::new();
+            for (error, times) in &assessment.coverage.failures {
+                if !error.account_id.is_empty() && !written.contains(&error.account_id) {
+                    let of = lost.entry(&error.account_id).or_default();
+                    of.failures.push((error.clone(), *times));
+                }
+            }
+            for (account_id, coverage) in &lost {
+                let result = AccountResult {
+                    account_id,
+                    dataset: &Dataset::default(),
+                    coverage,
+                    findings: None,
+                };
+                writer.account(result).await?;
+            }
+            let finished_at = connect::system_time();
+            writer.commit(finished_at, Some(&assessment.checks)).await
+        });
+        if let Some(manifest) = self.given(committed, terminal)? {
+            let location = self.store.location();
+            terminal.note(&format!("snapshot {} kept in {location}", manifest.id));
+        }
+        Ok(())
+    }
+
+    /// Keeps what was read.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_tables(
+        &self,
+        connection: &Connection,
+        collected: &Collected,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let writer = self.store.writer(self.new.clone());
+        let written = connection.wait(async {
+            let result = AccountResult {
+                account_id: &connection.account_id,
+                dataset: &collected.dataset,
+                coverage: &collected.coverage,
+                findings: None,
+            };
+            writer.account(result).await?;
+            writer.commit(connect::system_time(), None).await
+        });
+        let manifest = written?;
+        let location = self.store.location();
+        terminal.note(&format!("snapshot {} kept in {location}", manifest.id));
+        Ok(())
+    }
+
+    /// What was written; nothing, and a warning, when nobody said where to write.
+    fn given<T>(
+        &self,
+        written: Result<T, palisade_store::StoreError>,
+        terminal: &Terminal,
+    ) -> Result<Option<T>, Failure> {
+        match written {
+            Ok(written) => Ok(Some(written)),
+            Err(e) if self.asked => Err(e.into()),
+            Err(e) => {
+                self.given_up.set(true);
+                terminal.warn(&format!("no snapshot is kept: {e}"));
+                Ok(None)
+            }
+        }
+    }
+}
