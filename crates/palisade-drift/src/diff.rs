@@ -46,7 +46,7 @@ impl Filter {
 }
 
 /// A pattern in which `*` stands for any text.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else {
         return pattern == text;
     };

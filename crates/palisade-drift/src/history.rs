@@ -109,7 +109,7 @@ pub struct History {
 }
 
 /// How long it takes until something is fixed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimeToFix {
     /// The account.
     pub account_id: String,
@@ -150,10 +150,9 @@ impl History {
 
     /// The finding's history.
     pub fn find(&self, account_id: &str, key: &FindingKey) -> Option<&FindingHistory> {
-        let of = |h: &FindingHistory| (h.account_id.as_str(), h.key.clone());
         let at = self
             .findings
-            .binary_search_by(|h| of(h).cmp(&(account_id, key.clone())))
+            .binary_search_by(|h| (h.account_id.as_str(), &h.key).cmp(&(account_id, key)))
             .ok()?;
         self.findings.get(at)
     }
@@ -373,4 +372,63 @@ pub async fn history(
         }
     }
     Ok(history)
+}
+
+/// Something that happened to a resource between two snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceEvent {
+    /// When it was seen: the time of the later snapshot.
+    pub at: Timestamp,
+    /// The snapshot.
+    pub snapshot: String,
+    /// `added`, `removed`, `changed`, `not comparable`.
+    pub what: String,
+    /// The table.
+    pub table: String,
+    /// The account.
+    pub account_id: String,
+    /// The region.
+    pub region: String,
+    /// The ARN, or the id.
+    pub resource: String,
+    /// The values that differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<crate::ColumnChange>,
+}
+
+/// What happened to some resources (by ARN or id), snapshot by snapshot.
+///
+/// # Errors
+/// When a snapshot is damaged.
+pub async fn resource_history(
+    snapshots: &[Snapshot],
+    schemas: &dyn Schemas,
+    resources: &[String],
+    accounts: &[String],
+) -> Result<Vec<ResourceEvent>, StoreError> {
+    let filter = crate::Filter {
+        findings: false,
+        accounts: accounts.to_vec(),
+        ..crate::Filter::default()
+    };
+    let mut events = Vec::new();
+    for (before, after) in snapshots.iter().zip(snapshots.iter().skip(1)) {
+        let (b, a) = (Side::Stored(before), Side::Stored(after));
+        let found = crate::diff(b, a, schemas, &filter).await?;
+        let own = found
+            .resources
+            .into_iter()
+            .filter(|r| resources.contains(&r.resource) || resources.contains(&r.resource_id));
+        events.extend(own.map(|r| ResourceEvent {
+            at: after.manifest().started_at,
+            snapshot: after.manifest().id.clone(),
+            what: r.kind.as_str().to_owned(),
+            table: r.table,
+            account_id: r.account_id,
+            region: r.region,
+            resource: r.resource,
+            columns: r.columns,
+        }));
+    }
+    Ok(events)
 }

@@ -20,9 +20,11 @@ pub use change::{
     Blind, ColumnChange, Counts, Diff, FindingChange, FindingKind, Moment, NotCompared,
     ResourceChange, ResourceKind, Verdict, Which,
 };
-pub use diff::{Filter, diff};
+pub use diff::{Filter, diff, matches};
 pub use findings::{FindingKey, reopened};
-pub use history::{Episode, FindingHistory, History, Standing, TimeToFix, history};
+pub use history::{
+    Episode, FindingHistory, History, ResourceEvent, Standing, TimeToFix, history, resource_history,
+};
 pub use pin::{DRIFT_CHECK, Pin, drift_check, drift_findings, pin, pinned, unpin};
 pub use show::{markdown, text};
 pub use side::{Collected, Side};

@@ -149,7 +149,7 @@ pub fn drift_findings(diff: &Diff) -> (CheckSummary, Vec<Finding>) {
     for left in &diff.not_compared {
         // what the baseline has and this scan did not ask for is no gap: it was not selected
         let asked = left.lacking == Which::After && left.reason.starts_with("could not be listed");
-        let unseen = left.resources > 0 && left.reason != "the table was not collected";
+        let unseen = left.resources > 0 && left.reason.contains("could not be read");
         let (true, Some(table), Some(account_id)) =
             (asked || unseen, &left.table, &left.account_id)
         else {

@@ -150,7 +150,8 @@ impl Organization {
         let (list, items) = match operation {
             "ListAccounts" => ("Accounts", self.shown(|_| true)),
             "ListRoots" => {
-                let roots: BTreeSet<&str> = self.paths().filter_map(|p| p.first().copied()).collect();
+                let roots: BTreeSet<&str> =
+                    self.paths().filter_map(|p| p.first().copied()).collect();
                 let root = |name: &&str| json!({ "Id": id_of(&[name]), "Name": name, "Arn": "arn", "PolicyTypes": [] });
                 ("Roots", roots.iter().map(root).collect())
             }
@@ -166,7 +167,9 @@ impl Organization {
                 let parent = text("ParentId");
                 let below: BTreeSet<Vec<&str>> = self
                     .paths()
-                    .flat_map(|path| (2..=path.len()).filter_map(move |n| Some(path.get(..n)?.to_vec())))
+                    .flat_map(|path| {
+                        (2..=path.len()).filter_map(move |n| Some(path.get(..n)?.to_vec()))
+                    })
                     .filter(|path| path.split_last().is_some_and(|(_, up)| id_of(up) == parent))
                     .collect();
                 let unit = |path: &Vec<&str>| json!({ "Id": id_of(path), "Name": path.last(), "Arn": "arn" });
@@ -207,9 +210,12 @@ impl Organization {
 /// An id in the form of AWS's that is the same for the same path.
 fn id_of(path: &[&str]) -> String {
     // FNV-1a
-    let hash = path.join("/").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = path
+        .join("/")
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     match path.len() {
         1 => format!("r-{:04x}", hash & 0xffff),
         _ => format!("ou-root-{:08x}", hash & 0xffff_ffff),
@@ -276,8 +282,14 @@ mod tests {
         let accounts = vec![OrganizationAccount::new("222222222222")];
         let organization = Organization::new("111111111111", accounts);
         for (header, account) in [
-            ("AWS4 Credential=ASIA222222222222/20260101/x", "222222222222"),
-            ("AWS4 Credential=ASIA333333333333/20260101/x", "111111111111"),
+            (
+                "AWS4 Credential=ASIA222222222222/20260101/x",
+                "222222222222",
+            ),
+            (
+                "AWS4 Credential=ASIA333333333333/20260101/x",
+                "111111111111",
+            ),
             ("AWS4 Credential=AKIDEXAMPLE/20260101/x", "111111111111"),
             ("", "111111111111"),
         ] {

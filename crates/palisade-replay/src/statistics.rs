@@ -60,7 +60,10 @@ impl Counters {
         self.shown.total += 1;
         count(&mut self.shown.requests, operation);
         count(&mut self.shown.regions, &key.region);
-        let seen = self.seen.entry((account.into(), Arc::clone(key))).or_default();
+        let seen = self
+            .seen
+            .entry((account.into(), Arc::clone(key)))
+            .or_default();
         seen.attempts += 1;
         seen.attempts - 1
     }

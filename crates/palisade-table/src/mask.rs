@@ -13,8 +13,8 @@ impl Table {
             };
             let kept = BooleanArray::from_iter(unread.iter().map(|u| Some(!u)));
             // one length: it cannot fail; if it did, all of them would be taken out
-            let rows = filter_record_batch(&batch.rows, &kept)
-                .unwrap_or_else(|_| batch.rows.slice(0, 0));
+            let rows =
+                filter_record_batch(&batch.rows, &kept).unwrap_or_else(|_| batch.rows.slice(0, 0));
             dropped += batch.rows.num_rows() - rows.num_rows();
             let mut places = Vec::with_capacity(unread.len());
             let mut next = 0;

@@ -4,11 +4,13 @@ use palisade_core::{Category, Severity};
 use std::path::PathBuf;
 
 mod cluster;
+mod drift;
 mod fix;
 mod iam;
 mod organization;
 mod respond;
 pub use cluster::ClusterCommand;
+pub use drift::{Diff, DiffFormat, Drift, History, HistoryFormat};
 pub use fix::{Fix, FixApply, FixPlan, FixRetire, FixUndo, Protect, Retired};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
@@ -79,6 +81,13 @@ pub enum Command {
     /// Snapshots: list, show, verify, clear away
     #[command(subcommand)]
     Snapshots(Snapshots),
+    /// What changed between two snapshots: resources column by column, findings
+    Diff(Box<Diff>),
+    /// The baseline: the snapshot that is the desired state
+    #[command(subcommand)]
+    Drift(Drift),
+    /// Since when findings fail, how often they came back, how long fixing takes
+    History(Box<History>),
     /// Send the findings of an earlier report to Security Hub, SNS, EventBridge, Slack, a webhook or Jira
     Send(Box<Send>),
     /// Say what keeps a scan from working: credentials, region, clock, endpoints, permissions, configuration

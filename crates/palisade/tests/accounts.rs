@@ -171,9 +171,7 @@ fn the_order_in_which_accounts_answer_does_not_show() {
     let reports: Vec<Value> = [
         (Faults::none(), "8"),
         (
-            Faults::none()
-                .seed(7)
-                .jitter(Duration::from_millis(40)),
+            Faults::none().seed(7).jitter(Duration::from_millis(40)),
             "2",
         ),
     ]
@@ -219,7 +217,13 @@ fn an_account_stands_as_it_does_when_it_is_scanned_alone() {
 fn filters_choose_accounts() {
     let server = organization(Faults::none());
     let accounts = |more: &[&str]| {
-        let mut arguments = vec!["scan", "--check", "s3-bucket-versioning", "--format", "json"];
+        let mut arguments = vec![
+            "scan",
+            "--check",
+            "s3-bucket-versioning",
+            "--format",
+            "json",
+        ];
         arguments.push("--organization");
         arguments.extend(more);
         let output = run(&server, &arguments);
@@ -230,7 +234,12 @@ fn filters_choose_accounts() {
         (&["--exclude-ou", "Root/Prod"], vec![MANAGEMENT, TEST]),
         (&["--include-account-tag", "stage=prod"], vec![SHOP]),
         (
-            &["--exclude-account-tag", "stage=prod", "--exclude-account", "222200000002,222200000003"],
+            &[
+                "--exclude-account-tag",
+                "stage=prod",
+                "--exclude-account",
+                "222200000002,222200000003",
+            ],
             vec![MANAGEMENT, TEST],
         ),
         (&["--include-account", TEST], vec![TEST]),
@@ -276,7 +285,11 @@ fn filters_choose_accounts() {
             "no account could be read: 222200000002: sts:AssumeRole failed with AccessDenied",
         ),
         (
-            &["--organization", "--role-arn", "arn:aws:iam::222200000001:role/palisade-read"],
+            &[
+                "--organization",
+                "--role-arn",
+                "arn:aws:iam::222200000001:role/palisade-read",
+            ],
             1,
             "the accounts of the organisation are not known",
         ),
@@ -284,8 +297,17 @@ fn filters_choose_accounts() {
         let mut whole = vec!["scan", "--check", "s3-bucket-versioning"];
         whole.extend(arguments);
         let output = run(&server, &whole);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", err(&output));
-        assert!(err(&output).contains(says), "{arguments:?}: {}", err(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            err(&output)
+        );
+        assert!(
+            err(&output).contains(says),
+            "{arguments:?}: {}",
+            err(&output)
+        );
     }
 }
 
@@ -346,7 +368,16 @@ fn a_query_reads_all_accounts_and_the_organisation_once() {
     assert_eq!(scps.trim(), format!("{{\"account_id\":\"{MANAGEMENT}\"}}"));
     let inventory = run(
         &server,
-        &["inventory", "--organization", "--service", "s3", "--by", "account", "--format", "csv"],
+        &[
+            "inventory",
+            "--organization",
+            "--service",
+            "s3",
+            "--by",
+            "account",
+            "--format",
+            "csv",
+        ],
     );
     let lines = String::from_utf8(inventory.stdout).unwrap();
     assert_eq!(lines.lines().count(), 4, "{lines}");
@@ -373,7 +404,13 @@ fn an_interrupted_scan_names_what_was_not_begun() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     let report = report(&output);
@@ -394,7 +431,15 @@ fn the_file_says_which_accounts() {
     let text = "[organization]\nenabled = true\nrole = \"palisade-read\"\ninclude_ous = [\"Root/Test\"]\nmax_accounts = 2\n";
     std::fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
-    let scan = ["scan", "--check", "s3-bucket-versioning", "--format", "json", "--config", file];
+    let scan = [
+        "scan",
+        "--check",
+        "s3-bucket-versioning",
+        "--format",
+        "json",
+        "--config",
+        file,
+    ];
     let from_file = report(&run(&server, &scan));
     assert_eq!(from_file["accounts"], serde_json::json!([TEST]));
     // a list that is given stands in the place of the organisation

@@ -153,7 +153,7 @@ fn block<T>(future: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_state_does_not_differ_from_itself(state in state(), cut in 1usize..4) {

@@ -111,7 +111,8 @@ async fn a_list_that_failed_in_another_region_hides_nothing_here() {
     let after = commit(&store, 2, &[ACCOUNT], &after, None).await;
     let diff = compared(&before, &after).await;
     assert_eq!(diff.resources_of(ResourceKind::Removed), 1);
-    assert_eq!(diff.not_compared.len(), 1);
+    let listed = diff.not_compared.iter().filter(|n| n.table.is_some());
+    assert_eq!(listed.count(), 1);
 }
 
 #[tokio::test]

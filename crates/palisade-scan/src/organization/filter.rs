@@ -51,8 +51,7 @@ impl Filters {
         if !self.include_accounts.is_empty() && !self.include_accounts.contains(&member.id) {
             return left("accounts");
         }
-        if !self.include_units.is_empty()
-            && !self.include_units.iter().any(|u| is_below(member, u))
+        if !self.include_units.is_empty() && !self.include_units.iter().any(|u| is_below(member, u))
         {
             return left("organisational units");
         }

@@ -5,7 +5,7 @@ mod filter;
 mod merge;
 mod shared;
 
-pub use discover::{Discovered, DiscoverError, Member, discover};
+pub use discover::{DiscoverError, Discovered, Member, discover};
 pub use filter::{Filters, is_account_id};
 pub use merge::{Merge, merge_datasets};
 pub use shared::{MemberApi, SharedAnswers, is_shared};

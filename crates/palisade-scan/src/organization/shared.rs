@@ -58,10 +58,7 @@ impl Api for SharedAnswers {
         Box::pin(async move {
             let place = self.place(request);
             // whoever asks while another is waiting for the answer waits for the same answer
-            place
-                .get_or_init(|| self.api.call(request))
-                .await
-                .clone()
+            place.get_or_init(|| self.api.call(request)).await.clone()
         })
     }
 

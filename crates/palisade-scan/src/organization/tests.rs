@@ -95,9 +95,11 @@ fn fake(knows: bool) -> Arc<Fake> {
 
 #[tokio::test]
 async fn what_is_the_same_for_all_is_asked_once() {
-    for (organization_knows, own_knows, of_organization, of_own) in
-        [(true, false, 1, 0), (false, true, 1, 4), (false, false, 1, 4)]
-    {
+    for (organization_knows, own_knows, of_organization, of_own) in [
+        (true, false, 1, 0),
+        (false, true, 1, 4),
+        (false, false, 1, 4),
+    ] {
         let (organization, own) = (fake(organization_knows), fake(own_knows));
         let shared = Arc::new(SharedAnswers::new(Arc::clone(&organization) as Arc<dyn Api>));
         let api = MemberApi::new(Arc::clone(&own) as Arc<dyn Api>, shared);

@@ -278,7 +278,9 @@ pub fn client_config(target: &Target) -> ClientConfig {
             arn,
             external_id: target.external_id.clone(),
             session_name: target.session_name.clone(),
-            duration: target.session_duration.map(|s| Duration::from_secs(s.into())),
+            duration: target
+                .session_duration
+                .map(|s| Duration::from_secs(s.into())),
         }),
         region: target.region.iter().find(|r| *r != "all").cloned(),
         max_in_flight: usize::from(target.max_in_flight),

@@ -7,8 +7,10 @@ mod completions;
 mod config;
 mod connect;
 mod doctor;
+mod drift;
 mod fix;
 mod frameworks;
+mod history;
 mod iam;
 mod inventory;
 mod man;
@@ -57,6 +59,18 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Snapshots(args) => {
             let catalog = catalog(&global, terminal)?;
             snapshots::run(args, given, &global, &catalog, terminal)
+        }
+        Command::Diff(args) => {
+            let catalog = catalog(&global, terminal)?;
+            drift::compare(*args, given, &global, &catalog, terminal)
+        }
+        Command::Drift(args) => {
+            let catalog = catalog(&global, terminal)?;
+            drift::run(args, given, &global, &catalog, terminal)
+        }
+        Command::History(args) => {
+            let catalog = catalog(&global, terminal)?;
+            history::run(*args, given, &global, &catalog, terminal)
         }
         Command::Doctor(args) => doctor::run(*args, given, &global, terminal),
         Command::Send(args) => send::run(

@@ -1,7 +1,9 @@
 //! Mutes and baselines: `--mutes`, `--baseline`, `palisade baseline`, `palisade mutes import`.
 use super::scan;
 use crate::Outcome;
-use crate::cli::{BaselineArgs, Format, Global, MutesCommand, NoiseArgs, OrganizationArgs, Scan, StoreArgs};
+use crate::cli::{
+    BaselineArgs, Format, Global, MutesCommand, NoiseArgs, OrganizationArgs, Scan, StoreArgs,
+};
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::Catalog;

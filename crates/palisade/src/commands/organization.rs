@@ -7,9 +7,7 @@ use crate::output::Terminal;
 use crate::progress::Accounts;
 use palisade_aws::{CallFailure, Client, Role};
 use palisade_collect::{AccountTarget, Collected, Limits, Request, Targets};
-use palisade_core::{
-    CallError, CallErrorKind, CallStatistics, Coverage, LeftOutAccount, Region,
-};
+use palisade_core::{CallError, CallErrorKind, CallStatistics, Coverage, LeftOutAccount, Region};
 use palisade_model::{Api, OperationStatistics, Regions};
 use palisade_scan::Scanner;
 use palisade_scan::organization::{
@@ -253,11 +251,18 @@ impl<'c> Organization<'c> {
         };
         let mut parts = BTreeMap::new();
         let mut merge = Merge::default();
-        self.read(scanner, wanted, limits, terminal, &mut merge, |merge, read| {
-            merge.add_coverage(read.collected.coverage);
-            parts.insert(read.account_id, read.collected.dataset);
-            Ok(())
-        })?;
+        self.read(
+            scanner,
+            wanted,
+            limits,
+            terminal,
+            &mut merge,
+            |merge, read| {
+                merge.add_coverage(read.collected.coverage);
+                parts.insert(read.account_id, read.collected.dataset);
+                Ok(())
+            },
+        )?;
         let coverage = merge.coverage();
         some_account(parts.len(), &coverage)?;
         Ok(Collected {
@@ -377,7 +382,13 @@ impl Work {
         let progress = self.progress.part(&self.account_id);
         let collected = self
             .scanner
-            .collect(&self.request, &targets, &self.limits, &progress, self.stopped)
+            .collect(
+                &self.request,
+                &targets,
+                &self.limits,
+                &progress,
+                self.stopped,
+            )
             .await;
         match collected {
             Ok(collected) => Came::Read(Box::new(Read {
