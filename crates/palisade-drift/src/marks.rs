@@ -39,7 +39,7 @@ impl Marks {
         for step in parse_path(path).unwrap_or_default() {
             at = match step {
                 Step::Member(name) => at.members.entry(name).or_default(),
-                Step::Each => at.each.get_or_insert_default(),
+                Step::Each | Step::Where(_) => at.each.get_or_insert_default(),
             };
         }
         at

@@ -349,6 +349,9 @@ fn reached<'t>(ty: &'t ColumnType, steps: &[Step]) -> Result<&'t ColumnType, Pro
                 }),
             }
         }
+        (Some((Step::Where(_), _)), _) => Err(Problem::new(
+            "the path goes through every element: write `[]`",
+        )),
         (Some((Step::Each, _)), _) => Err(Problem::new("`[]` is for lists")),
         (Some((Step::Member(name), _)), _) => {
             Err(Problem::new(format!("`{name}` leads into a plain value")))
