@@ -10,6 +10,7 @@ mod findings;
 mod history;
 mod marks;
 mod nested;
+mod newly;
 mod pin;
 mod resources;
 mod show;
@@ -25,6 +26,7 @@ pub use findings::{FindingKey, reopened};
 pub use history::{
     Episode, FindingHistory, History, ResourceEvent, Standing, TimeToFix, history, resource_history,
 };
+pub use newly::{accounts_of, only_added};
 pub use pin::{DRIFT_CHECK, Pin, drift_check, drift_findings, pin, pinned, unpin};
 pub use show::{markdown, text};
 pub use side::{Collected, Side};

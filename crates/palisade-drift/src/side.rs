@@ -153,7 +153,7 @@ impl<'a> Side<'a> {
     }
 }
 
-fn first<'b>(batch: &'b Batch, column: &str) -> Option<&'b str> {
+pub(crate) fn first<'b>(batch: &'b Batch, column: &str) -> Option<&'b str> {
     use arrow::array::{Array, AsArray};
     let column = batch.rows.column_by_name(column)?.as_string_opt::<i32>()?;
     (!column.is_empty() && column.is_valid(0)).then(|| column.value(0))

@@ -733,6 +733,11 @@ pub struct Inventory {
     /// Only resources that no CloudFormation stack made, by the tag that it gives to what it makes
     #[arg(long)]
     pub unmanaged: bool,
+    /// Only resources that are not in a snapshot: its id, `latest`, or an age (`7d`: the last snapshot that is a week old)
+    #[arg(long, value_name = "SNAPSHOT", help_heading = "Snapshots")]
+    pub new_since: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: QueryFormat,

@@ -357,3 +357,45 @@ fn a_scan_is_held_against_the_baseline() {
     assert_eq!(drift.len(), 1);
     assert_eq!(drift[0]["failed"], 0);
 }
+
+#[test]
+fn the_check_has_a_page_and_what_is_new_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut explain = palisade(folder.path());
+    explain.args(["explain", "palisade-configuration-drift"]);
+    let shown = explain.output().unwrap();
+    assert!(
+        out(&shown).contains("as the pinned baseline has it"),
+        "{}",
+        told(&shown)
+    );
+
+    let collected = run(
+        folder.path(),
+        &["collect", "--demo", "--table", "s3_bucket"],
+    );
+    assert!(collected.status.success(), "{}", told(&collected));
+    let arguments = [
+        "inventory",
+        "--demo",
+        "--service",
+        "s3",
+        "--list",
+        "--format",
+        "csv",
+    ];
+    let all = out(&run(folder.path(), &arguments));
+    assert!(all.lines().count() > 1, "{all}");
+    let new = run(
+        folder.path(),
+        &[&arguments[..], &["--new-since", "latest"]].concat(),
+    );
+    assert!(new.status.success(), "{}", told(&new));
+    assert_eq!(
+        out(&new)
+            .lines()
+            .filter(|l| l.contains("s3_bucket"))
+            .count(),
+        0
+    );
+}

@@ -1,22 +1,23 @@
 //! `palisade diff`, `palisade drift`, and drift from the baseline in scans
-use super::connect::system_time;
+use super::connect::{Connection, system_time};
 use super::{settings, store};
 use crate::Outcome;
-use crate::cli::{Diff, DiffFormat, Drift, Global, StoreAt};
+use crate::cli::{Diff, DiffFormat, Drift, Global, Inventory, StoreAt};
 use crate::error::Failure;
 use crate::output::{Terminal, to_stdout};
 use palisade_catalog::Catalog;
 use palisade_config::Given;
 use palisade_core::{Assessment, Category, Severity, Timestamp};
 use palisade_drift::{
-    Collected, DRIFT_CHECK, Filter, Pin, Side, diff, drift_findings, markdown, pin, pinned,
+    Collected, DRIFT_CHECK, Filter, Pin, Side, Which, diff, drift_findings, markdown, pin, pinned,
     reopened, text, unpin,
 };
 use palisade_model::Models;
 use palisade_query::CatalogSchemas;
-use palisade_scan::Selection;
+use palisade_scan::{Scanner, Selection};
 use palisade_store::{Snapshot, Store, StoreError};
 use palisade_table::Dataset;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
@@ -84,16 +85,7 @@ pub fn compare(
     };
     let before = match (&args.before, &args.since) {
         (Some(wanted), _) => named(wanted)?,
-        (None, Some(age)) => {
-            let end = before(age)?;
-            let old = all.iter().rev().find(|s| s.manifest().started_at <= end);
-            old.cloned().ok_or_else(|| Failure::Usage {
-                message: format!("no snapshot is older than {age}"),
-                hint: all
-                    .first()
-                    .map(|s| format!("the oldest is {}", s.manifest().id)),
-            })?
-        }
+        (None, Some(age)) => older(&all, age)?,
         (None, None) => nth(1)?,
     };
     let filter = Filter {
@@ -116,6 +108,80 @@ pub fn compare(
         true => Outcome::Findings,
         false => Outcome::Done,
     })
+}
+
+/// The last snapshot that is so old.
+fn older(all: &[Snapshot], age: &str) -> Result<Snapshot, Failure> {
+    let end = before(age)?;
+    let old = all.iter().rev().find(|s| s.manifest().started_at <= end);
+    old.cloned().ok_or_else(|| Failure::Usage {
+        message: format!("no snapshot is older than {age}"),
+        hint: all
+            .first()
+            .map(|s| format!("the oldest is {}", s.manifest().id)),
+    })
+}
+
+/// Leaves those resources that a snapshot does not have, and says what could not be compared with it.
+///
+/// # Errors
+/// When there is no such snapshot, or it cannot be read.
+pub fn only_new(
+    since: &str,
+    args: &Inventory,
+    scanner: &Scanner,
+    connection: &Connection,
+    collected: &mut palisade_collect::Collected,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let (runtime, store) = store::offline(&args.store, &args.target, scanner.models())?;
+    let snapshot = if before(since).is_ok() {
+        let manifests = runtime.block_on(store.list())?.manifests.into_iter();
+        let all: Vec<Snapshot> = manifests.map(|m| store.of(m)).collect();
+        older(&all, since)?
+    } else {
+        runtime.block_on(store.snapshot(since))?
+    };
+    let accounts: BTreeSet<String> = collected
+        .dataset
+        .tables
+        .values()
+        .flat_map(palisade_drift::accounts_of)
+        .collect();
+    let accounts: Vec<String> = accounts.into_iter().collect();
+    let schemas = CatalogSchemas::new(Arc::clone(scanner.catalog()), Arc::clone(scanner.models()));
+    let after = Side::Collected(Collected {
+        id: "now",
+        started_at: connection.now,
+        complete: collected.coverage.is_complete(),
+        accounts: &accounts,
+        regions: &connection.regions,
+        dataset: &collected.dataset,
+        findings: None,
+    });
+    let filter = Filter {
+        findings: false,
+        tables: collected.dataset.tables.keys().cloned().collect(),
+        accounts: accounts.clone(),
+        ..Filter::default()
+    };
+    let found = runtime.block_on(diff(Side::Stored(&snapshot), after, &schemas, &filter))?;
+    let lost: Vec<_> = found
+        .not_compared
+        .iter()
+        .filter(|l| l.lacking != Which::After && (l.resources > 0 || l.table.is_none()))
+        .collect();
+    let resources: usize = lost.iter().map(|l| l.resources).sum();
+    if let Some(first) = lost.first() {
+        terminal.warn(&format!(
+            "{resources} resources are not counted: {} has nothing to compare them with (first: {}{})",
+            snapshot.manifest().id,
+            first.table.as_deref().map(|t| format!("{t}: ")).unwrap_or_default(),
+            first.reason
+        ));
+    }
+    palisade_drift::only_added(&mut collected.dataset, &found);
+    Ok(())
 }
 
 fn few(found: usize, location: &str) -> Failure {

@@ -119,6 +119,7 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             let catalog = catalog(&global, terminal)?;
             let found = settings::connect(&mut args.target, given, &global, &catalog)?;
             settings::organization(&found, &mut args.organization);
+            args.store = settings::store(&found);
             inventory::run(&args, catalog, terminal)
         }
         Command::Config(Config::Check { file }) => config::check(
