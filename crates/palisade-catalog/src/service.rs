@@ -72,6 +72,10 @@ pub struct TableSpec {
     pub unique: bool,
     /// Tags come from the bulk tagging API.
     pub tags_from_tagging: bool,
+    /// Paths of columns and fields that change though nobody changes the resource: no comparison looks at them.
+    pub volatile: Vec<String>,
+    /// Paths of lists whose order means something: elsewhere AWS promises none.
+    pub ordered: Vec<String>,
     /// The call that gives the rows; `None`: one row for each account (and region).
     pub list: Option<ListSpec>,
     /// Calls for rows. Source `i + 1` of a column is `calls[i]`; source 0 is the list call.

@@ -188,6 +188,8 @@ impl Context<'_> {
             );
         }
         let unique = section.boolean("unique").unwrap_or(false);
+        let volatile = self.compared(&name, section, "volatile");
+        let ordered = self.compared(&name, section, "ordered");
         let scope = section.word("scope", SCOPES).unwrap_or(self.scope);
         let model = section
             .text("model")
@@ -252,10 +254,27 @@ impl Context<'_> {
             keep_foreign: foreign.is_some(),
             unique,
             tags_from_tagging: tags.is_some(),
+            volatile,
+            ordered,
             list,
             calls,
             columns,
         })
+    }
+
+    /// `volatile` and `ordered`: paths that say how two states are compared.
+    fn compared(&mut self, table: &str, section: &Section<'_>, key: &'static str) -> Vec<String> {
+        let mut paths: Vec<String> = Vec::new();
+        for (index, path) in section.texts(key).into_iter().enumerate() {
+            self.note(table, format!("{key}.{index}"), path.at);
+            self.path(&path, false);
+            if paths.contains(&path.value) {
+                self.reporter
+                    .error(path.at, format!("`{}` is there twice", path.value));
+            }
+            paths.push(path.value);
+        }
+        paths
     }
 
     /// `[table.<name>.column]`

@@ -128,6 +128,11 @@ impl Coverage {
             .chain(other.skipped.iter().cloned())
             .collect();
         self.skipped = skipped.into_iter().collect();
+        let left_out: BTreeSet<LeftOutAccount> = std::mem::take(&mut self.left_out)
+            .into_iter()
+            .chain(other.left_out.iter().cloned())
+            .collect();
+        self.left_out = left_out.into_iter().collect();
         self.interrupted |= other.interrupted;
     }
     /// True when everything that was planned was read.

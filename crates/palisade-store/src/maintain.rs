@@ -244,6 +244,7 @@ impl Store {
         Ok(FilePart {
             region,
             rows: rows.num_rows(),
+            unread: files.iter().map(|f| f.unread).sum(),
             object,
         })
     }

@@ -117,6 +117,9 @@ pub struct FilePart {
     pub region: Option<String>,
     /// Rows.
     pub rows: usize,
+    /// Rows of which something could not be read; nothing where that was not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<usize>,
     /// The object.
     #[serde(flatten)]
     pub object: ObjectPart,

@@ -231,6 +231,7 @@ impl Writer {
         Ok(FilePart {
             region,
             rows: rows.num_rows(),
+            unread: unread_rows(rows),
             object,
         })
     }
@@ -343,6 +344,12 @@ pub(crate) fn entry(account: &AccountPart, part: ObjectPart) -> AccountEntry {
         unknown: count(Status::Unknown),
         complete: account.coverage.is_complete(),
     }
+}
+
+/// How many rows have something that could not be read; nothing for rows that are no table's.
+fn unread_rows(rows: &RecordBatch) -> Option<usize> {
+    let column = rows.column_by_name(crate::encode::UNREAD)?;
+    Some(column.len() - column.null_count())
 }
 
 fn first<'b>(rows: &'b RecordBatch, column: &str) -> Option<&'b str> {

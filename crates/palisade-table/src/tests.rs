@@ -453,6 +453,8 @@ fn spec(name: &str) -> TableSpec {
         keep_foreign: false,
         unique: false,
         tags_from_tagging: false,
+        volatile: Vec::new(),
+        ordered: Vec::new(),
         list: None,
         calls: vec![palisade_catalog::CallSpec {
             call: "GetBucketVersioning".to_owned(),

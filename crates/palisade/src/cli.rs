@@ -4,12 +4,14 @@ use palisade_core::{Category, Severity};
 use std::path::PathBuf;
 
 mod cluster;
+mod drift;
 mod fix;
 mod iam;
 mod organization;
 mod respond;
 mod watch;
 pub use cluster::ClusterCommand;
+pub use drift::{Diff, DiffFormat, Drift, History, HistoryFormat};
 pub use fix::{Fix, FixApply, FixPlan, FixRetire, FixUndo, Protect, Retired};
 pub use iam::{
     Accounts, Can, Decision, Escalation, Guardrails, Iam, Keys, LeastPrivilege, Lint, LintFormat,
@@ -81,6 +83,13 @@ pub enum Command {
     /// Snapshots: list, show, verify, clear away
     #[command(subcommand)]
     Snapshots(Snapshots),
+    /// What changed between two snapshots: resources column by column, findings
+    Diff(Box<Diff>),
+    /// The baseline: the snapshot that is the desired state
+    #[command(subcommand)]
+    Drift(Drift),
+    /// Since when findings fail, how often they came back, how long fixing takes
+    History(Box<History>),
     /// Send the findings of an earlier report to Security Hub, SNS, EventBridge, Slack, a webhook or Jira
     Send(Box<Send>),
     /// Say what keeps a scan from working: credentials, region, clock, endpoints, permissions, configuration
@@ -743,6 +752,11 @@ pub struct Inventory {
     /// Only resources that no CloudFormation stack made, by the tag that it gives to what it makes
     #[arg(long)]
     pub unmanaged: bool,
+    /// Only resources that are not in a snapshot: its id, `latest`, or an age (`7d`: the last snapshot that is a week old)
+    #[arg(long, value_name = "SNAPSHOT", help_heading = "Snapshots")]
+    pub new_since: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Output format
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: QueryFormat,

@@ -44,6 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "palisade-watch",
         &["core", "model", "catalog", "table", "collect", "store"],
     ),
+    ("palisade-drift", &["core", "catalog", "table", "store"]),
     ("palisade-mute", &["core"]),
     ("palisade-send", &["core", "model", "report"]),
 ];

@@ -1,8 +1,9 @@
 //! What columns and calls say about columns: that they exist, and which calls each cell needs.
 use super::Problem;
 use super::build::{Builder, Raw};
+use crate::service_file::BASE_COLUMNS;
 use crate::template::{TemplatePart, parse_template, texts_of};
-use crate::{ColumnType, Origin, TAGGING_SOURCE, suggest};
+use crate::{ColumnType, Origin, Step, TAGGING_SOURCE, suggest};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -114,12 +115,42 @@ impl Builder<'_> {
                 }
             }
         }
+        for (index, path) in spec.volatile.iter().enumerate() {
+            self.compared(&format!("volatile.{index}"), path, false, columns);
+        }
+        for (index, path) in spec.ordered.iter().enumerate() {
+            self.compared(&format!("ordered.{index}"), path, true, columns);
+        }
         if spec.tags_from_tagging
             && spec.arn.is_none()
             && matches!(columns.get("arn"), Some(raw) if raw.origin == Origin::Arn)
         {
             let message = "`tags = \"tagging\"` joins by ARN; the table has no `arn`";
             self.problem("", Problem::new(message));
+        }
+    }
+
+    /// `volatile` and `ordered`: the path leads to something, and to no column that identifies the row.
+    fn compared(&mut self, part: &str, path: &str, list: bool, columns: &IndexMap<String, Raw>) {
+        let steps = crate::parse_path(path).unwrap_or_default();
+        let Some((Step::Member(name), inside)) = steps.split_first() else {
+            return;
+        };
+        let Some(raw) = columns.get(name) else {
+            return self.no_column(part, name, columns);
+        };
+        let identifies = BASE_COLUMNS.contains(&name.as_str()) || *name == self.spec.id;
+        let found = if identifies {
+            Err(Problem::new(format!("`{name}` says which resource it is")))
+        } else {
+            reached(&raw.ty, inside).and_then(|ty| match ty {
+                ColumnType::List(_) => Ok(()),
+                _ if list => Err(Problem::new(format!("`{path}` is not a list"))),
+                _ => Ok(()),
+            })
+        };
+        if let Err(problem) = found {
+            self.problem(part, problem);
         }
     }
 
@@ -301,6 +332,31 @@ fn reads_of_text(template: &str) -> Reads {
         }
     }
     reads
+}
+
+/// The type at the end of a path.
+fn reached<'t>(ty: &'t ColumnType, steps: &[Step]) -> Result<&'t ColumnType, Problem> {
+    match (steps.split_first(), ty) {
+        (None, _) => Ok(ty),
+        (Some((Step::Each, rest)), ColumnType::List(inner))
+        | (Some((Step::Member(_), rest)), ColumnType::Map(inner)) => reached(inner, rest),
+        (Some((Step::Member(name), rest)), ColumnType::Struct(fields)) => {
+            match fields.iter().find(|(n, _)| n == name) {
+                Some((_, inner)) => reached(inner, rest),
+                None => Err(Problem {
+                    message: format!("there is no field `{name}`"),
+                    hint: suggest::hint(name, fields.iter().map(|(n, _)| n.as_str())),
+                }),
+            }
+        }
+        (Some((Step::Where(_), _)), _) => Err(Problem::new(
+            "the path goes through every element: write `[]`",
+        )),
+        (Some((Step::Each, _)), _) => Err(Problem::new("`[]` is for lists")),
+        (Some((Step::Member(name), _)), _) => {
+            Err(Problem::new(format!("`{name}` leads into a plain value")))
+        }
+    }
 }
 
 fn is_plain(ty: &ColumnType) -> bool {

@@ -80,6 +80,8 @@ impl Schemas for Sample {
             keep_foreign: false,
             unique: false,
             tags_from_tagging: false,
+            volatile: Vec::new(),
+            ordered: Vec::new(),
             list: None,
             calls: Vec::new(),
             columns: BTreeMap::new(),

@@ -37,7 +37,10 @@ pub fn run(
     }
     let outputs = Outputs::new(flags.format, &flags.output, flags.all)?;
     let destinations = Destinations::new(&flags.send, &ready.sends)?;
-    let checks = ready.selection.resolve(&catalog)?;
+    let checks = match ready.drift.only {
+        true => Vec::new(),
+        false => ready.selection.resolve(&catalog)?,
+    };
     let mut scanner = Scanner::new(Arc::clone(&catalog));
     let (runtime, store) = store::offline(&flags.store, &flags.target, scanner.models())?;
     let snapshot = runtime.block_on(store.snapshot(&args.snapshot))?;
@@ -62,7 +65,8 @@ pub fn run(
             runtime.block_on(asked)?
         }
     };
-    if left_out.len() == checks.len()
+    if !checks.is_empty()
+        && left_out.len() == checks.len()
         && let Some(first) = left_out.first()
     {
         return Err(Failure::Scan(palisade_scan::ScanError::NotCollected {
@@ -72,6 +76,15 @@ pub fn run(
         }));
     }
     tell(&left_out, terminal);
+    if ready.drift.wanted {
+        let schemas =
+            palisade_query::CatalogSchemas::new(Arc::clone(&catalog), Arc::clone(scanner.models()));
+        let now = super::drift::Now::Snapshot(&snapshot);
+        let held = super::drift::hold(&store, now, &schemas, &mut assessment);
+        if !runtime.block_on(held)? && ready.drift.only {
+            return Err(super::drift::nothing_pinned());
+        }
+    }
     noise.apply(&mut assessment, &super::noise::Tags::new(), terminal);
     palisade_scan::roll_up(
         &mut assessment,

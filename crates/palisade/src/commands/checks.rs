@@ -69,19 +69,35 @@ fn summary(check: &Check, catalog: &Catalog, membership: &Membership<'_>) -> ser
 pub fn show(ids: &[String], global: &Global, catalog: Arc<Catalog>) -> Result<Outcome, Failure> {
     let config = settings::config(global, &catalog)?;
     let effective = Settings::merge(&Given::default(), config.as_ref(), false, &[]);
-    let wanted = palisade_scan::Selection {
+    let mut wanted = palisade_scan::Selection {
         checks: ids.to_vec(),
         params: settings::params(&effective),
         severities: settings::severities(&effective),
         ..palisade_scan::Selection::default()
     };
-    let checks = wanted.resolve(&catalog)?;
+    let drift = super::drift::choose(&mut wanted);
+    let checks = match wanted.checks.is_empty() {
+        true => Vec::new(),
+        false => wanted.resolve(&catalog)?,
+    };
     let scanner = Scanner::new(Arc::clone(&catalog));
     let mut pages = Vec::new();
     for check in &checks {
         pages.push((check, scanner.details(check)?));
     }
     to_stdout(|out| {
+        if drift.wanted {
+            let page = palisade_drift::drift_check();
+            writeln!(
+                out,
+                "# {}\n\n`{}`, {}, {}\n",
+                page.title, page.id, page.severity, page.category
+            )?;
+            writeln!(out, "## Why\n\n{}\n\n## Fix\n\n{}", page.why, page.fix)?;
+            if !pages.is_empty() {
+                writeln!(out, "\n{}\n", "-".repeat(80))?;
+            }
+        }
         for (index, (check, details)) in pages.iter().enumerate() {
             if index > 0 {
                 writeln!(out, "\n{}\n", "-".repeat(80))?;

@@ -46,13 +46,16 @@ pub fn run(
             hint: Some("`palisade tables NAME` shows the columns of a table".to_owned()),
         });
     }
-    let (_connection, mut collected) = connect::collect_all(
+    let (connection, mut collected) = connect::collect_all(
         &args.target,
         &args.organization,
         &scanner,
         &request,
         terminal,
     )?;
+    if let Some(since) = &args.new_since {
+        super::drift::only_new(since, args, &scanner, &connection, &mut collected, terminal)?;
+    }
     let unread = inventory.drop_unread(&mut collected.dataset);
     let rows = scanner.query(&inventory.sql(), &collected.dataset)?;
     print(&rows, args.format)?;

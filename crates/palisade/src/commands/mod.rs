@@ -7,8 +7,10 @@ mod completions;
 mod config;
 mod connect;
 mod doctor;
+mod drift;
 mod fix;
 mod frameworks;
+mod history;
 mod iam;
 mod inventory;
 mod man;
@@ -64,6 +66,18 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             let catalog = catalog(&global, terminal)?;
             snapshots::run(args, given, &global, &catalog, terminal)
         }
+        Command::Diff(args) => {
+            let catalog = catalog(&global, terminal)?;
+            drift::compare(*args, given, &global, &catalog, terminal)
+        }
+        Command::Drift(args) => {
+            let catalog = catalog(&global, terminal)?;
+            drift::run(args, given, &global, &catalog, terminal)
+        }
+        Command::History(args) => {
+            let catalog = catalog(&global, terminal)?;
+            history::run(*args, given, &global, &catalog, terminal)
+        }
         Command::Doctor(args) => doctor::run(*args, given, &global, terminal),
         Command::Send(args) => send::run(
             *args,
@@ -111,6 +125,7 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
             let catalog = catalog(&global, terminal)?;
             let found = settings::connect(&mut args.target, given, &global, &catalog)?;
             settings::organization(&found, &mut args.organization);
+            args.store = settings::store(&found);
             inventory::run(&args, catalog, terminal)
         }
         Command::Config(Config::Check { file }) => config::check(

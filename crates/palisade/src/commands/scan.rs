@@ -24,6 +24,7 @@ pub struct Ready {
     pub(super) attestations: palisade_config::Attestations,
     pub(super) selection: palisade_scan::Selection,
     pub(super) sends: BTreeMap<String, SendSettings>,
+    pub(super) drift: super::drift::Chosen,
 }
 
 impl Ready {
@@ -54,11 +55,13 @@ impl Ready {
         let mut selection = selection(&args.selection);
         selection.params = settings::params(&effective);
         selection.severities = settings::severities(&effective);
+        let drift = super::drift::choose(&mut selection);
         Ok(Self {
             args,
             attestations,
             selection,
             sends: effective.sends,
+            drift,
         })
     }
 }
@@ -150,10 +153,14 @@ pub fn assess(
         args,
         attestations,
         selection,
+        drift,
         ..
     } = ready;
-    let checks = selection.resolve(catalog)?;
-    if checks.is_empty() {
+    let checks = match drift.only {
+        true => Vec::new(),
+        false => selection.resolve(catalog)?,
+    };
+    if checks.is_empty() && !drift.only {
         return Err(Failure::Usage {
             message: "the selection leaves no check".to_owned(),
             hint: Some(
@@ -176,9 +183,15 @@ pub fn assess(
             .keys()
             .for_each(|table| request.add_all(table));
     }
+    let keeping = Keeping::open(args, &connection, catalog, terminal)?;
+    if drift.only {
+        let Some(keeping) = &keeping else {
+            return Err(super::drift::nothing_pinned());
+        };
+        keeping.add_baseline(&connection, &mut request)?;
+    }
     noise.add_tags(&mut request, &scanner);
     let scanner = Arc::new(scanner);
-    let keeping = Keeping::open(args, &connection, catalog, terminal)?;
     let planning = PlanAhead::start(Arc::clone(&scanner), checks);
     let one = |planned: &Planned, read: Read| {
         let tags = noise.tags(&request, &scanner, &read.collected.dataset)?;
@@ -192,7 +205,10 @@ pub fn assess(
             evidence: args.evidence,
             ..palisade_query::Options::default()
         };
-        let assessment = scanner.assess(planned, read.collected, scope, options)?;
+        let mut assessment = scanner.assess(planned, read.collected, scope, options)?;
+        if let (true, Some(keeping), Some(dataset)) = (drift.wanted, &keeping, &kept) {
+            keeping.hold(&connection, dataset, &mut assessment, &scanner)?;
+        }
         if let (Some(keeping), Some(dataset)) = (&keeping, &kept) {
             keeping.account(&connection, &account_id, dataset, &assessment, terminal)?;
         }

@@ -59,6 +59,13 @@ pub fn run(
                         .clone(),
                 );
             }
+            let pinned = runtime.block_on(palisade_drift::pinned(&store))?;
+            if let Some(pin) = pinned.filter(|pin| ids.contains(&pin.snapshot)) {
+                return Err(Failure::Usage {
+                    message: format!("{} is the pinned baseline", pin.snapshot),
+                    hint: Some("`palisade drift unpin` lets go of it".to_owned()),
+                });
+            }
             let removed = runtime.block_on(store.remove(&ids))?;
             terminal.note(&said("removed", ids.len(), &removed));
             Ok(Outcome::Done)
@@ -76,7 +83,11 @@ pub fn run(
                 last: keep_last,
                 daily: keep_daily,
                 days: keep_days.map(|days| (days, now)),
-                ..Keep::default()
+                pinned: runtime
+                    .block_on(palisade_drift::pinned(&store))?
+                    .map(|pin| pin.snapshot)
+                    .into_iter()
+                    .collect(),
             };
             prune(&runtime, &store, &keep, yes, now, terminal)
         }

@@ -192,6 +192,51 @@ impl Keeping {
         })
     }
 
+    /// Adds what the pinned baseline holds to what is read.
+    ///
+    /// # Errors
+    /// When nothing is pinned, or the baseline cannot be read.
+    pub fn add_baseline(
+        &self,
+        connection: &Connection,
+        request: &mut palisade_collect::Request,
+    ) -> Result<(), Failure> {
+        let found = connection.wait(async {
+            match palisade_drift::pinned(&self.store).await? {
+                None => Ok(None),
+                Some(pin) => self.store.snapshot(&pin.snapshot).await.map(Some),
+            }
+        });
+        let Some(baseline) = found? else {
+            return Err(super::drift::nothing_pinned());
+        };
+        for (table, columns) in &baseline.manifest().tables {
+            request.add(table, columns.keys().map(String::as_str));
+        }
+        Ok(())
+    }
+
+    /// Holds what was read against the pinned baseline, if there is one.
+    ///
+    /// # Errors
+    /// When the baseline cannot be read.
+    pub fn hold(
+        &self,
+        connection: &Connection,
+        dataset: &Dataset,
+        assessment: &mut Assessment,
+        scanner: &palisade_scan::Scanner,
+    ) -> Result<(), Failure> {
+        let schemas = palisade_query::CatalogSchemas::new(
+            Arc::clone(scanner.catalog()),
+            Arc::clone(scanner.models()),
+        );
+        let now = super::drift::Now::Collected(dataset);
+        let held = super::drift::hold(&self.store, now, &schemas, assessment);
+        connection.wait(held)?;
+        Ok(())
+    }
+
     /// Keeps what was read of an account and how it was judged, before anything is muted.
     ///
     /// # Errors

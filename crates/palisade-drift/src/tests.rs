@@ -1,0 +1,4 @@
+mod common;
+mod properties;
+mod resources;
+mod verdicts;

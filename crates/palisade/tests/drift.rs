@@ -1,0 +1,401 @@
+//! `palisade diff`, `drift` and `history` through the binary, over snapshots that the test makes.
+mod common;
+
+use common::palisade;
+use palisade_catalog::{Catalog, TableSchema, TableSpec};
+use palisade_core::{
+    Category, CheckSummary, Coverage, Finding, FixAvailability, Severity, Status, Timestamp,
+};
+use palisade_model::Models;
+use palisade_store::{AccountResult, NewSnapshot, Options, Store};
+use palisade_table::{FIXTURE_ACCOUNT, FIXTURE_REGION, Schemas, fixture_dataset};
+use serde_json::{Value as Json, json};
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+
+const CHECK: &str = "s3-bucket-versioning";
+
+struct Shipped {
+    catalog: Catalog,
+    models: Models,
+}
+
+impl Schemas for Shipped {
+    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
+        let spec = self.catalog.tables.get(name)?;
+        let schema = self.catalog.table_schema(name, &self.models).ok()?;
+        Some((Arc::clone(spec), schema))
+    }
+    fn names(&self) -> Vec<String> {
+        self.catalog.tables.keys().cloned().collect()
+    }
+    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
+        self.catalog.permissions(service, operation)
+    }
+}
+
+fn finding(bucket: &str, status: Status) -> Finding {
+    Finding {
+        check: Arc::from(CHECK),
+        status,
+        severity: Severity::High,
+        account_id: Arc::from(FIXTURE_ACCOUNT),
+        region: Arc::from(FIXTURE_REGION),
+        resource: format!("arn:aws:s3:::{bucket}"),
+        resource_id: bucket.to_owned(),
+        resource_type: Arc::from("s3_bucket"),
+        message: format!("versioning of {bucket}: {status}"),
+        evidence: serde_json::Map::new(),
+        requirements: Arc::from([]),
+        fix: FixAvailability::Guided,
+        missing_permissions: vec![],
+        muted: None,
+    }
+}
+
+/// A bucket: its name, its versioning (`""`: could not be read), and what a check says of it.
+type Bucket = (&'static str, &'static str, Status);
+
+/// Writes a snapshot of each day and gives their ids.
+fn store(folder: &Path, days: &[(u32, &[Bucket])]) -> Vec<String> {
+    let shipped = Shipped {
+        catalog: palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog,
+        models: Models::embedded(),
+    };
+    let store = Store::open(folder.to_str().unwrap(), &Options::default()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut ids = Vec::new();
+    for (day, buckets) in days {
+        let at: Timestamp = format!("2026-01-{day:02}T12:00:00Z").parse().unwrap();
+        let rows: Vec<Json> = buckets
+            .iter()
+            .map(|(name, versioning, _)| match *versioning {
+                "" => json!({ "name": name, "versioning": { "!error": "AccessDenied" } }),
+                status => json!({ "name": name, "versioning": { "status": status } }),
+            })
+            .collect();
+        let data = json!({ "s3_bucket": rows });
+        let data = data.as_object().unwrap();
+        let dataset = fixture_dataset(&shipped, "s3_bucket", true, data, at).unwrap();
+        let findings: Vec<Finding> = buckets.iter().map(|(n, _, s)| finding(n, *s)).collect();
+        let summary = CheckSummary {
+            id: CHECK.to_owned(),
+            title: "Versioning is on".to_owned(),
+            service: "s3".to_owned(),
+            severity: Severity::High,
+            category: Category::Data,
+            why: String::new(),
+            fix: String::new(),
+            requirements: vec![],
+            passed: 0,
+            failed: 0,
+            unknown: 0,
+            manual: 0,
+        };
+        let writer = store.writer(NewSnapshot {
+            nonce: format!("{day:08x}"),
+            started_at: at,
+            palisade: "0.0.0".to_owned(),
+            catalog: "test".to_owned(),
+            regions: vec![FIXTURE_REGION.to_owned()],
+        });
+        let manifest = runtime.block_on(async {
+            writer
+                .account(AccountResult {
+                    account_id: FIXTURE_ACCOUNT,
+                    dataset: &dataset,
+                    coverage: &Coverage::default(),
+                    findings: Some(&findings),
+                })
+                .await
+                .unwrap();
+            writer.commit(at, Some(&[summary])).await.unwrap()
+        });
+        ids.push(manifest.id);
+    }
+    ids
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = palisade(folder);
+    let store = folder.join("store");
+    command.args(arguments).arg("--store").arg(store);
+    command.output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+const DAYS: &[(u32, &[Bucket])] = &[
+    (
+        1,
+        &[
+            ("a", "Suspended", Status::Fail),
+            ("b", "Enabled", Status::Pass),
+            ("c", "Enabled", Status::Pass),
+        ],
+    ),
+    (
+        2,
+        &[
+            ("a", "Enabled", Status::Pass),
+            ("b", "Enabled", Status::Pass),
+            ("c", "Enabled", Status::Pass),
+        ],
+    ),
+    (
+        3,
+        &[
+            ("a", "Suspended", Status::Fail),
+            ("b", "", Status::Unknown),
+            ("d", "Suspended", Status::Fail),
+        ],
+    ),
+];
+
+#[test]
+fn two_snapshots_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = store(&folder.path().join("store"), DAYS);
+    let shown = run(folder.path(), &["diff", "--fail"]);
+    assert_eq!(shown.status.code(), Some(3), "{}", told(&shown));
+    let text = out(&shown);
+    for part in [
+        "1 added, 1 removed, 1 changed, 1 not comparable",
+        "versioning.status: \"Enabled\" → \"Suspended\"",
+        "Findings reopened (1)",
+        "Findings opened (1)",
+        "Findings became unknown (1)",
+        "  + arn:aws:s3:::d",
+        "  - arn:aws:s3:::c",
+        "  ? arn:aws:s3:::b",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
+    assert_eq!(text, out(&run(folder.path(), &["diff", &ids[1], &ids[2]])));
+
+    let json = run(
+        folder.path(),
+        &["diff", &ids[0], &ids[2], "--format", "json", "--resources"],
+    );
+    let json: Json = serde_json::from_str(&out(&json)).unwrap();
+    assert_eq!(json["findings"], json!([]));
+    assert_eq!(json["counts"]["same"], 1);
+    let markdown = run(
+        folder.path(),
+        &["diff", "--format", "markdown", "--findings"],
+    );
+    assert!(out(&markdown).contains("| opened | high | `s3-bucket-versioning` |"));
+    assert!(!out(&markdown).contains("## Resources"));
+}
+
+#[test]
+fn nothing_differs_from_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = store(&folder.path().join("store"), DAYS);
+    let shown = run(folder.path(), &["diff", &ids[1], &ids[1], "--fail"]);
+    assert_eq!(shown.status.code(), Some(0), "{}", out(&shown));
+    assert!(out(&shown).contains("0 added, 0 removed, 0 changed, 3 the same"));
+    // unknown on both sides: not the same, and no drift
+    let shown = run(folder.path(), &["diff", &ids[2], &ids[2], "--fail"]);
+    assert_eq!(shown.status.code(), Some(0), "{}", out(&shown));
+    assert!(out(&shown).contains("1 not comparable"));
+}
+
+#[test]
+fn wrong_questions_are_usage_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    store(&folder.path().join("store"), &DAYS[..1]);
+    for (arguments, expected) in [
+        (vec!["diff"], "two snapshots are needed"),
+        (vec!["diff", "2031", "latest"], "no snapshot `2031`"),
+        (vec!["diff", "--since", "soon"], "`soon` is no age"),
+        (vec!["diff", "--since", "5000w"], "no snapshot is older"),
+        (vec!["drift", "show"], "nothing is pinned"),
+    ] {
+        let shown = run(folder.path(), &arguments);
+        assert_eq!(
+            shown.status.code(),
+            Some(2),
+            "{arguments:?} {}",
+            told(&shown)
+        );
+        assert!(
+            told(&shown).contains(expected),
+            "{arguments:?} {}",
+            told(&shown)
+        );
+    }
+}
+
+#[test]
+fn history_is_told_and_the_same_again() {
+    let folder = tempfile::tempdir().unwrap();
+    store(&folder.path().join("store"), DAYS);
+    let shown = run(folder.path(), &["history", "--format", "json"]);
+    assert_eq!(shown.status.code(), Some(0), "{}", told(&shown));
+    let json: Json = serde_json::from_str(&out(&shown)).unwrap();
+    let a = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|f| f["resource_id"] == "a")
+        .unwrap();
+    assert_eq!(a["standing"], "open");
+    assert_eq!(a["reopened"], 1);
+    assert_eq!(a["first_seen"], "2026-01-01T12:00:00Z");
+    assert_eq!(a["open_since"], "2026-01-03T12:00:00Z");
+    assert_eq!(a["age_days"], 0);
+    assert_eq!(json["time_to_fix"][0]["mean_hours"], 24.0);
+    assert_eq!(json["trend"].as_array().unwrap().len(), 3);
+    // what was kept gives the same, and so does what is computed anew
+    let again = out(&run(folder.path(), &["history", "--format", "json"]));
+    assert_eq!(out(&shown), again);
+    let kept = folder.path().join("store/history");
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 1);
+    for object in std::fs::read_dir(&kept).unwrap() {
+        std::fs::write(object.unwrap().path(), "{").unwrap();
+    }
+    assert_eq!(
+        again,
+        out(&run(folder.path(), &["history", "--format", "json"]))
+    );
+    std::fs::remove_dir_all(&kept).unwrap();
+    assert_eq!(
+        again,
+        out(&run(folder.path(), &["history", "--format", "json"]))
+    );
+
+    let text = out(&run(folder.path(), &["history", "--resource", "a"]));
+    assert!(text.contains("reopened 1"), "{text}");
+    assert!(text.contains("versioning.status"), "{text}");
+    let csv = out(&run(
+        folder.path(),
+        &["history", "--format", "csv", "--check", "s3-*"],
+    ));
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+}
+
+#[test]
+fn what_differs_from_the_baseline_is_a_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = store(&folder.path().join("store"), DAYS);
+    let pinned = run(folder.path(), &["drift", "pin", &ids[1]]);
+    assert_eq!(pinned.status.code(), Some(0), "{}", told(&pinned));
+    let only = [
+        "check",
+        "--check",
+        "palisade-configuration-drift",
+        "--format",
+        "json",
+    ];
+    let shown = run(folder.path(), &only);
+    assert_eq!(shown.status.code(), Some(0), "{}", told(&shown));
+    let json: Json = serde_json::from_str(&out(&shown)).unwrap();
+    let found: Vec<(String, String)> = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| (f["resource_id"].to_string(), f["status"].to_string()))
+        .collect();
+    let pair = |a: &str, b: &str| (format!("\"{a}\""), format!("\"{b}\""));
+    let expected = [
+        pair("a", "fail"),
+        pair("b", "unknown"),
+        pair("c", "fail"),
+        pair("d", "fail"),
+    ];
+    assert_eq!(found, expected);
+    let a = &json["findings"][0];
+    assert_eq!(a["check"], "palisade-configuration-drift");
+    assert_eq!(a["evidence"]["baseline"], ids[1].as_str());
+    assert_eq!(a["evidence"]["changes"][0]["path"], "versioning.status");
+    // pinned snapshots are kept by what clears away
+    let listed = out(&run(
+        folder.path(),
+        &["snapshots", "prune", "--keep-last", "1", "--yes"],
+    ));
+    assert_eq!(listed.trim(), ids[0]);
+    let removed = run(folder.path(), &["snapshots", "remove", &ids[1]]);
+    assert_eq!(removed.status.code(), Some(2), "{}", told(&removed));
+    assert_eq!(
+        run(folder.path(), &["drift", "unpin"]).status.code(),
+        Some(0)
+    );
+    assert_eq!(run(folder.path(), &only).status.code(), Some(2));
+}
+
+/// The demo, scanned against a baseline of itself: the same answers are no drift.
+#[test]
+fn a_scan_is_held_against_the_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = |more: &[&str]| {
+        let mut arguments = vec!["scan", "--demo", "--service", "s3", "--format", "json"];
+        arguments.extend(more);
+        run(folder.path(), &arguments)
+    };
+    let first = scan(&[]);
+    assert!(first.status.success(), "{}", told(&first));
+    assert!(!out(&first).contains("palisade-configuration-drift"));
+    assert_eq!(run(folder.path(), &["drift", "pin"]).status.code(), Some(0));
+    let second = scan(&["--check", "palisade-configuration-drift"]);
+    let json: Json = serde_json::from_str(&out(&second)).unwrap();
+    let checks = json["checks"].as_array().unwrap().iter();
+    let drift: Vec<&Json> = checks
+        .filter(|c| c["id"] == "palisade-configuration-drift")
+        .collect();
+    assert_eq!(drift.len(), 1);
+    assert_eq!(drift[0]["failed"], 0);
+}
+
+#[test]
+fn the_check_has_a_page_and_what_is_new_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut explain = palisade(folder.path());
+    explain.args(["explain", "palisade-configuration-drift"]);
+    let shown = explain.output().unwrap();
+    assert!(
+        out(&shown).contains("as the pinned baseline has it"),
+        "{}",
+        told(&shown)
+    );
+
+    let collected = run(
+        folder.path(),
+        &["collect", "--demo", "--table", "s3_bucket"],
+    );
+    assert!(collected.status.success(), "{}", told(&collected));
+    let arguments = [
+        "inventory",
+        "--demo",
+        "--service",
+        "s3",
+        "--list",
+        "--format",
+        "csv",
+    ];
+    let all = out(&run(folder.path(), &arguments));
+    assert!(all.lines().count() > 1, "{all}");
+    let new = run(
+        folder.path(),
+        &[&arguments[..], &["--new-since", "latest"]].concat(),
+    );
+    assert!(new.status.success(), "{}", told(&new));
+    assert_eq!(
+        out(&new)
+            .lines()
+            .filter(|l| l.contains("s3_bucket"))
+            .count(),
+        0
+    );
+}
