@@ -24,7 +24,7 @@ use palisade_query::{
     CatalogSchemas, Engine, Evaluation, Needs, Only, Options, Params, Part, Plan, QueryResult,
     Reach, sort_findings,
 };
-use palisade_scan::{LeftOut, Scanner, Scope, snapshot_lake};
+use palisade_scan::{Lacking, LeftOut, Scanner, Scope, snapshot_lake};
 use palisade_store::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -155,7 +155,7 @@ impl Cluster {
         snapshots: &[Snapshot],
         sql: &str,
         now: Timestamp,
-    ) -> Result<(QueryResult, Vec<(String, String, String)>), ClusterError> {
+    ) -> Result<(QueryResult, Vec<Lacking>), ClusterError> {
         let mut scanner = Scanner::new(Arc::clone(&self.catalog));
         scanner.set_now(now);
         let runtime = tokio::runtime::Handle::current();

@@ -18,4 +18,4 @@ pub use palisade_query::{IamAccounts, IamQuestion, IamScope, Params, QueryResult
 pub use rollup::roll_up;
 pub use scanner::{CheckDetails, FixtureReport, Planned, Scanner, Scope};
 pub use selection::{Selection, SelectionError};
-pub use snapshot::{LeftOut, SNAPSHOTS, SnapshotQuery, snapshot_lake};
+pub use snapshot::{Lacking, LeftOut, SNAPSHOTS, SnapshotQuery, snapshot_lake};

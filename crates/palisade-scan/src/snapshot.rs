@@ -19,6 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
+/// A snapshot, and the table and column that it lacks.
+pub type Lacking = (String, String, String);
+
 /// A check that a snapshot cannot answer, and a column that it lacks for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeftOut {
@@ -36,7 +39,7 @@ pub struct SnapshotQuery {
     /// Snapshots that have it.
     pub usable: Vec<Snapshot>,
     /// Snapshots that lack something: snapshot, table, column.
-    pub lacking: Vec<(String, String, String)>,
+    pub lacking: Vec<Lacking>,
     /// The columns.
     pub needs: Needs,
     /// It reads computed tables: of one snapshot, and without the column `snapshot`.
@@ -158,7 +161,7 @@ impl Scanner {
         snapshots: &[Snapshot],
         memory: usize,
         handle: &Handle,
-    ) -> Result<(QueryResult, Vec<(String, String, String)>), ScanError> {
+    ) -> Result<(QueryResult, Vec<Lacking>), ScanError> {
         let SnapshotQuery {
             usable,
             lacking,

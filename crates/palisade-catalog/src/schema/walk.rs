@@ -63,7 +63,7 @@ pub(super) fn walk(
                 for (name, value) in conditions {
                     let (named, of) =
                         member(item, name, naming).ok_or_else(|| unknown(item, name, naming))?;
-                    if !model.shape(of).is_some_and(|s| s.kind == ShapeKind::String) {
+                    if model.shape(of).is_none_or(|s| s.kind != ShapeKind::String) {
                         return Err(Problem::new(format!("`{name}` is not a text")));
                     }
                     known.push((named, value.clone()));

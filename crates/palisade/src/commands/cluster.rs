@@ -6,7 +6,7 @@ use crate::output::Terminal;
 use palisade_catalog::{Catalog, Check};
 use palisade_core::{Assessment, Timestamp};
 use palisade_query::Options;
-use palisade_scan::{LeftOut, QueryResult, Scanner};
+use palisade_scan::{Lacking, LeftOut, QueryResult, Scanner};
 use palisade_store::{Snapshot, Store};
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ impl Engine {
         sql: &str,
         snapshots: &[Snapshot],
         now: Timestamp,
-    ) -> Result<(QueryResult, Vec<(String, String, String)>), Failure> {
+    ) -> Result<(QueryResult, Vec<Lacking>), Failure> {
         Ok(self.cluster.sql(&self.place, snapshots, sql, now).await?)
     }
 }
@@ -153,7 +153,7 @@ impl Engine {
         _: &str,
         _: &[Snapshot],
         _: Timestamp,
-    ) -> Result<(QueryResult, Vec<(String, String, String)>), Failure> {
+    ) -> Result<(QueryResult, Vec<Lacking>), Failure> {
         Err(missing("--engine"))
     }
 }
