@@ -68,7 +68,11 @@ async fn what_was_not_read_is_not_comparable() {
         (&read, &broken, Which::After),
         (&broken, &broken, Which::Both),
     ] {
-        let diff = of(&buckets(&[before.clone()]), &buckets(&[after.clone()])).await;
+        let diff = of(
+            &buckets(std::slice::from_ref(before)),
+            &buckets(std::slice::from_ref(after)),
+        )
+        .await;
         assert!(!diff.has_drift());
         let [resource] = diff.resources.as_slice() else {
             panic!("{:?}", diff.resources);
