@@ -1,4 +1,11 @@
 //! `palisade diff`, `drift` and `history` through the binary, over snapshots that the test makes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use common::palisade;

@@ -199,7 +199,7 @@ fn parameters(catalog: &Catalog, checks: &BTreeSet<String>) -> Vec<String> {
     let mut all = Vec::new();
     for check in checks {
         for (name, parameter) in &catalog.checks[check].params {
-            let empty = parameter.default.to_json() == Json::from("");
+            let empty = parameter.default.to_json() == "";
             if let Some((_, value)) = PARAMETERS.iter().find(|(n, _)| n == name)
                 && empty
             {

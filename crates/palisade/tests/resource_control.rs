@@ -28,7 +28,10 @@ fn deny(action: &str) -> Value {
 }
 
 /// Name, content and targets (id, type) of each policy of a kind.
-fn policies(kind: &str) -> Vec<(&'static str, String, Vec<(&'static str, &'static str)>)> {
+/// Id, document, and what it is attached to: id and type.
+type Policy = (&'static str, String, Vec<(&'static str, &'static str)>);
+
+fn policies(kind: &str) -> Vec<Policy> {
     let everything = json!({ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" });
     let everywhere = vec![
         ("r-root", "ROOT"),

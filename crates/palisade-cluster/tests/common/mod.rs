@@ -143,18 +143,19 @@ pub fn member(demo: &Collected, account: &str, number: usize, times: usize) -> D
             gap.account_id = account.to_owned();
         }
         // every third account lacks some lists, every fourth some calls for rows
-        if number % 3 == 1 && index % 5 == number % 5 {
-            if let Some(batch) = table.batches.pop() {
-                let region = batch
-                    .rows
-                    .column_by_name("region")
-                    .and_then(|c| c.as_string_opt::<i32>().map(|t| t.value(0).to_owned()));
-                table.gaps.push(Gap {
-                    account_id: account.to_owned(),
-                    region: region.unwrap_or_default(),
-                    error: denied(account, "List", index),
-                });
-            }
+        if number % 3 == 1
+            && index % 5 == number % 5
+            && let Some(batch) = table.batches.pop()
+        {
+            let region = batch
+                .rows
+                .column_by_name("region")
+                .and_then(|c| c.as_string_opt::<i32>().map(|t| t.value(0).to_owned()));
+            table.gaps.push(Gap {
+                account_id: account.to_owned(),
+                region: region.unwrap_or_default(),
+                error: denied(account, "List", index),
+            });
         }
         if number % 4 == 2 && index % 3 == number % 3 {
             for batch in &mut table.batches {

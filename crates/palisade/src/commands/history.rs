@@ -65,7 +65,9 @@ pub fn run(
                 .iter()
                 .map(|h| {
                     let mut row = serde_json::json!(h);
-                    row["age_days"] = serde_json::json!(h.age_days(now));
+                    if let Some(row) = row.as_object_mut() {
+                        row.insert("age_days".to_owned(), serde_json::json!(h.age_days(now)));
+                    }
                     row
                 })
                 .collect();
