@@ -27,10 +27,10 @@ fn deny(action: &str) -> Value {
     json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*" })
 }
 
-/// Name, content and targets (id, type) of each policy of a kind.
-/// Id, document, and what it is attached to: id and type.
+/// Name, content, and targets (id, type).
 type Policy = (&'static str, String, Vec<(&'static str, &'static str)>);
 
+/// The policies of a kind.
 fn policies(kind: &str) -> Vec<Policy> {
     let everything = json!({ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" });
     let everywhere = vec![

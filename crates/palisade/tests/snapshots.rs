@@ -1,0 +1,321 @@
+//! Snapshots through the binary: kept by scans, judged and queried offline, in a folder and in a bucket (moto).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::{CREDENTIALS, Moto, err, out, palisade};
+use std::path::{Path, PathBuf};
+
+fn run(folder: &Path, args: &[&str]) -> std::process::Output {
+    palisade(folder).args(args).output().unwrap()
+}
+
+fn good(folder: &Path, args: &[&str]) -> String {
+    let output = run(folder, args);
+    assert!(output.status.success(), "{args:?}: {}", err(&output));
+    out(&output)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What a scan says, a check of its snapshot says: byte for byte, with what could not be read.
+#[test]
+fn a_snapshot_is_judged_as_the_account_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let scan = good(
+        folder,
+        &[
+            "scan", "--demo", "--store", "lake", "--quiet", "-f", "jsonl",
+        ],
+    );
+    let again = good(
+        folder,
+        &["check", "--store", "lake", "--quiet", "-f", "jsonl"],
+    );
+    assert!(scan.lines().count() > 1000);
+    assert_eq!(scan, again);
+
+    let listed = good(folder, &["snapshots", "list", "--store", "lake"]);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    let shown = good(folder, &["snapshots", "show", "--store", "lake"]);
+    assert!(
+        shown.contains("s3_bucket") && shown.contains("calls answered"),
+        "{shown}"
+    );
+    let counted = good(
+        folder,
+        &[
+            "query",
+            "--snapshot",
+            "latest",
+            "--store",
+            "lake",
+            "--quiet",
+            "-f",
+            "jsonl",
+            "SELECT status, count(*) AS n FROM finding GROUP BY status ORDER BY status",
+        ],
+    );
+    let failed = scan
+        .lines()
+        .filter(|l| l.contains(r#""status":"fail""#))
+        .count();
+    assert!(
+        counted.contains(&format!(r#"{{"status":"fail","n":{failed}}}"#)),
+        "{counted}"
+    );
+}
+
+#[test]
+fn the_demo_is_kept_only_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    good(
+        folder,
+        &[
+            "scan", "--demo", "--quiet", "--check", "s3-*", "-f", "jsonl",
+        ],
+    );
+    assert!(!folder.join("data").exists());
+    let nothing = run(folder, &["check"]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", err(&nothing));
+    assert!(
+        err(&nothing).contains("no snapshot `latest`"),
+        "{}",
+        err(&nothing)
+    );
+}
+
+#[test]
+fn what_was_not_collected_is_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    good(
+        folder,
+        &[
+            "collect",
+            "--demo",
+            "--store",
+            "lake",
+            "--check",
+            "s3-bucket-versioning",
+        ],
+    );
+    let all = run(
+        folder,
+        &["check", "--store", "lake", "-f", "jsonl", "--strict"],
+    );
+    assert_eq!(all.status.code(), Some(4), "{}", err(&all));
+    assert!(err(&all).contains("checks are left out"), "{}", err(&all));
+    assert!(
+        out(&all).lines().all(|l| l.contains("\"s3_bucket\"")),
+        "{}",
+        out(&all)
+    );
+    let other = run(folder, &["check", "--store", "lake", "--check", "kms-*"]);
+    assert_eq!(other.status.code(), Some(2), "{}", err(&other));
+    assert!(err(&other).contains("was not collected"), "{}", err(&other));
+    let sql = run(
+        folder,
+        &[
+            "query",
+            "--snapshot",
+            "latest",
+            "--store",
+            "lake",
+            "SELECT key_id FROM kms_key",
+        ],
+    );
+    assert_eq!(sql.status.code(), Some(2), "{}", err(&sql));
+    for (sql, said) in [
+        ("SELECT nam FROM s3_bucket", "nam"),
+        ("SELECT name FROM s3_bucke", "did you mean `s3_bucket`"),
+    ] {
+        let wrong = run(
+            folder,
+            &["query", "--snapshot", "all", "--store", "lake", sql],
+        );
+        assert_eq!(wrong.status.code(), Some(2), "{}", err(&wrong));
+        assert!(err(&wrong).contains(said), "{}", err(&wrong));
+    }
+}
+
+#[test]
+fn several_snapshots_are_one_table_and_damage_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for _ in 0..2 {
+        good(
+            folder,
+            &[
+                "collect",
+                "--demo",
+                "--store",
+                "lake",
+                "--table",
+                "s3_bucket",
+            ],
+        );
+    }
+    let query = |which: &str, sql: &str| {
+        good(
+            folder,
+            &[
+                "query",
+                "--snapshot",
+                which,
+                "--store",
+                "lake",
+                "--quiet",
+                "-f",
+                "csv",
+                sql,
+            ],
+        )
+    };
+    let one: usize = query("latest", "SELECT count(*) AS n FROM s3_bucket")
+        .lines()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap();
+    let both = query(
+        "all",
+        "SELECT count(*) AS n, count(DISTINCT snapshot) AS s FROM s3_bucket",
+    );
+    assert_eq!(both, format!("n,s\n{},2\n", one * 2));
+    // little memory: sorting goes to temporary files
+    let sorted = good(
+        folder,
+        &[
+            "query",
+            "--snapshot",
+            "all",
+            "--store",
+            "lake",
+            "--quiet",
+            "--memory",
+            "16",
+            "-f",
+            "csv",
+            "SELECT a.name FROM s3_bucket a JOIN s3_bucket b ON a.region = b.region ORDER BY a.name",
+        ],
+    );
+    assert!(sorted.lines().count() > one * 2);
+
+    let parquet: Vec<PathBuf> = files(&folder.join("lake"))
+        .into_iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "parquet"))
+        .collect();
+    let victim = &parquet[0];
+    std::fs::write(victim, b"PAR1").unwrap();
+    let verified = run(folder, &["snapshots", "verify", "--store", "lake"]);
+    assert_eq!(verified.status.code(), Some(1), "{}", err(&verified));
+    let name = victim.file_name().unwrap().to_string_lossy();
+    assert!(err(&verified).contains(&*name) && out(&verified).contains("0 are damaged"));
+
+    let dry = good(
+        folder,
+        &["snapshots", "prune", "--keep-last", "1", "--store", "lake"],
+    );
+    assert_eq!(dry.lines().count(), 1);
+    good(
+        folder,
+        &[
+            "snapshots",
+            "prune",
+            "--keep-last",
+            "1",
+            "--yes",
+            "--store",
+            "lake",
+        ],
+    );
+    good(folder, &["snapshots", "verify", "--store", "lake"]);
+    good(folder, &["snapshots", "compact", "--store", "lake"]);
+    assert_eq!(
+        good(folder, &["snapshots", "list", "--store", "lake"])
+            .lines()
+            .count(),
+        2
+    );
+}
+
+/// The same in a bucket, with an account that is asked: every scan keeps what it read.
+#[test]
+fn a_bucket_holds_snapshots_as_a_folder_does() {
+    let moto = Moto::start();
+    moto.boto(
+        "s3 = boto3.client('s3'); s3.create_bucket(Bucket='lake'); s3.create_bucket(Bucket='other'); print('{}')",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let at = |args: &[&str]| {
+        let output = palisade(folder)
+            .args(args)
+            .envs(CREDENTIALS)
+            .env("AWS_ENDPOINT_URL", &moto.url)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {}", err(&output));
+        out(&output)
+    };
+    let bucket = "s3://lake/security";
+    let check = ["--check", "s3-bucket-versioning", "-f", "jsonl"];
+    let scan = |more: &[&str]| at(&[&["scan"], &check[..], more].concat());
+    let found = scan(&["--store", bucket]);
+    assert_eq!(found.lines().count(), 2, "{found}");
+    assert_eq!(
+        at(&[&["check", "--store", bucket], &check[..]].concat()),
+        found
+    );
+    scan(&["--store", bucket]);
+    assert_eq!(
+        at(&["snapshots", "list", "--store", bucket])
+            .lines()
+            .count(),
+        3
+    );
+    at(&["snapshots", "verify", "--store", bucket]);
+    at(&[
+        "snapshots",
+        "prune",
+        "--keep-last",
+        "1",
+        "--yes",
+        "--store",
+        bucket,
+    ]);
+    assert_eq!(
+        at(&["snapshots", "list", "--store", bucket])
+            .lines()
+            .count(),
+        2
+    );
+    // without --store: in the user's data folder, unless that is not wanted
+    scan(&["--no-snapshot"]);
+    assert!(!folder.join("data").exists());
+    scan(&[]);
+    assert!(
+        files(&folder.join("data/palisade"))
+            .iter()
+            .any(|f| f.ends_with("manifest.json"))
+    );
+}
