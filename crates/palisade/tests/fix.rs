@@ -194,7 +194,7 @@ fn machine_fixes(catalog: &Catalog) -> BTreeSet<String> {
     machine.map(|c| c.id.clone()).collect()
 }
 
-/// `--param` for everything that has no default that could be used.
+/// `--param` for everything that has no default that could be used here.
 fn parameters(catalog: &Catalog, checks: &BTreeSet<String>) -> Vec<String> {
     let mut all = Vec::new();
     for check in checks {
@@ -204,6 +204,10 @@ fn parameters(catalog: &Catalog, checks: &BTreeSet<String>) -> Vec<String> {
                 && empty
             {
                 all.extend(["--param".to_owned(), format!("{check}.{name}={value}")]);
+            }
+            // settings are judged although nothing in the account uses the service
+            if name == "unused" {
+                all.extend(["--param".to_owned(), format!("{check}.unused=true")]);
             }
         }
     }
