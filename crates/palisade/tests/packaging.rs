@@ -295,7 +295,7 @@ fn the_image_has_what_the_binary_needs() {
         stages[0]
     );
     assert!(dockerfile.contains("\nUSER 65532:65532\n"));
-    assert!(dockerfile.contains("\nRUN packaging/static.sh\n"));
+    assert!(dockerfile.contains("\nRUN packaging/static.sh --features \"$FEATURES\"\n"));
     let build = text("packaging/static.sh");
     assert!(build.contains("--locked") && build.contains("target-feature=+crt-static"));
     let checked = std::process::Command::new("sh")
