@@ -91,7 +91,7 @@ fn it_loads_filters_opens_a_finding_and_leads_to_its_fix() {
 
     browser.click("nav a[data-page=compliance]");
     assert!(
-        browser.text("main").contains("0 of 2 met"),
+        browser.text("main").contains("0 of 2 looked at are met"),
         "{}",
         browser.text("main")
     );
