@@ -77,9 +77,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return organization(&binary, &recording, accounts, arguments);
     }
     let latency = Duration::from_millis(arguments.latency);
-    crate::bench_fix::run(&binary, &recording, latency, arguments.in_flight)?;
     if arguments.fix {
-        return Ok(());
+        return crate::bench_fix::run(&binary, &recording, latency, arguments.in_flight);
     }
     let list = best(&binary, &["checks", "list", "--quiet"], 10)?;
     println!(
@@ -130,6 +129,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         millis(by_limit),
         run.wall.as_secs_f64() / bound.as_secs_f64()
     );
+    crate::bench_fix::run(&binary, &recording, latency, arguments.in_flight)?;
     // of the whole workspace: a single package would be built with other features of its dependencies
     let examples = ["bench_predicates", "decode_speed"];
     let mut build = Command::new("cargo");
@@ -216,6 +216,8 @@ fn scan(
 ) -> anyhow::Result<(Run, Statistics)> {
     let server = Server::start(Arc::clone(recording), Faults::none().latency(latency))?;
     let regions = recording.header().regions.join(",");
+    // a scan keeps a snapshot, and so does this one: elsewhere than in the user's own store
+    let store = tempfile::tempdir()?;
     let mut command = Command::new(binary);
     command
         .args([
@@ -229,6 +231,8 @@ fn scan(
             &server.url(),
         ])
         .args(["--max-in-flight", &in_flight.to_string()])
+        .arg("--store")
+        .arg(store.path())
         .envs([
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", "example"),

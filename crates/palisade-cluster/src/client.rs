@@ -98,8 +98,10 @@ impl Cluster {
             evidence: options.evidence,
         };
         let job = self.job(std::slice::from_ref(snapshot), place, task);
-        let wide = wide(&engine, &planned, &own, parts.len());
-        let everyone = snapshot.accounts();
+        let everyone = snapshot.everyone();
+        // what an account suffices for says nothing of accounts that could not be read
+        let is_one_part = parts.len() < 2 && everyone == snapshot.accounts();
+        let wide = wide(&engine, &planned, &own, is_one_part);
         let works = works(&planned, &own, &wide, &parts, &everyone, executors);
         let mut all = self.evaluate(&job, &works).await?;
 
@@ -110,7 +112,7 @@ impl Cluster {
             .collect();
         if !unsettled.is_empty() {
             all.iter_mut().for_each(|part| part.forget(&unsettled));
-            let again = again(&own, &wide, &unsettled, &everyone);
+            let again = again(&own, &wide, &unsettled, &snapshot.accounts(), &everyone);
             all.extend(self.evaluate(&job, &again).await?);
         }
         Ok(merged(all, &own))
@@ -333,14 +335,14 @@ fn session_id() -> String {
 }
 
 /// Which checks look at all accounts. One part of accounts is all of them; then the checks are what is dealt out.
-fn wide(engine: &Engine, plan: &Plan, checks: &[Arc<Check>], parts: usize) -> Vec<bool> {
+fn wide(engine: &Engine, plan: &Plan, checks: &[Arc<Check>], is_one_part: bool) -> Vec<bool> {
     let reach: BTreeMap<(&str, &str), Reach> = plan
         .checks
         .iter()
         .map(|planned| (name(&planned.check), engine.reach(planned)))
         .collect();
     let is_wide =
-        |check: &Arc<Check>| parts < 2 || reach.get(&name(check)) != Some(&Reach::Account);
+        |check: &Arc<Check>| is_one_part || reach.get(&name(check)) != Some(&Reach::Account);
     checks.iter().map(is_wide).collect()
 }
 
@@ -406,6 +408,7 @@ fn again(
     checks: &[Arc<Check>],
     wide: &[bool],
     ids: &BTreeSet<String>,
+    read: &[String],
     everyone: &[String],
 ) -> Vec<Work> {
     let places = |is_wide: bool| -> Vec<usize> {
@@ -414,7 +417,7 @@ fn again(
         wanted.map(|(at, _)| at).collect()
     };
     let mut works: Vec<Work> = Vec::new();
-    for account in everyone {
+    for account in read {
         works.push(Work {
             number: works.len(),
             accounts: vec![account.clone()],

@@ -17,6 +17,7 @@ use palisade_table::Dataset;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Plans that are kept: those of the jobs that may be running.
@@ -188,7 +189,7 @@ impl Site {
         if let Some(problem) = problems.first() {
             return Err(refuse(problem));
         }
-        engine.prepare(&plan);
+        engine.prepare(&plan, &AtomicBool::new(false));
         let planned = Arc::new(Planned { engine, plan });
         if plans.len() >= KEPT {
             plans.remove(0);
@@ -197,12 +198,12 @@ impl Site {
         Ok(planned)
     }
 
-    /// The rows of the accounts; of shared tables those of all accounts, when the work needs them.
+    /// The rows of the accounts, and of shared tables those of all accounts.
     async fn load(&self, snapshot: &Snapshot, work: &Work, needs: &Needs) -> Result<Dataset> {
         let (shared, own): (Needs, Needs) = needs
             .clone()
             .into_iter()
-            .partition(|(table, _)| work.shared && is_shared(table));
+            .partition(|(table, _)| is_shared(table));
         let mut dataset = snapshot
             .dataset(&work.accounts, &own, &self.schemas)
             .await
@@ -308,7 +309,8 @@ fn hold(file: &Path) {
 /// By account: how much there is to read.
 pub(crate) fn weights(snapshots: &[Snapshot]) -> BTreeMap<String, usize> {
     let mut weights = BTreeMap::new();
-    for entry in snapshots.iter().flat_map(|s| &s.manifest().accounts) {
+    let entries = snapshots.iter().flat_map(|s| &s.manifest().accounts);
+    for entry in entries.filter(|entry| !entry.unread) {
         *weights.entry(entry.account_id.clone()).or_default() += entry.rows;
     }
     weights

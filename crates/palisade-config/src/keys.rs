@@ -432,6 +432,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "fix",
+        "account_role",
+        "account-role",
+        "account_role",
+        Kind::Text,
+        "Name of the role that applies and takes back in every other account.",
+    ),
+    key(
+        "fix",
         "protect",
         "protect",
         "protect",

@@ -142,6 +142,15 @@ impl Coverage {
 }
 
 impl Assessment {
+    /// Accounts of which nothing could be read, although they were meant: calls that failed are all that is known of them.
+    pub fn unread_accounts(&self) -> BTreeSet<&str> {
+        let named = self.coverage.failures.iter();
+        named
+            .map(|(error, _)| error.account_id.as_str())
+            .filter(|id| !id.is_empty() && !self.accounts.iter().any(|a| a == id))
+            .collect()
+    }
+
     /// Adds what was assessed of other accounts with the same checks. Frameworks are rolled up over the whole, later.
     pub fn add(&mut self, other: Self) {
         let union = |ours: &mut Vec<String>, theirs: Vec<String>| {

@@ -170,7 +170,8 @@ impl History {
         let Some(checks) = side.checks().await? else {
             return Ok(());
         };
-        let now = snapshot.manifest().started_at;
+        let manifest = snapshot.manifest();
+        let now = manifest.started_at;
         let mut known: BTreeMap<(String, FindingKey), FindingHistory> = self
             .findings
             .drain(..)
@@ -216,6 +217,12 @@ impl History {
                 } else {
                     self.episodes.extend(history.gone(now));
                 }
+            }
+        }
+        for ((account_id, key), history) in &mut known {
+            let unread = manifest.account(account_id).is_some_and(|a| a.unread);
+            if unread && checks.contains(&key.check) {
+                history.unknown = true;
             }
         }
         self.format = FORMAT;

@@ -17,6 +17,7 @@ use palisade_model::Models;
 use palisade_table::{Dataset, Schemas};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Check → parameter → value, where the user set one; other parameters have their defaults.
 pub type Params = BTreeMap<String, BTreeMap<String, ParameterValue>>;
@@ -190,12 +191,16 @@ impl Engine {
     }
 
     /// Makes the executable forms of a plan, which evaluation would make when first needed: worth doing while the
-    /// answers of AWS are awaited. What fails here fails again, and is reported, when it is evaluated.
-    pub fn prepare(&self, plan: &Plan) {
+    /// answers of AWS are awaited. What fails here fails again, and is reported, when it is evaluated. Ends early when
+    /// `enough` is set: what has rows is known then, and the rest is made only for that.
+    pub fn prepare(&self, plan: &Plan, enough: &AtomicBool) {
         let parts = evaluate::parts_of(plan.checks.len());
         let prepared = evaluate::on_deep_stacks((0..parts).collect(), |part| {
             evaluate::block_here(async {
                 for check in plan.checks.iter().skip(part).step_by(parts) {
+                    if enough.load(Ordering::Relaxed) {
+                        break;
+                    }
                     check.prepare(&self.planner).await;
                 }
             })

@@ -116,6 +116,12 @@ impl Rows {
         batches.iter().map(project).collect()
     }
 
+    /// Whether a table was read and has no rows. Of computed tables that is not known.
+    pub(crate) fn has_none(&self, table: &str) -> bool {
+        let known = self.tables.get(table);
+        known.is_some_and(|(_, batches)| batches.iter().all(|b| b.num_rows() == 0))
+    }
+
     /// Number of rows of a table.
     pub(crate) fn count(&self, table: &str) -> usize {
         self.tables.get(table).map_or(0, |(_, batches)| {

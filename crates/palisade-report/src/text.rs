@@ -291,6 +291,7 @@ fn unseen(
         }
     }
     let limit = if options.all { usize::MAX } else { options.top };
+    let missing = assessment.unread_accounts();
     let mut grouped: BTreeMap<Kind<'_>, Failed<'_>> = BTreeMap::new();
     for (error, count) in &assessment.coverage.failures {
         let entry = grouped
@@ -302,10 +303,7 @@ fn unseen(
             entry.regions.push(&error.region);
         }
         let account = error.account_id.as_str();
-        if !account.is_empty()
-            && !assessment.accounts.iter().any(|a| a == account)
-            && !entry.unread.contains(&account)
-        {
+        if missing.contains(account) && !entry.unread.contains(&account) {
             entry.unread.push(account);
         }
     }

@@ -37,11 +37,14 @@ pub fn roll_up(
         let findings = &mut assessment.findings;
         findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     }
+    let unread = assessment.unread_accounts().len();
     let summaries = wanted
         .into_iter()
         .map(|framework| {
             let serving = serving(assessment, &framework.id);
-            let stand = |r: &Requirement| stand(assessment, r, serving.get(r.id.as_str()));
+            let stand = |r: &Requirement| {
+                stand(assessment, r, serving.get(r.id.as_str()), unread)
+            };
             FrameworkSummary::new(
                 framework.id.clone(),
                 framework.title.clone(),
@@ -75,6 +78,7 @@ fn stand(
     assessment: &Assessment,
     requirement: &Requirement,
     serving: Option<&Vec<&CheckSummary>>,
+    unread: usize,
 ) -> RequirementSummary {
     let serving = serving.map(Vec::as_slice).unwrap_or_default();
     let sum = |count: fn(&CheckSummary) -> usize| serving.iter().map(|c| count(c)).sum();
@@ -101,7 +105,7 @@ fn stand(
         unknown: sum(|c| c.unknown),
         manual: sum(|c| c.manual),
     };
-    (summary.status, summary.reason) = verdict(&summary, requirement.kind, assessment);
+    (summary.status, summary.reason) = verdict(&summary, requirement.kind, assessment, unread);
     summary
 }
 
@@ -110,6 +114,7 @@ fn verdict(
     summary: &RequirementSummary,
     kind: RequirementKind,
     assessment: &Assessment,
+    unread: usize,
 ) -> (RequirementStatus, String) {
     let findings = |n: usize| match n {
         1 => "1 finding".to_owned(),
@@ -133,6 +138,12 @@ fn verdict(
         (RequirementStatus::Unknown, reason)
     } else if assessment.coverage.interrupted {
         let reason = "the scan was stopped before it ended".to_owned();
+        (RequirementStatus::Unknown, reason)
+    } else if unread > 0 {
+        let reason = match unread {
+            1 => "1 account could not be read".to_owned(),
+            n => format!("{n} accounts could not be read"),
+        };
         (RequirementStatus::Unknown, reason)
     } else if not_run > 0 {
         let total = not_run + summary.checks.len();

@@ -11,6 +11,7 @@ use palisade_query::{
 use palisade_table::Dataset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::sync::watch;
 
 /// The catalogue, the API models, and the time that ages are counted from.
@@ -72,9 +73,9 @@ impl Planned {
         request(&self.plan.needs())
     }
     /// Makes what evaluation needs and would make when first needed: worth doing on another thread while the answers
-    /// of AWS are awaited.
-    pub fn prepare(&self) {
-        self.engine.prepare(&self.plan);
+    /// of AWS are awaited. Ends early when `enough` is set.
+    pub fn prepare(&self, enough: &AtomicBool) {
+        self.engine.prepare(&self.plan, enough);
     }
 }
 

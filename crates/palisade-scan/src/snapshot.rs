@@ -85,10 +85,16 @@ impl Scanner {
             assessment.findings.retain(|f| *f.account_id == *account);
             all.add(assessment);
         }
+        for account in snapshot.everyone() {
+            if !snapshot.accounts().contains(&account) {
+                all.coverage
+                    .add(&snapshot.account(&account).await?.coverage);
+            }
+        }
         if !whole.checks.is_empty() {
-            let accounts = snapshot.accounts();
-            let dataset = snapshot
-                .dataset(&accounts, &whole.needs(), &schemas)
+            let everyone = snapshot.everyone();
+            let dataset = self
+                .dataset(snapshot, &everyone, &whole.needs(), &schemas)
                 .await?;
             let collected = Collected {
                 dataset,
@@ -132,7 +138,8 @@ impl Scanner {
         Ok((planned, left_out))
     }
 
-    /// Tables of some accounts, and those that say something about all accounts whole.
+    /// Tables of some accounts, and those that say something about all accounts whole: of these, accounts that could not
+    /// be read lack nothing, for one account reads them for all.
     async fn dataset(
         &self,
         snapshot: &Snapshot,
@@ -171,9 +178,10 @@ impl Scanner {
         let result = match usable.as_slice() {
             // what is computed is computed from tables in memory
             [one] if computed => {
-                let accounts = one.accounts();
                 let schemas = self.schemas();
-                let dataset = handle.block_on(one.dataset(&accounts, &needs, &schemas))?;
+                let everyone = one.everyone();
+                let read = self.dataset(one, &everyone, &needs, &schemas);
+                let dataset = handle.block_on(read)?;
                 self.query(sql, &dataset)?
             }
             _ => {

@@ -55,9 +55,18 @@ fn sources(spec: &TableSpec) -> BTreeMap<String, usize> {
     names
 }
 
-fn properties() -> WriterProperties {
+/// Bytes in memory from which rows are worth compressing. A compressor is set up for every column, which takes longer than
+/// all the rest of a small file.
+const WORTH_IT: usize = 64 << 10;
+
+fn properties(rows: &RecordBatch) -> WriterProperties {
+    let compression = if rows.get_array_memory_size() < WORTH_IT {
+        Compression::UNCOMPRESSED
+    } else {
+        Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default())
+    };
     WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+        .set_compression(compression)
         .set_created_by("palisade".to_owned())
         .build()
 }
@@ -66,7 +75,7 @@ fn properties() -> WriterProperties {
 pub(crate) fn to_parquet(rows: &RecordBatch) -> Result<Bytes, Why> {
     let rows = without_empty_structs(rows)?;
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties()))
+    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties(&rows)))
         .map_err(|e| e.to_string())?;
     writer.write(&rows).map_err(|e| e.to_string())?;
     writer.close().map_err(|e| e.to_string())?;

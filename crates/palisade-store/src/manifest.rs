@@ -78,6 +78,9 @@ pub struct AccountEntry {
     pub unknown: usize,
     /// Whether all calls were answered.
     pub complete: bool,
+    /// Nothing of it was read, for example because its role could not be assumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
 }
 
 /// What was read of one account.
@@ -95,6 +98,13 @@ pub struct AccountPart {
     /// By check and status: how many verdicts there were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+impl AccountPart {
+    /// Nothing of it was read; [`Coverage::failures`] says why.
+    pub fn is_unread(&self) -> bool {
+        self.tables.is_empty() && self.findings.is_none() && !self.coverage.failures.is_empty()
+    }
 }
 
 /// One table of one account.

@@ -178,8 +178,14 @@ impl Snapshot {
         &self.store
     }
 
-    /// The ids of its accounts, sorted.
+    /// The ids of the accounts of which something was read, sorted.
     pub fn accounts(&self) -> Vec<String> {
+        let read = self.manifest.accounts.iter().filter(|a| !a.unread);
+        read.map(|a| a.account_id.clone()).collect()
+    }
+
+    /// The ids of all its accounts, those of which nothing could be read too, sorted.
+    pub fn everyone(&self) -> Vec<String> {
         let entries = self.manifest.accounts.iter();
         entries.map(|a| a.account_id.clone()).collect()
     }
@@ -312,7 +318,8 @@ impl Snapshot {
         Ok((spec, arrow))
     }
 
-    /// The wanted tables of some accounts, with what could not be read.
+    /// The wanted tables of some accounts, with what could not be read. Of an account of which nothing could be read, that
+    /// is every table.
     ///
     /// # Errors
     /// When something is damaged, or not in the snapshot ([`Snapshot::lacks`] says so before).
@@ -337,7 +344,16 @@ impl Snapshot {
         sorted.sort();
         for account_id in &sorted {
             let account = self.account(account_id).await?;
+            let unread = account.is_unread();
+            let why = account.coverage.failures.first().filter(|_| unread);
             for (name, table) in &mut dataset.tables {
+                if let Some((error, _)) = why {
+                    table.gaps.push(Gap {
+                        account_id: account_id.clone(),
+                        region: error.region.clone(),
+                        error: Arc::new(error.clone()),
+                    });
+                }
                 let Some(part) = account.tables.get(name) else {
                     continue;
                 };

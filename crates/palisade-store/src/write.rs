@@ -343,6 +343,7 @@ pub(crate) fn entry(account: &AccountPart, part: ObjectPart) -> AccountEntry {
         failed: count(Status::Fail),
         unknown: count(Status::Unknown),
         complete: account.coverage.is_complete(),
+        unread: account.is_unread(),
     }
 }
 

@@ -101,6 +101,10 @@ impl Failure {
             Self::Scan(ScanError::NotCollected { .. }) => Some(
                 "`palisade collect --table TABLE` reads every column of a table".to_owned(),
             ),
+            Self::Fix(palisade_fix::FixError::OtherAccount { .. }) => Some(
+                "`--account-role NAME` says which role changes in the other accounts of a plan"
+                    .to_owned(),
+            ),
             Self::Catalog { .. } => {
                 Some("palisade lists every broken file above; nothing was scanned".to_owned())
             }

@@ -169,6 +169,54 @@ fn every_account_is_read_and_what_cannot_be_is_named() {
     assert_eq!(sent + 1, statistics.total);
 }
 
+/// What a missing account may not become: a requirement that is met, or an account that was looked at.
+#[test]
+fn an_account_that_could_not_be_entered_counts_as_unknown_everywhere() {
+    let server = organization(Faults::none());
+    let store = tempfile::tempdir().unwrap();
+    let store = store.path().to_str().unwrap();
+    let framework = ["--framework", "cis-aws-5.0", "--store", store];
+    let mut arguments = scan(&["--organization"]);
+    arguments.extend(framework);
+    let statuses = |report: &Value| -> Vec<(String, String)> {
+        let all = report["frameworks"][0]["requirements"].as_array().unwrap();
+        let text = |r: &Value, name: &str| r[name].as_str().unwrap().to_owned();
+        all.iter()
+            .map(|r| (text(r, "status"), text(r, "reason")))
+            .collect()
+    };
+    let scanned = report(&run(&server, &arguments));
+    let met = statuses(&scanned);
+    assert!(met.iter().all(|(status, _)| status != "passed"), "{met:?}");
+    let lost = ("unknown".to_owned(), "2 accounts could not be read".to_owned());
+    assert!(met.contains(&lost), "{met:?}");
+
+    let check = |more: &[&str]| {
+        let mut arguments = vec!["check", "--snapshot", "latest", "--store", store];
+        arguments.extend(CHECKS);
+        arguments.extend(more);
+        report(&run(&server, &arguments))
+    };
+    let checked = check(&["--framework", "cis-aws-5.0"]);
+    assert_eq!(checked["accounts"], scanned["accounts"]);
+    assert_eq!(checked["coverage"]["failures"], scanned["coverage"]["failures"]);
+    assert!(statuses(&checked).contains(&lost));
+    // a check that stays within accounts says nothing of one that was not entered; one that looks at all of them at once
+    // has to say that it did not see these
+    let of = |report: &Value, account: &str| -> Vec<(String, String)> {
+        let all = report["findings"].as_array().unwrap().iter();
+        let own = all.filter(|f| f["account_id"] == account);
+        let text = |f: &Value, name: &str| f[name].as_str().unwrap().to_owned();
+        own.map(|f| (text(f, "check"), text(f, "status"))).collect()
+    };
+    assert_eq!(of(&scanned, DENIED), []);
+    let said = of(&checked, DENIED);
+    assert!(said.iter().all(|(_, status)| status == "unknown"), "{said:?}");
+    let escalation = "iam-principal-no-privilege-escalation";
+    assert!(said.iter().any(|(check, _)| check == escalation), "{said:?}");
+    assert!(said.iter().all(|(check, _)| !check.starts_with("s3-")), "{said:?}");
+}
+
 #[test]
 fn the_order_in_which_accounts_answer_does_not_show() {
     let reports: Vec<Value> = [

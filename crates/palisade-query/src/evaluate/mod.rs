@@ -1,5 +1,6 @@
 //! Plan and dataset → findings.
 mod block;
+mod empty;
 mod predicate;
 mod query;
 mod run;
@@ -7,11 +8,12 @@ mod run;
 pub use block::{Block, Counts, Options};
 pub(crate) use run::{
     block_here, block_on, collect, executable, execute, on_deep_stack, on_deep_stacks, parts_of,
-    query_error,
+    query_error, share_out,
 };
 
 use crate::plan::{Kind, Plan, PlannedCheck};
 use crate::provider::Rows;
+use crate::scans;
 use crate::session::Planner;
 use palisade_core::{CallError, CallErrorKind, Finding, Status};
 use palisade_table::{Dataset, Table};
@@ -114,8 +116,8 @@ pub(crate) fn part(
 ) -> (Evaluation, BTreeSet<String>) {
     // one view for all parts: computed tables are computed once
     let rows = Arc::new(Rows::of(dataset));
-    let evaluated = on_deep_stacks(parts(plan), |part| {
-        part_findings(planner, &part, dataset, &rows, options)
+    let evaluated = share_out(&parts(plan), |part| {
+        part_findings(planner, part, dataset, &rows, options)
     });
     let mut all = Evaluation::default();
     let mut failed = BTreeSet::new();
@@ -152,28 +154,27 @@ pub(crate) fn sort(findings: &mut [Finding]) {
     });
 }
 
-/// The checks dealt out for the cores of the machine: the predicates of a table stay together, so that each table is
-/// gone through once.
+/// Queries of one part.
+const QUERIES: usize = 16;
+
+/// The checks in parts for whichever core is free. What is computed from many rows comes first and in one part: it takes
+/// longest, and is computed once. The predicates of a table stay together, so that each table is gone through once.
 fn parts(plan: &Plan) -> Vec<Vec<Arc<PlannedCheck>>> {
-    let count = parts_of(plan.checks.len());
-    let mut parts: Vec<Vec<Arc<PlannedCheck>>> = vec![Vec::new(); count];
-    let mut tables: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut queries = 0;
+    let mut computed = Vec::new();
+    let mut queries = Vec::new();
+    let mut tables: BTreeMap<&str, Vec<Arc<PlannedCheck>>> = BTreeMap::new();
     for planned in &plan.checks {
-        let place = match planned.kind {
-            Kind::Predicate(_) => {
-                let next = tables.len();
-                *tables.entry(&planned.check.resource).or_insert(next)
-            }
-            Kind::Query(_) => {
-                queries += 1;
-                queries
-            }
+        let part = match &planned.kind {
+            Kind::Query(query) if scans::reads_computed(&query.plan).unwrap_or(true) => &mut computed,
+            Kind::Query(_) => &mut queries,
+            Kind::Predicate(_) => tables.entry(&planned.check.resource).or_default(),
         };
-        if let Some(part) = parts.get_mut(place % count) {
-            part.push(Arc::clone(planned));
-        }
+        part.push(Arc::clone(planned));
     }
+    let mut parts = vec![computed];
+    parts.extend(queries.chunks(QUERIES).map(<[_]>::to_vec));
+    parts.extend(tables.into_values());
+    parts.retain(|part| !part.is_empty());
     parts
 }
 

@@ -6,6 +6,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
 
 /// All rows of an optimised plan, over the rows that the session holds.
@@ -60,6 +61,29 @@ pub(crate) fn on_deep_stacks<P: Send, T: Send>(
         let workers: Vec<_> = parts.map(|part| deep(scope, move || run(part))).collect();
         workers.into_iter().map(|w| finished(w?)).collect()
     })
+}
+
+/// Runs a function for each part of the work, on as many threads as are worth it; whichever is free takes the next part.
+/// The results are in the order of the parts.
+pub(crate) fn share_out<P: Sync, T: Send>(
+    parts: &[P],
+    run: impl Fn(&P) -> T + Sync,
+) -> Result<Vec<T>, QueryError> {
+    let next = AtomicUsize::new(0);
+    let workers = (0..parts_of(parts.len())).collect();
+    let done = on_deep_stacks(workers, |_: usize| {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(number) else {
+                return done;
+            };
+            done.push((number, run(part)));
+        }
+    })?;
+    let mut all: Vec<(usize, T)> = done.into_iter().flatten().collect();
+    all.sort_by_key(|(number, _)| *number);
+    Ok(all.into_iter().map(|(_, result)| result).collect())
 }
 
 fn deep<'scope, T: Send + 'scope>(

@@ -1,5 +1,5 @@
 //! The arguments of `palisade fix`.
-use super::{ListFormat, NoiseArgs, Selection, Target};
+use super::{ListFormat, NoiseArgs, OrganizationArgs, Selection, Target};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -112,6 +112,8 @@ pub struct FixPlan {
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
+    pub organization: OrganizationArgs,
+    #[command(flatten)]
     pub protect: Protect,
     /// A parameter of a check, over what the configuration file says; may repeat
     #[arg(long, value_name = "CHECK.NAME=VALUE", help_heading = "Which checks")]
@@ -211,6 +213,15 @@ pub struct FixApply {
     pub retire: bool,
     #[command(flatten)]
     pub protect: Protect,
+    /// Name of the role that changes in every other account of the plan; that of the credentials needs none
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PALISADE_ACCOUNT_ROLE",
+        hide_env = true,
+        help_heading = "Account and regions"
+    )]
+    pub account_role: Option<String>,
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
@@ -250,6 +261,15 @@ pub struct FixUndo {
     pub production: Vec<String>,
     #[command(flatten)]
     pub protect: Protect,
+    /// Name of the role that changes in every other account of the plan; that of the credentials needs none
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PALISADE_ACCOUNT_ROLE",
+        hide_env = true,
+        help_heading = "Account and regions"
+    )]
+    pub account_role: Option<String>,
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]

@@ -214,11 +214,20 @@ impl Connection {
 
     /// The account, with only these regions.
     pub fn targets(&self, regions: &[String]) -> Targets {
-        let mut targets = self.targets.clone();
-        for account in &mut targets.accounts {
-            account.regions = regions.iter().filter_map(|r| r.parse().ok()).collect();
+        self.targets_of(self.targets.accounts.first(), regions)
+    }
+
+    /// An account, with only these regions.
+    pub fn targets_of(&self, account: Option<&AccountTarget>, regions: &[String]) -> Targets {
+        let regions: Vec<Region> = regions.iter().filter_map(|r| r.parse().ok()).collect();
+        let narrowed = account.map(|account| AccountTarget {
+            regions,
+            ..account.clone()
+        });
+        Targets {
+            accounts: narrowed.into_iter().collect(),
+            regions: Arc::clone(&self.targets.regions),
         }
-        targets
     }
 
     /// Somebody who makes every call once: what a call that fails has done is for the caller to find out.
@@ -226,14 +235,20 @@ impl Connection {
     /// # Errors
     /// When there is no connection.
     pub fn writer(&self, models: &Arc<Models>) -> Result<Arc<dyn Api>, Failure> {
+        Ok(Arc::new(self.once(models)?))
+    }
+
+    /// A client that makes every call once.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub fn once(&self, models: &Arc<Models>) -> Result<Client, Failure> {
         let config = ClientConfig {
             max_attempts: Some(1),
             ..self.config.clone()
         };
-        let client = self
-            .block_on(Client::connect(config, Arc::clone(models)))
-            .map_err(connect_failure)?;
-        Ok(Arc::new(client))
+        self.block_on(Client::connect(config, Arc::clone(models)))
+            .map_err(connect_failure)
     }
 
     /// Starts a future beside.

@@ -8,7 +8,7 @@ use crate::progress::Accounts;
 use palisade_aws::{CallFailure, Client, Role};
 use palisade_collect::{AccountTarget, Collected, Limits, Request, Targets};
 use palisade_core::{CallError, CallErrorKind, CallStatistics, Coverage, LeftOutAccount, Region};
-use palisade_model::{Api, OperationStatistics, Regions};
+use palisade_model::{Api, Models, OperationStatistics, Regions};
 use palisade_scan::Scanner;
 use palisade_scan::organization::{
     DiscoverError, Discovered, Filters, Member, MemberApi, Merge, SharedAnswers, discover,
@@ -40,6 +40,26 @@ pub struct Read {
     pub regions: Vec<String>,
     /// What was read of it.
     pub collected: Collected,
+    /// Answers for it.
+    pub api: Arc<dyn Api>,
+}
+
+impl Read {
+    /// What was read of the account of the credentials.
+    ///
+    /// # Errors
+    /// When there is no account.
+    pub fn of(connection: &Connection, collected: Collected) -> Result<Self, Failure> {
+        let Some(api) = connection.api() else {
+            return Err(usage("there is no account".to_owned(), None));
+        };
+        Ok(Self {
+            account_id: connection.account_id.clone(),
+            regions: connection.regions.clone(),
+            collected,
+            api,
+        })
+    }
 }
 
 /// What every account needs to be read.
@@ -318,6 +338,75 @@ pub fn some_account(read: usize, coverage: &Coverage) -> Result<(), Failure> {
     })
 }
 
+/// Enters accounts by a role of this name in each, to change something there; none is entered twice.
+///
+/// # Errors
+/// When the name is none, or a role cannot be assumed: nothing was sent then.
+pub fn enter(
+    connection: &Connection,
+    target: &Target,
+    role: &str,
+    accounts: &[String],
+    models: &Arc<Models>,
+) -> Result<BTreeMap<String, Entered>, Failure> {
+    check_role(role)?;
+    let (Some(own), _) = connection.account() else {
+        return Err(usage("there is no account".to_owned(), None));
+    };
+    let (reader, _) = connection.client();
+    let writer = connection.once(models)?;
+    let mut entered = BTreeMap::new();
+    for account_id in accounts {
+        let role = Role {
+            arn: format!(
+                "arn:{}:iam::{account_id}:role/{}",
+                own.partition,
+                role.trim_start_matches('/')
+            ),
+            external_id: target.external_id.clone(),
+            session_name: target.session_name.clone(),
+            duration: target
+                .session_duration
+                .map(|seconds| Duration::from_secs(seconds.into())),
+        };
+        let arn = role.arn.clone();
+        let assumed = connection.wait(async {
+            let reads = reader.assume(role.clone()).await?;
+            Ok::<_, CallFailure>((reads, writer.assume(role).await?))
+        });
+        let (reads, writes) = assumed.map_err(|failure| Failure::Connect {
+            message: format!("`{arn}` cannot be assumed: {failure}"),
+            hint: Some(
+                "nothing was sent; docs/fix.md says what the role that changes needs".to_owned(),
+            ),
+        })?;
+        let reader: Arc<dyn Api> = Arc::new(reads);
+        entered.insert(
+            account_id.clone(),
+            Entered {
+                target: AccountTarget {
+                    account_id: account_id.clone(),
+                    api: Arc::clone(&reader),
+                    ..own.clone()
+                },
+                reader,
+                writer: Arc::new(writes),
+            },
+        );
+    }
+    Ok(entered)
+}
+
+/// Somebody who reads and somebody who changes in an account.
+pub struct Entered {
+    /// The account as it is read.
+    pub target: AccountTarget,
+    /// Reads states.
+    pub reader: Arc<dyn Api>,
+    /// Makes every call once.
+    pub writer: Arc<dyn Api>,
+}
+
 struct Work {
     account_id: String,
     request: Arc<Request>,
@@ -375,6 +464,7 @@ impl Work {
             Err(error) => return Came::Unread(error),
         };
         let regions = target.regions.iter().map(ToString::to_string).collect();
+        let api = Arc::clone(&target.api);
         let targets = Targets {
             accounts: vec![target],
             regions: Arc::clone(&self.entry.regions),
@@ -395,6 +485,7 @@ impl Work {
                 account_id: self.account_id,
                 regions,
                 collected,
+                api,
             })),
             Err(error) => Came::Broken(error.into()),
         }

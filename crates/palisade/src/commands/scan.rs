@@ -248,12 +248,11 @@ pub fn assess(
         let collected = connection.collect(&scanner, &request, &limits, terminal)?;
         let planned = planning.wait(&request)?;
         connection.save_recording(args.target.record.as_deref())?;
-        let read = Read {
-            account_id: connection.account_id.clone(),
-            regions: connection.regions.clone(),
-            collected,
-        };
-        one(&planned, read)?
+        let read = Read::of(&connection, collected)?;
+        let done = one(&planned, read)?;
+        // the process ends soon: giving hundreds of plans back piece by piece takes longer than reporting
+        std::mem::forget(planned);
+        done
     };
     noise.apply(&mut assessment, &tags, terminal);
     palisade_scan::roll_up(

@@ -211,7 +211,7 @@ fn show(runtime: &Runtime, snapshot: &Snapshot, format: ListFormat) -> Result<Ou
     use std::fmt::Write;
     let manifest = snapshot.manifest();
     let mut accounts = Vec::new();
-    for id in snapshot.accounts() {
+    for id in snapshot.everyone() {
         accounts.push(runtime.block_on(snapshot.account(&id))?);
     }
     if format == ListFormat::Json {

@@ -4,6 +4,7 @@ use super::{protection, read_plan, settings};
 use crate::Outcome;
 use crate::cli::{FixApply, FixUndo, Global, Target};
 use crate::commands::connect::{Connection, limits, system_time};
+use crate::commands::organization::{Entered, enter};
 use crate::error::Failure;
 use crate::output::{Terminal, to_stdout};
 use palisade_catalog::Catalog;
@@ -13,6 +14,7 @@ use palisade_fix::{
     check_plan,
 };
 use palisade_model::Models;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +54,8 @@ pub fn apply(
     regions_of_the_plan(&mut target, &plan);
     let models = Arc::new(Models::embedded());
     let connection = Connection::open(&target, &models, terminal)?;
-    let accounts = [connection.account_id.clone()];
+    let role = account_role(args.account_role.as_deref(), &settings);
+    let accounts = accounts(&plan, &connection, role.as_deref());
     check_plan(&plan, &catalog, &accounts, connection.now)?;
     check_limits(&plan, &limits)?;
     if plan.items.is_empty() {
@@ -81,6 +84,7 @@ pub fn apply(
         ));
         return Ok(Outcome::Done);
     }
+    let others = entered(&plan, &connection, &target, role.as_deref(), &models)?;
     let who = who(&connection);
     let (mut journal, resumed) = match &resumed {
         Some(run) => {
@@ -98,6 +102,7 @@ pub fn apply(
     terminal.note(&format!("run {}", journal.name()));
     let work = Work {
         connection: &connection,
+        others: &others,
         catalog: &catalog,
         models: &models,
         target: &target,
@@ -161,10 +166,12 @@ pub fn undo(
     let models = Arc::new(Models::embedded());
     let connection = Connection::open(&target, &models, terminal)?;
     check_limits(&plan, &limits)?;
+    let role = account_role(args.account_role.as_deref(), &settings);
+    let accounts = accounts(&plan, &connection, role.as_deref());
     if let Some(item) = plan
         .items
         .iter()
-        .find(|i| i.account_id != connection.account_id)
+        .find(|i| !accounts.contains(&i.account_id))
     {
         return Err(FixError::OtherAccount {
             plan: item.account_id.clone(),
@@ -184,6 +191,7 @@ pub fn undo(
         ));
         return Ok(Outcome::Done);
     }
+    let others = entered(&plan, &connection, &target, role.as_deref(), &models)?;
     let who = who(&connection);
     let mut journal = Journal::open(&run)?;
     // it may have grown before it was locked: what is sent is what was approved
@@ -198,6 +206,7 @@ pub fn undo(
     }
     let work = Work {
         connection: &connection,
+        others: &others,
         catalog: &catalog,
         models: &models,
         target: &target,
@@ -231,6 +240,8 @@ pub fn undo(
 /// What both need.
 struct Work<'a> {
     connection: &'a Connection,
+    /// The accounts of the plan other than that of the credentials.
+    others: &'a BTreeMap<String, Entered>,
     catalog: &'a Arc<Catalog>,
     models: &'a Arc<Models>,
     target: &'a Target,
@@ -252,6 +263,7 @@ impl Work<'_> {
         };
         let recheck = Fresh {
             connection: self.connection,
+            others: self.others,
             catalog: self.catalog,
             limits: limits(self.target),
             regions: &self.plan.regions,
@@ -266,11 +278,15 @@ impl Work<'_> {
         let stop = || stopped.load(Ordering::Relaxed);
         let notify = |event: &Event| self.tell(event);
         let here = self.connection.account_id.as_str();
-        let access = |account: &str| {
-            (account == here).then_some(Access {
+        let access = |account: &str| match self.others.get(account) {
+            Some(entered) => Some(Access {
+                reader: entered.reader.as_ref(),
+                writer: entered.writer.as_ref(),
+            }),
+            None => (account == here).then_some(Access {
                 reader: reader.as_ref(),
                 writer: writer.as_ref(),
-            })
+            }),
         };
         let apply = Apply {
             access: &access,
@@ -333,6 +349,43 @@ fn approved(
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     Ok(read.is_ok() && answer.trim() == "yes")
+}
+
+/// The role that changes in other accounts: the flag, else the file.
+fn account_role(given: Option<&str>, settings: &Settings) -> Option<String> {
+    let given = given.map(str::to_owned);
+    given.or_else(|| settings.text("fix.account_role"))
+}
+
+/// The accounts for which there are credentials: that of the connection, and with a role those of the plan.
+fn accounts(plan: &Plan, connection: &Connection, role: Option<&str>) -> Vec<String> {
+    let mut accounts = vec![connection.account_id.clone()];
+    if role.is_some() {
+        accounts.extend(others(plan, connection));
+    }
+    accounts
+}
+
+fn others(plan: &Plan, connection: &Connection) -> BTreeSet<String> {
+    let all = plan.items.iter().map(|item| &item.account_id);
+    all.filter(|id| **id != connection.account_id)
+        .cloned()
+        .collect()
+}
+
+/// Enters the other accounts of the plan. They are entered before anything is sent.
+fn entered(
+    plan: &Plan,
+    connection: &Connection,
+    target: &Target,
+    role: Option<&str>,
+    models: &Arc<Models>,
+) -> Result<BTreeMap<String, Entered>, Failure> {
+    let Some(role) = role else {
+        return Ok(BTreeMap::new());
+    };
+    let accounts: Vec<String> = others(plan, connection).into_iter().collect();
+    enter(connection, target, role, &accounts, models)
 }
 
 fn who(connection: &Connection) -> Who {

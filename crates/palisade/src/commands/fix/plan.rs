@@ -1,10 +1,11 @@
 //! `palisade fix plan`
-use super::rows::{Wanted, row_of};
-use super::uses::Queries;
+use super::rows::{Rows, Wanted, row_of};
+use super::uses::{Queries, Used};
 use crate::Outcome;
-use crate::cli::{FixPlan, Format, Global, ListFormat, OrganizationArgs, Scan, StoreArgs};
+use crate::cli::{FixPlan, Format, Global, ListFormat, Scan, StoreArgs};
 use crate::commands::connect::{Connection, limits};
-use crate::commands::noise::Noise;
+use crate::commands::noise::{Noise, Tags as AccountTags};
+use crate::commands::organization::{Organization, Read, some_account};
 use crate::commands::scan::Ready;
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
@@ -12,7 +13,10 @@ use palisade_catalog::{Catalog, Check, Risk};
 use palisade_config::Given;
 use palisade_core::{Finding, Status, Timestamp};
 use palisade_fix::{Candidate, Options, Protection, Tags};
+use palisade_model::Api;
 use palisade_scan::Scanner;
+use palisade_scan::organization::Merge;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
@@ -30,18 +34,17 @@ pub fn run(
         hint: Some("`none`, `brief-interruption` or `may-break-access`".to_owned()),
     })?;
     FileOutput::probe(&args.output)?;
-    let mut target = args.target;
     let config = super::super::settings::config(global, &catalog)?;
     let settings =
-        palisade_config::Settings::merge(given, config.as_ref(), target.is_recorded(), &[]);
+        palisade_config::Settings::merge(given, config.as_ref(), args.target.is_recorded(), &[]);
     let protection = super::protection(&args.protect, &settings);
     let scan = Scan {
         store: StoreArgs::default(),
         no_snapshot: true,
         dry_run: false,
         selection: args.selection,
-        target: std::mem::take(&mut target),
-        organization: OrganizationArgs::default(),
+        target: args.target,
+        organization: args.organization,
         format: Format::Json,
         output: Vec::new(),
         all: false,
@@ -73,30 +76,53 @@ pub fn run(
     let uses = Queries::of(&checks, &catalog, &scanner)?;
     uses.add_to(&mut request);
     noise.add_tags(&mut request, &scanner);
-    let collected =
-        connection.collect(&scanner, &request, &limits(&ready.args.target), terminal)?;
-    if collected.coverage.interrupted {
+    let limits = limits(&ready.args.target);
+    let scanner = Arc::new(scanner);
+    let mut all = All::default();
+    let mut merge = Merge::default();
+    let mut add = |merge: &mut Merge, read: Read| {
+        all.rows
+            .extend(wanted.read(&catalog, &scanner, &read.collected.dataset)?);
+        all.used.add(uses.read(&scanner, &read.collected.dataset)?);
+        all.tags
+            .extend(noise.tags(&request, &scanner, &read.collected.dataset)?);
+        all.apis
+            .insert(read.account_id.clone(), Arc::clone(&read.api));
+        let scope = palisade_scan::Scope {
+            accounts: vec![read.account_id],
+            regions: read.regions,
+        };
+        let options = palisade_query::Options {
+            evidence: true,
+            ..palisade_query::Options::default()
+        };
+        merge.add(scanner.assess(&planned, read.collected, scope, options)?);
+        Ok::<_, Failure>(())
+    };
+    if ready.args.organization.is_asked() {
+        let flags = &ready.args.organization;
+        let accounts = Organization::open(&connection, &ready.args.target, flags, terminal)?;
+        let wanted = Arc::new(request.clone());
+        let ask = |_: &str| Arc::clone(&wanted);
+        accounts.read(&scanner, ask, &limits, terminal, &mut merge, add)?;
+    } else {
+        let collected = connection.collect(&scanner, &request, &limits, terminal)?;
+        add(&mut merge, Read::of(&connection, collected)?)?;
+    }
+    let mut assessment = merge.finish(connection.now);
+    some_account(all.apis.len(), &assessment.coverage)?;
+    if assessment.coverage.interrupted {
         return Err(Failure::Usage {
             message: "the scan was stopped before it ended; no plan was made".to_owned(),
             hint: None,
         });
     }
-    let rows = wanted.read(&catalog, &scanner, &collected.dataset)?;
-    let used = uses.read(&scanner, &collected.dataset)?;
-    let tags = noise.tags(&request, &scanner, &collected.dataset)?;
-    let mut assessment = scanner.assess(
-        &planned,
-        collected,
-        palisade_scan::Scope {
-            accounts: vec![connection.account_id.clone()],
-            regions: connection.regions.clone(),
-        },
-        palisade_query::Options {
-            evidence: true,
-            ..palisade_query::Options::default()
-        },
-    )?;
-    noise.apply(&mut assessment, &tags, terminal);
+    for account in assessment.unread_accounts() {
+        terminal.warn(&format!(
+            "nothing could be read of account {account}: the plan says nothing about it"
+        ));
+    }
+    noise.apply(&mut assessment, &all.tags, terminal);
     let only = Protection {
         resources: args.resource.clone(),
         tags: Vec::new(),
@@ -112,13 +138,13 @@ pub fn run(
         } else if finding.counts_as_failed()
             && let Some(check) = check_of(&finding, &checks)
         {
-            let row = row_of(&finding, &rows, &wanted);
+            let row = row_of(&finding, &all.rows, &wanted);
             candidates.push(Candidate {
                 catalog_id: catalog_id(&check, &catalog),
                 check,
                 row: row.columns,
                 tags: row.tags,
-                uses: used.by(&finding),
+                uses: all.used.by(&finding),
                 finding,
             });
         }
@@ -127,22 +153,19 @@ pub fn run(
     let options = Options {
         now: connection.now,
         expires: Timestamp::from_micros(connection.now.as_micros().saturating_add(valid)),
-        accounts: vec![connection.account_id.clone()],
-        regions: connection.regions.clone(),
+        accounts: assessment.accounts,
+        regions: assessment.regions,
         planned_by: connection.caller.clone(),
         protection,
         most_risk,
         retirement: None,
-    };
-    let Some(api) = connection.api() else {
-        return Ok(Outcome::Failed);
     };
     let plan = connection.block_on(palisade_fix::plan(
         &candidates,
         &unknown,
         &catalog,
         scanner.models(),
-        &|account| (account == connection.account_id).then(|| Arc::clone(&api)),
+        &|account| all.apis.get(account).cloned(),
         &options,
     ))?;
     connection.save_recording(ready.args.target.record.as_deref())?;
@@ -160,6 +183,16 @@ pub fn run(
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// What is known of all accounts.
+#[derive(Default)]
+struct All {
+    rows: Rows,
+    used: Used,
+    tags: AccountTags,
+    /// Answers for each account.
+    apis: BTreeMap<String, Arc<dyn Api>>,
 }
 
 /// The check that a finding is of: several may answer to one foreign id.

@@ -1,5 +1,6 @@
 //! Evaluating the checks of an item on fresh data.
 use crate::commands::connect::{Connection, system_time};
+use crate::commands::organization::Entered;
 use palisade_catalog::{Catalog, Check, ParameterValue};
 use palisade_collect::{Limits, Silent};
 use palisade_core::{Finding, Status};
@@ -11,6 +12,8 @@ use std::sync::Arc;
 /// Scans with the checks of one item.
 pub struct Fresh<'a> {
     pub connection: &'a Connection,
+    /// The other accounts.
+    pub others: &'a BTreeMap<String, Entered>,
     pub catalog: &'a Arc<Catalog>,
     pub limits: Limits,
     /// The plan's regions.
@@ -51,7 +54,11 @@ impl Fresh<'_> {
         } else {
             vec![about.region.clone()]
         };
-        let targets = self.connection.targets(&regions);
+        let account = match self.others.get(&item.account_id) {
+            Some(entered) => Some(&entered.target),
+            None => self.connection.account().0,
+        };
+        let targets = self.connection.targets_of(account, &regions);
         let (_never, cancel) = tokio::sync::watch::channel(false);
         let collected = scanner
             .collect(&planned.request(), &targets, &self.limits, &Silent, cancel)

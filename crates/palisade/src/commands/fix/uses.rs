@@ -101,6 +101,11 @@ impl<'c> Queries<'c> {
 }
 
 impl Used {
+    /// Adds what uses resources of other accounts.
+    pub fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// What uses the resource of a finding.
     pub fn by(&self, finding: &Finding) -> Vec<String> {
         let key = (

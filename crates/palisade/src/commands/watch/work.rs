@@ -399,7 +399,7 @@ impl<'w> Work<'w> {
         let writer = self.store.writer(self.new_snapshot(now));
         let mut changed: BTreeSet<String> = BTreeSet::new();
         let mut parts: BTreeMap<String, AccountPart> = BTreeMap::new();
-        for account_id in base.accounts() {
+        for account_id in base.everyone() {
             let part = self
                 .connection
                 .block_on(base.account(&account_id))
