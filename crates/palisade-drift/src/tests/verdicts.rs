@@ -1,7 +1,9 @@
 //! What becomes of findings.
 use super::common::*;
-use crate::{FindingKind, reopened};
-use palisade_core::{Finding, MutedBy, Muting, Severity, Status};
+use crate::{FindingKind, Standing, history, reopened};
+use palisade_core::{Coverage, Finding, MutedBy, Muting, Severity, Status};
+use palisade_store::{AccountResult, NewSnapshot};
+use palisade_table::Dataset;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -143,4 +145,48 @@ async fn checks_of_one_state_are_said() {
     let diff = compared(&before, &after).await;
     assert_eq!(diff.findings, []);
     assert_eq!(diff.not_compared[0].checks, ["new-check"]);
+}
+
+/// An account whose role could not be assumed this time is as it was, as far as anybody knows.
+#[tokio::test]
+async fn an_account_that_was_not_read_is_neither_fixed_nor_gone() {
+    let store = memory();
+    let data = tables(&buckets(&[json!({ "name": "a" })]));
+    let failed = [finding(CHECK, "a", Status::Fail)];
+    let before = commit(&store, 1, &[ACCOUNT], &data, Some((&[CHECK], &failed))).await;
+    let writer = store.writer(NewSnapshot {
+        nonce: "0000000b".to_owned(),
+        started_at: at(2),
+        palisade: "0.0.0".to_owned(),
+        catalog: "test".to_owned(),
+        regions: vec![REGION.to_owned()],
+    });
+    let coverage = Coverage {
+        failures: vec![(denied("AssumeRole"), 1)],
+        ..Coverage::default()
+    };
+    let nothing = AccountResult {
+        account_id: ACCOUNT,
+        dataset: &Dataset::default(),
+        coverage: &coverage,
+        findings: None,
+    };
+    writer.account(nothing).await.unwrap();
+    let checks = [summary(CHECK)];
+    let after = store.of(writer.commit(at(2), Some(&checks)).await.unwrap());
+    assert!(after.accounts().is_empty());
+    assert_eq!(after.everyone(), [ACCOUNT]);
+
+    let diff = compared(&before, &after).await;
+    assert!(diff.findings.is_empty() && diff.resources.is_empty(), "{diff:?}");
+    let said: Vec<_> = diff.not_compared.iter().map(|n| &*n.reason).collect();
+    assert_eq!(said, ["the account was not read"]);
+
+    let all = [before, after];
+    let history = history(&store, &all, &*SHIPPED, false).await.unwrap();
+    let [only] = &history.findings[..] else {
+        panic!("{history:?}")
+    };
+    assert!(only.standing == Standing::Open && only.unknown, "{only:?}");
+    assert!(history.episodes.is_empty());
 }
