@@ -30,6 +30,17 @@ impl Request {
             known.extend(columns.into_iter().map(str::to_owned));
         }
     }
+    /// Adds what the other wants.
+    pub fn extend(&mut self, other: &Self) {
+        for (table, columns) in &other.tables {
+            match columns {
+                ColumnSelection::All => self.add_all(table),
+                ColumnSelection::Some(columns) => {
+                    self.add(table, columns.iter().map(String::as_str));
+                }
+            }
+        }
+    }
     /// Whether all that the other wants is wanted.
     pub fn covers(&self, other: &Self) -> bool {
         other

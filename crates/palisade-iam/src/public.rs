@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::arn_pattern::Widest;
+use crate::condition::{Condition, Family};
 use crate::error::PolicyError;
 use crate::net::Cidr;
 use crate::policy::{Effect, Policy, PrincipalEntry, Statement, action_pattern};
@@ -110,11 +111,27 @@ fn deny_limits(policy: &Policy, allow: &Statement) -> Option<Option<Limit>> {
     policy
         .with_effect(Effect::Deny)
         .filter(|d| covers(d, allow))
-        .find_map(|deny| match deny.conditions.as_slice() {
-            [] => Some(None),
-            [one] => limit_of_denied(one).map(Some),
-            _ => None,
+        .find_map(|deny| {
+            // services are nobody here: sparing them leaves everyone else denied
+            let mut conditions = deny.conditions.iter().filter(|c| !spares_services_alone(c));
+            match (conditions.next(), conditions.next()) {
+                (None, _) => Some(None),
+                (Some(one), None) => limit_of_denied(one).map(Some),
+                _ => None,
+            }
         })
+}
+
+/// Whether a condition holds for everyone but AWS's services: `aws:PrincipalIsAWSService` is part of every signed request
+/// (IAM User Guide, "AWS global condition context keys"); with `IfExists` it holds for anonymous ones, too.
+fn spares_services_alone(condition: &Condition) -> bool {
+    let operator = condition.operator;
+    *condition.key_lower == *"aws:principalisawsservice"
+        && operator.family == Family::Bool
+        && !operator.negated
+        && operator.if_exists
+        && condition.is_readable
+        && condition.values == ["false"]
 }
 
 /// Whether a `Deny` speaks of everyone and of every action and resource of an `Allow`.
@@ -170,6 +187,17 @@ pub fn external_accounts(
     owner_account: &str,
     options: &PublicOptions,
 ) -> Vec<String> {
+    external_accounts_of(policy, owner_account, options, &|_, _| true)
+}
+
+/// [`external_accounts`], where it is known of some accounts that they are in none of some organisations: `may_be_in` says
+/// for an account and organisations whether it may be in one.
+pub(crate) fn external_accounts_of(
+    policy: &Policy,
+    owner_account: &str,
+    options: &PublicOptions,
+    may_be_in: &dyn Fn(&str, &BTreeSet<String>) -> bool,
+) -> Vec<String> {
     let trusted: Vec<Cidr> = options
         .trusted_addresses
         .iter()
@@ -205,6 +233,10 @@ pub fn external_accounts(
                     None
                 }
             });
+            let organizations = limits.iter().find_map(|l| match l {
+                Limit::Organizations(names) => Some(names),
+                _ => None,
+            });
             let named = principal
                 .entries
                 .iter()
@@ -213,6 +245,7 @@ pub fn external_accounts(
             out.extend(
                 named
                     .filter(|a| allowed.is_none_or(|names| names.contains(*a)))
+                    .filter(|a| organizations.is_none_or(|names| may_be_in(a, names)))
                     .map(ToOwned::to_owned),
             );
         }

@@ -42,9 +42,7 @@ pub fn roll_up(
         .into_iter()
         .map(|framework| {
             let serving = serving(assessment, &framework.id);
-            let stand = |r: &Requirement| {
-                stand(assessment, r, serving.get(r.id.as_str()), unread)
-            };
+            let stand = |r: &Requirement| stand(assessment, r, serving.get(r.id.as_str()), unread);
             FrameworkSummary::new(
                 framework.id.clone(),
                 framework.title.clone(),

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use palisade_catalog::Check;
-use palisade_collect::Collected;
+use palisade_collect::{Collected, ColumnSelection, Request};
 use palisade_core::{Assessment, Coverage};
 use palisade_query::{
     CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT, is_shared,
@@ -136,6 +136,40 @@ impl Scanner {
         planned.checks.retain(|c| !lacking.contains(&c.id));
         left_out.sort();
         Ok((planned, left_out))
+    }
+
+    /// What a snapshot has of what is wanted, over all its accounts, and the tables and columns that it lacks.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub async fn snapshot_tables(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+    ) -> Result<(Dataset, Vec<(String, String)>), StoreError> {
+        let schemas = self.schemas();
+        let have = &snapshot.manifest().tables;
+        let columns = |(table, columns): (&String, &ColumnSelection)| {
+            let columns = match columns {
+                ColumnSelection::Some(some) => some.clone(),
+                ColumnSelection::All => have
+                    .get(table)
+                    .map(|columns| columns.keys().cloned().collect())
+                    .unwrap_or_default(),
+            };
+            (table.clone(), columns)
+        };
+        let mut needs: Needs = request.tables.iter().map(columns).collect();
+        let lacking = snapshot.lacks(&needs, &schemas);
+        for (table, column) in &lacking {
+            if let Some(columns) = needs.get_mut(table) {
+                columns.remove(column);
+            }
+        }
+        needs.retain(|table, _| have.contains_key(table));
+        let everyone = snapshot.everyone();
+        let dataset = self.dataset(snapshot, &everyone, &needs, &schemas).await?;
+        Ok((dataset, lacking))
     }
 
     /// Tables of some accounts, and those that say something about all accounts whole: of these, accounts that could not

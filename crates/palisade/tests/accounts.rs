@@ -188,7 +188,10 @@ fn an_account_that_could_not_be_entered_counts_as_unknown_everywhere() {
     let scanned = report(&run(&server, &arguments));
     let met = statuses(&scanned);
     assert!(met.iter().all(|(status, _)| status != "passed"), "{met:?}");
-    let lost = ("unknown".to_owned(), "2 accounts could not be read".to_owned());
+    let lost = (
+        "unknown".to_owned(),
+        "2 accounts could not be read".to_owned(),
+    );
     assert!(met.contains(&lost), "{met:?}");
 
     let check = |more: &[&str]| {
@@ -199,7 +202,10 @@ fn an_account_that_could_not_be_entered_counts_as_unknown_everywhere() {
     };
     let checked = check(&["--framework", "cis-aws-5.0"]);
     assert_eq!(checked["accounts"], scanned["accounts"]);
-    assert_eq!(checked["coverage"]["failures"], scanned["coverage"]["failures"]);
+    assert_eq!(
+        checked["coverage"]["failures"],
+        scanned["coverage"]["failures"]
+    );
     assert!(statuses(&checked).contains(&lost));
     // a check that stays within accounts says nothing of one that was not entered; one that looks at all of them at once
     // has to say that it did not see these
@@ -211,10 +217,19 @@ fn an_account_that_could_not_be_entered_counts_as_unknown_everywhere() {
     };
     assert_eq!(of(&scanned, DENIED), []);
     let said = of(&checked, DENIED);
-    assert!(said.iter().all(|(_, status)| status == "unknown"), "{said:?}");
+    assert!(
+        said.iter().all(|(_, status)| status == "unknown"),
+        "{said:?}"
+    );
     let escalation = "iam-principal-no-privilege-escalation";
-    assert!(said.iter().any(|(check, _)| check == escalation), "{said:?}");
-    assert!(said.iter().all(|(check, _)| !check.starts_with("s3-")), "{said:?}");
+    assert!(
+        said.iter().any(|(check, _)| check == escalation),
+        "{said:?}"
+    );
+    assert!(
+        said.iter().all(|(check, _)| !check.starts_with("s3-")),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -81,11 +81,21 @@ fn a_plan_of_two_accounts_is_applied_and_taken_back() {
         folder: folder.path(),
     };
     let before = bench.buckets(&[]);
-    assert_eq!(before, "shop-own NoSuchPublicAccessBlockConfiguration\nshop-other NoSuchPublicAccessBlockConfiguration\n");
+    assert_eq!(
+        before,
+        "shop-own NoSuchPublicAccessBlockConfiguration\nshop-other NoSuchPublicAccessBlockConfiguration\n"
+    );
 
     let both = format!("{OWN},{OTHER}");
     let planned = bench.palisade(&[
-        "fix", "plan", "--accounts", &both, "--check", CHECK, "--output", "plan.json",
+        "fix",
+        "plan",
+        "--accounts",
+        &both,
+        "--check",
+        CHECK,
+        "--output",
+        "plan.json",
     ]);
     assert!(planned.status.success(), "{}", text(&planned.stderr));
     let json = std::fs::read_to_string(folder.path().join("plan.json")).unwrap();
@@ -104,13 +114,20 @@ fn a_plan_of_two_accounts_is_applied_and_taken_back() {
     let refused = bench.palisade(&apply);
     assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stderr);
-    assert!(said.contains(OTHER) && said.contains("--account-role"), "{said}");
+    assert!(
+        said.contains(OTHER) && said.contains("--account-role"),
+        "{said}"
+    );
     let wrong = bench.palisade(&[&apply[..], &["--account-role", "no such role"]].concat());
     assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong.stderr));
     assert_eq!(bench.buckets(&["show"]), before);
 
     // the limit counts in each account
-    let one = [&apply[..], &["--account-role", "palisade-fix", "--max-per-account", "1"]].concat();
+    let one = [
+        &apply[..],
+        &["--account-role", "palisade-fix", "--max-per-account", "1"],
+    ]
+    .concat();
     let applied = bench.palisade(&one);
     assert!(applied.status.success(), "{}", text(&applied.stderr));
     let after = bench.buckets(&["show"]);

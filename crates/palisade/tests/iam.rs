@@ -880,3 +880,65 @@ unknown {{ "iam_role": !AccessDenied }}
     );
     assert!(!ways.iter().any(|s| s == "unknown"), "{ways:?}");
 }
+
+/// A snapshot answers as the account did; what it lacks is said, and is never an answer.
+#[test]
+fn questions_about_a_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let collect = |tables: &str, store: &str| {
+        let collected = Command::new(env!("CARGO_BIN_EXE_palisade"))
+            .args(["collect", "--demo", "--quiet", "--table", tables])
+            .args(["--store", store])
+            .output()
+            .unwrap();
+        assert!(collected.status.success());
+    };
+    let all = store("all");
+    collect("all", &all);
+    for question in [
+        &["admins"][..],
+        &["external"],
+        &["escalation"],
+        &["unused"],
+        &["lint", "--account"],
+        &["who-can", "s3:GetObject", "arn:aws:s3:::shop-logs/x"],
+        &["what-can", "user/auditor"],
+    ] {
+        let with = |more: &[&str]| {
+            let arguments = [question, more, &["--format", "json"]].concat();
+            let ran = iam(&arguments);
+            assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);
+            ran.out
+        };
+        let kept = with(&["--snapshot", "latest", "--store", &all]);
+        assert_eq!(kept, with(&["--demo"]), "{question:?}");
+        assert!(kept.len() > 50, "{question:?}: {kept}");
+    }
+    // policies of buckets were not kept: whoever may be let in by one is not known
+    let some = store("some");
+    collect("iam_user,iam_role,iam_group,iam_policy", &some);
+    let asked = [
+        "external",
+        "--snapshot",
+        "latest",
+        "--store",
+        &some,
+        "--format",
+        "json",
+    ];
+    let answer: Value = serde_json::from_str(&iam(&asked).out).unwrap();
+    let unknown = answer["not_known"].to_string();
+    assert!(
+        unknown.contains("`s3_bucket`: the snapshot does not have"),
+        "{unknown}"
+    );
+    // no users, no answer
+    let none = store("none");
+    collect("s3_bucket", &none);
+    let refused = iam(&["admins", "--snapshot", "latest", "--store", &none]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("of `iam_"), "{}", refused.err);
+    let missing = iam(&["admins", "--snapshot", "2020", "--store", &none]);
+    assert_eq!(missing.code, 2, "{}", missing.err);
+}

@@ -350,3 +350,126 @@ fn every_level_binds_resources_and_who_is_free_is_free() {
         }
     }
 }
+
+/// What a policy lets in and the organisation denies is not reachable, and the list says which policy sees to that.
+#[test]
+fn what_the_organisation_denies_is_not_reachable() {
+    let folder = tempfile::tempdir().unwrap();
+    let guardrails = guardrails(folder.path());
+    let write = |name: &str, value: &Value| {
+        std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+    };
+    write("guardrails.json", &guardrails);
+    let outsider = "999999999999";
+    let policy = |principal: Value, action: &str, resource: &str| {
+        let statement = json!({ "Effect": "Allow", "Principal": principal, "Action": action, "Resource": resource });
+        json!({ "Version": "2012-10-17", "Statement": [statement] })
+    };
+    let open =
+        |action: &str, name: &str| policy(json!("*"), action, &format!("arn:aws:s3:::{name}/*"));
+    let queue = |account: &str| format!("arn:aws:sqs:us-east-1:{account}:q");
+    let to_outsider = |account: &str| {
+        policy(
+            json!({ "AWS": outsider }),
+            "sqs:SendMessage",
+            &queue(account),
+        )
+    };
+    let trust = policy(json!({ "AWS": outsider }), "sts:AssumeRole", "*");
+    let mut trust = trust;
+    trust["Statement"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("Resource");
+    let role = format!("arn:aws:iam::{SHOP}:role/partner");
+    let user = |account: &str| json!({ "Arn": format!("arn:aws:iam::{account}:user/dev"), "UserName": "dev" });
+    write(
+        "accounts.json",
+        &json!({
+            "UserDetailList": [user(SHOP), user(LAB), user(MANAGEMENT)],
+            "RoleDetailList": [{ "Arn": role, "RoleName": "partner", "AssumeRolePolicyDocument": trust }],
+            "GroupDetailList": [], "Policies": [],
+        }),
+    );
+    let mut resources = json!({
+        "arn:aws:s3:::shop": { "Owner": SHOP, "Policy": open("s3:GetObject", "shop") },
+        "arn:aws:s3:::everything": { "Owner": SHOP, "Policy": open("*", "everything") },
+        "arn:aws:s3:::management": { "Owner": MANAGEMENT, "Policy": open("s3:GetObject", "management") },
+    });
+    resources["arn:aws:s3:::partner"] = json!({ "Owner": LAB, "Policy":
+        policy(json!({ "AWS": outsider }), "s3:GetObject", "arn:aws:s3:::partner/*") });
+    for account in [SHOP, LAB] {
+        resources[queue(account)] = json!({ "Policy": to_outsider(account) });
+    }
+    write("resources.json", &json!({ "ResourcePolicies": resources }));
+    let files = [
+        "--from",
+        "accounts.json",
+        "guardrails.json",
+        "resources.json",
+    ];
+    let ask = |format: &str| {
+        let ran = palisade(folder.path())
+            .args(["iam", "external", "--format", format])
+            .args(files)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", err(&ran));
+        out(&ran)
+    };
+    let answer: Value = serde_json::from_str(&ask("json")).unwrap();
+    let found: Vec<(String, String, String, Value)> = answer["external"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| {
+            let text = |name: &str| e[name].as_str().unwrap().to_owned();
+            (
+                text("resource"),
+                text("from"),
+                text("who"),
+                e["blocked_by"].clone(),
+            )
+        })
+        .collect();
+    let row = |resource: &str, from: &str, who: &str, blocked: &[&str]| {
+        (
+            resource.to_owned(),
+            from.to_owned(),
+            who.to_owned(),
+            json!(blocked),
+        )
+    };
+    assert_eq!(
+        found,
+        [
+            // nobody binds roles here
+            row(&role, "cross_account", outsider, &[]),
+            // what is left of everyone is the organisation
+            row("arn:aws:s3:::everything", "public", "*", &["own-people"]),
+            row("arn:aws:s3:::everything", "organization", "o-example", &[]),
+            // its policies do not bind the management account
+            row("arn:aws:s3:::management", "public", "*", &[]),
+            // an account that is not in the organisation
+            row(
+                "arn:aws:s3:::partner",
+                "cross_account",
+                outsider,
+                &["own-people"]
+            ),
+            row("arn:aws:s3:::shop", "public", "*", &["own-people"]),
+            row("arn:aws:s3:::shop", "organization", "o-example", &[]),
+            row(&queue(SHOP), "cross_account", outsider, &["no-queues"]),
+            row(&queue(LAB), "cross_account", outsider, &[]),
+        ]
+    );
+    let said = ask("text");
+    assert!(
+        said.contains("reachable by everyone: 1, and 2 that the organisation denies"),
+        "{said}"
+    );
+    assert!(
+        said.contains("by policy; denied by the resource control policy own-people"),
+        "{said}"
+    );
+}

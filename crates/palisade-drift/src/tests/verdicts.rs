@@ -178,7 +178,10 @@ async fn an_account_that_was_not_read_is_neither_fixed_nor_gone() {
     assert_eq!(after.everyone(), [ACCOUNT]);
 
     let diff = compared(&before, &after).await;
-    assert!(diff.findings.is_empty() && diff.resources.is_empty(), "{diff:?}");
+    assert!(
+        diff.findings.is_empty() && diff.resources.is_empty(),
+        "{diff:?}"
+    );
     let said: Vec<_> = diff.not_compared.iter().map(|n| &*n.reason).collect();
     assert_eq!(said, ["the account was not read"]);
 

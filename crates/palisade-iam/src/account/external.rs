@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Model;
+use super::guard::Guard;
 use super::s3::S3Facts;
 use crate::context::Context;
 use crate::policy::{Effect, Policy, PrincipalEntry};
@@ -33,6 +34,8 @@ pub struct ExternalAccess {
     pub who: String,
     /// What lets them in: `policy`, `trust policy`, `access list`, `grant`, `launch permission` …
     pub through: String,
+    /// The resource control policies that surely deny all of it; empty where they do not, or are not known.
+    pub blocked_by: Vec<String>,
 }
 
 /// Whom something is shared with.
@@ -112,7 +115,12 @@ impl Model {
         inside.extend(self.shares.iter().map(|s| s.owner.as_str()));
         let mut out = self.federated();
         // `near` is what says how far away somebody is: a unit is as near as its organisation.
-        let mut add = |resource: &str, owner: &str, near: &str, who: &str, through: &str| {
+        let mut add = |resource: &str,
+                       owner: &str,
+                       near: &str,
+                       who: &str,
+                       through: &str,
+                       blocked_by: &[String]| {
             if near == owner {
                 return;
             }
@@ -122,27 +130,34 @@ impl Model {
                     kind,
                     who: who.to_owned(),
                     through: through.to_owned(),
+                    blocked_by: blocked_by.to_vec(),
                 });
             }
         };
         for entity in &self.entities {
             let Some(trust) = &entity.trust else { continue };
             let owner = entity.account.as_str();
-            for who in external_accounts(&trust.policy, owner, &PublicOptions::default()) {
-                add(&entity.arn, owner, &who, &who, "trust policy");
+            let guard = Guard::of(self, &entity.arn, owner);
+            let let_in = external_accounts(&trust.policy, owner, &PublicOptions::default());
+            for (who, blocked) in guard.over(&trust.policy, let_in) {
+                add(&entity.arn, owner, &who, &who, "trust policy", &blocked);
             }
         }
         for (arn, named) in &self.resources {
             let owner = self.owner_of(arn).unwrap_or_default();
-            for who in self.let_in(arn, owner, &named.policy) {
-                add(arn, owner, &who, &who, "policy");
+            let guard = Guard::of(self, arn, owner);
+            let let_in = self.let_in(arn, owner, &named.policy);
+            for (who, blocked) in guard.over(&named.policy, let_in) {
+                add(arn, owner, &who, &who, "policy", &blocked);
             }
         }
         for (arn, grants) in &self.grants {
             let owner = self.owner_of(arn).unwrap_or_default();
+            let guard = Guard::of(self, arn, owner);
             for grant in grants {
                 if let SharedWith::Account(account) = SharedWith::parse(&grant.grantee) {
-                    add(arn, owner, &account, &account, "grant");
+                    let blocked = guard.over_account(&account);
+                    add(arn, owner, &account, &account, "grant", &blocked);
                 }
             }
         }
@@ -153,7 +168,20 @@ impl Model {
                 SharedWith::Unit(organization, arn) => (&**organization, &**arn),
                 SharedWith::Other(name) => (&**name, &**name),
             };
-            add(&share.resource, &share.owner, near, who, &share.through);
+            let guard = Guard::of(self, &share.resource, &share.owner);
+            let blocked = match &share.with {
+                SharedWith::Account(id) => guard.over_account(id),
+                SharedWith::Everyone => guard.over_account("*"),
+                _ => Vec::new(),
+            };
+            add(
+                &share.resource,
+                &share.owner,
+                near,
+                who,
+                &share.through,
+                &blocked,
+            );
         }
         out.into_iter().collect()
     }
@@ -269,6 +297,7 @@ impl Model {
                             kind: ExternalKind::Federation,
                             who: provider.clone(),
                             through: through.to_owned(),
+                            blocked_by: Vec::new(),
                         });
                     }
                 }

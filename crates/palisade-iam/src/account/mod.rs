@@ -2,6 +2,7 @@
 
 mod documents;
 mod external;
+mod guard;
 mod holder;
 mod known;
 mod load;

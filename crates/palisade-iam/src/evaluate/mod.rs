@@ -6,6 +6,7 @@ mod bucket;
 mod explain;
 mod layer;
 mod special;
+pub(crate) use special::has_resource_control;
 
 pub use bucket::Bucket;
 pub use explain::{Answer, Deciding, LayerAnswer};

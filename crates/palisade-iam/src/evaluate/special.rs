@@ -47,7 +47,7 @@ impl KmsGrant {
 /// Whether RCPs apply to the resources of an action (in lower case), by the catalogue's facts
 /// (Organizations User Guide, "Resource control policies", services that support them). When the catalogue is
 /// damaged they are taken to apply: a guardrail may be overstated, never left out.
-pub(super) fn has_resource_control(action: &str) -> bool {
+pub(crate) fn has_resource_control(action: &str) -> bool {
     let Ok(header) = Catalogue::embedded_header() else {
         return true;
     };

@@ -165,7 +165,9 @@ fn parts(plan: &Plan) -> Vec<Vec<Arc<PlannedCheck>>> {
     let mut tables: BTreeMap<&str, Vec<Arc<PlannedCheck>>> = BTreeMap::new();
     for planned in &plan.checks {
         let part = match &planned.kind {
-            Kind::Query(query) if scans::reads_computed(&query.plan).unwrap_or(true) => &mut computed,
+            Kind::Query(query) if scans::reads_computed(&query.plan).unwrap_or(true) => {
+                &mut computed
+            }
             Kind::Query(_) => &mut queries,
             Kind::Predicate(_) => tables.entry(&planned.check.resource).or_default(),
         };

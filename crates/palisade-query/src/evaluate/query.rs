@@ -1,6 +1,6 @@
 //! Checks that are full queries.
-use super::empty::gives_no_row;
 use super::block::{Block, Content, evidence, texts, value};
+use super::empty::gives_no_row;
 use super::{CheckError, Reason, block_on, gap_findings, note, unlisted};
 use crate::error::QueryError;
 use crate::plan::{Kind, PlannedCheck, Query, REASON, Verdict};

@@ -8,18 +8,44 @@ mod list;
 mod source;
 mod unused;
 
-use super::catalog;
+use super::{catalog, settings};
 use crate::Outcome;
-use crate::cli::{Global, Iam};
+use crate::cli::{Global, Iam, StoreArgs, Target};
 use crate::error::Failure;
 use crate::output::{Terminal, to_stdout};
+use palisade_catalog::Catalog;
+use palisade_config::Given;
 use serde_json::Value;
+use std::cell::OnceCell;
 use std::io::{BufRead, Write};
+use std::sync::Arc;
 
-/// Runs an IAM command. The catalogue is loaded only where accounts are collected.
-pub fn run(args: &Iam, global: &Global, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let load = || catalog(global, terminal);
-    match args {
+/// Runs an IAM command. The catalogue is loaded only where accounts are collected, or taken from a snapshot.
+pub fn run(
+    mut args: Iam,
+    given: &Given,
+    global: &Global,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
+    let loaded: OnceCell<Arc<Catalog>> = OnceCell::new();
+    let load = || {
+        if let Some(known) = loaded.get() {
+            return Ok(Arc::clone(known));
+        }
+        let fresh = catalog(global, terminal)?;
+        Ok(Arc::clone(loaded.get_or_init(|| fresh)))
+    };
+    match asked(&mut args) {
+        Some((target, Some(store))) => {
+            let found = settings::connect(target, given, global, load()?.as_ref())?;
+            *store = settings::store(&found);
+        }
+        Some((target, None)) => {
+            settings::connect(target, given, global, load()?.as_ref())?;
+        }
+        None => {}
+    }
+    match &args {
         Iam::Can(args) => answer::can(args, false, &load, terminal),
         Iam::Explain(args) => answer::can(args, true, &load, terminal),
         Iam::WhoCan(args) => list::who_can(args, &load, terminal),
@@ -37,6 +63,23 @@ pub fn run(args: &Iam, global: &Global, terminal: &Terminal) -> Result<Outcome, 
         }
         Iam::Conform => conform(),
     }
+}
+
+/// Where a command asks AWS, or reads snapshots; nothing where it reads files.
+fn asked(args: &mut Iam) -> Option<(&mut Target, Option<&mut StoreArgs>)> {
+    let accounts = match args {
+        Iam::Can(args) | Iam::Explain(args) => &mut args.accounts,
+        Iam::WhoCan(args) => &mut args.accounts,
+        Iam::WhatCan(args) => &mut args.accounts,
+        Iam::Admins(args) | Iam::External(args) => &mut args.accounts,
+        Iam::Unused(args) => &mut args.accounts,
+        Iam::Escalation(args) => &mut args.accounts,
+        Iam::Lint(args) if args.account => &mut args.accounts,
+        Iam::Guardrails(args) => return Some((&mut args.target, None)),
+        Iam::Lint(_) | Iam::Diff(_) | Iam::LeastPrivilege(_) | Iam::Conform => return None,
+    };
+    let files = !accounts.from.is_empty();
+    (!files).then_some((&mut accounts.target, Some(&mut accounts.store)))
 }
 
 /// Prints lines.

@@ -150,7 +150,7 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Cluster(args) => {
             cluster::run(args, || catalog(&global, terminal), &facts, terminal)
         }
-        Command::Iam(args) => iam::run(&args, &global, terminal),
+        Command::Iam(args) => iam::run(args, given, &global, terminal),
         Command::Respond(args) => {
             let catalog = catalog(&global, terminal)?;
             respond::run(args, given, &global, catalog, terminal)

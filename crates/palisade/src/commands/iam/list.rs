@@ -181,7 +181,7 @@ pub fn external(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outc
     if args.format == OutputFormat::Json {
         let list: Vec<Value> = found
             .iter()
-            .map(|e| json!({ "resource": e.resource, "from": e.kind.as_str(), "who": e.who, "through": e.through }))
+            .map(|e| json!({ "resource": e.resource, "from": e.kind.as_str(), "who": e.who, "through": e.through, "blocked_by": e.blocked_by }))
             .collect();
         print_json(&json!({ "external": list, "not_known": gaps(&source.model) }))?;
         return Ok(Outcome::Done);
@@ -203,7 +203,13 @@ pub fn external(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outc
         ),
     ] {
         let of: Vec<_> = found.iter().filter(|e| e.kind == kind).collect();
-        lines.push(format!("reachable {title}: {}", of.len()));
+        let blocked = of.iter().filter(|e| !e.blocked_by.is_empty()).count();
+        let blocked = match blocked {
+            0 => String::new(),
+            n => format!(", and {n} that the organisation denies"),
+        };
+        let open = of.iter().filter(|e| e.blocked_by.is_empty()).count();
+        lines.push(format!("reachable {title}: {open}{blocked}"));
         for access in of {
             lines.push(format!("  {}", access.resource));
             let who = if access.who == "*" {
@@ -211,7 +217,14 @@ pub fn external(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outc
             } else {
                 &access.who
             };
-            lines.push(format!("      {who}, by {}", access.through));
+            let blocked = match access.blocked_by.as_slice() {
+                [] => String::new(),
+                some => format!(
+                    "; denied by the resource control policy {}",
+                    some.join(", ")
+                ),
+            };
+            lines.push(format!("      {who}, by {}{blocked}", access.through));
         }
     }
     lines.extend(gap_lines(&source.model));

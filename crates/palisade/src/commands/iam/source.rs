@@ -1,11 +1,12 @@
 //! Accounts from files or from AWS, and the words of the command line that name things in them.
 use crate::cli::{Accounts, Guardrails, Keys};
-use crate::commands::connect;
+use crate::commands::{connect, store};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
 use palisade_iam::{Catalogue, Context, Entity, Model, PrincipalKind, attempt_context};
-use palisade_scan::{IamQuestion, IamScope, Scanner};
+use palisade_scan::{IamQuestion, IamScope, ScanError, Scanner};
+use palisade_table::Dataset;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -53,10 +54,10 @@ pub fn open(
     load: Load<'_>,
     terminal: &Terminal,
 ) -> Result<Source, Failure> {
-    let source = if accounts.from.is_empty() {
-        collect(accounts, question, extra, load, terminal)?
-    } else {
-        from_files(accounts)?
+    let source = match &accounts.snapshot {
+        _ if !accounts.from.is_empty() => from_files(accounts)?,
+        Some(id) => from_snapshot(id, accounts, question, extra, load, terminal)?,
+        None => collect(accounts, question, extra, load, terminal)?,
     };
     for problem in &source.model.problems {
         terminal.warn(problem);
@@ -116,15 +117,7 @@ fn collect(
     let mut scanner = Scanner::new(load()?);
     let mut request = scanner.iam_request(question);
     for (_, sql) in extra {
-        let more = scanner.columns_of(sql)?;
-        for (table, columns) in more.tables {
-            match columns {
-                palisade_collect::ColumnSelection::All => request.add_all(&table),
-                palisade_collect::ColumnSelection::Some(columns) => {
-                    request.add(&table, columns.iter().map(String::as_str));
-                }
-            }
-        }
+        request.extend(&scanner.columns_of(sql)?);
     }
     let (connection, collected) = connect::collect(&accounts.target, &scanner, &request, terminal)?;
     connect::report_gaps(&collected.coverage, terminal);
@@ -140,23 +133,111 @@ fn collect(
             hint: Some("`palisade iam … --from FILE` answers from an export".to_owned()),
         });
     }
+    Ok(Source {
+        model: with_files(found.model, accounts)?,
+        now: connection.now.as_micros() / 1000,
+        rows: rows(extra, &scanner, &collected.dataset)?,
+    })
+}
+
+/// The rows of the queries that are wanted besides.
+fn rows(
+    extra: &[(&str, &str)],
+    scanner: &Scanner,
+    dataset: &Dataset,
+) -> Result<Vec<(String, Vec<Value>)>, Failure> {
     let mut rows = Vec::new();
     for (name, sql) in extra {
-        let text = scanner.query(sql, &collected.dataset)?.to_json_lines();
+        let text = scanner.query(sql, dataset)?.to_json_lines();
         let parsed = text.lines().filter_map(|l| serde_json::from_str(l).ok());
         rows.push(((*name).to_owned(), parsed.collect()));
     }
-    let mut model = found.model;
+    Ok(rows)
+}
+
+/// The accounts with what files say in the place of what was read.
+fn with_files(mut model: Model, accounts: &Accounts) -> Result<Model, Failure> {
     for path in &accounts.with {
         model.add_file(&read(path)?).map_err(|e| content(path, e))?;
     }
     if !accounts.with.is_empty() {
         forget_reasons(&mut model);
     }
+    Ok(model)
+}
+
+/// From what was read when the snapshot was made. Without users, roles and policies there is no answer; what else the
+/// snapshot lacks is not known.
+fn from_snapshot(
+    id: &str,
+    accounts: &Accounts,
+    question: IamQuestion<'_>,
+    extra: &[(&str, &str)],
+    load: Load<'_>,
+    terminal: &Terminal,
+) -> Result<Source, Failure> {
+    let mut scanner = Scanner::new(load()?);
+    let (runtime, store) = store::offline(&accounts.store, &accounts.target, scanner.models())?;
+    let snapshot = runtime.block_on(store.snapshot(id))?;
+    let manifest = snapshot.manifest();
+    scanner.set_now(manifest.started_at);
+    terminal.note(&format!(
+        "snapshot {} of {} ({} accounts)",
+        manifest.id,
+        manifest.started_at,
+        manifest.accounts.len()
+    ));
+    let mut needed = scanner.iam_request(IamQuestion::Principals);
+    needed.tables.retain(|table, _| table.starts_with("iam_"));
+    for (_, sql) in extra {
+        needed.extend(&scanner.columns_of(sql)?);
+    }
+    let mut request = scanner.iam_request(question);
+    request.extend(&needed);
+    let taken = scanner.snapshot_tables(&snapshot, &request);
+    let (dataset, lacking) = runtime.block_on(taken)?;
+    if let Some((table, column)) = lacking
+        .iter()
+        .find(|(table, _)| needed.tables.contains_key(table))
+    {
+        return Err(Failure::Scan(ScanError::NotCollected {
+            snapshot: manifest.id.clone(),
+            table: table.clone(),
+            column: column.clone(),
+        }));
+    }
+    let scope = IamScope {
+        accounts: snapshot.accounts(),
+        regions: manifest.regions.clone(),
+    };
+    let found = scanner.iam_accounts(&dataset, &scope);
+    let mut model = found.model;
+    let unlisted: BTreeSet<&String> = found.unlisted.iter().map(|(account, _)| account).collect();
+    let everyone = snapshot.everyone();
+    if let Some((account, why)) = found.unlisted.first()
+        && unlisted.len() >= everyone.len()
+    {
+        return Err(Failure::Connect {
+            message: format!("users, roles and policies of {account} were not read: {why}"),
+            hint: None,
+        });
+    }
+    let known = model.known.get_or_insert_default();
+    for (account, why) in &found.unlisted {
+        known
+            .reasons
+            .push(format!("users, roles and policies of {account}: {why}"));
+    }
+    let tables: BTreeSet<&str> = lacking.iter().map(|(table, _)| table.as_str()).collect();
+    for table in tables {
+        known.reasons.push(format!(
+            "`{table}`: the snapshot does not have what is needed of it"
+        ));
+    }
     Ok(Source {
-        model,
-        now: connection.now.as_micros() / 1000,
-        rows,
+        model: with_files(model, accounts)?,
+        now: manifest.started_at.as_micros() / 1000,
+        rows: rows(extra, &scanner, &dataset)?,
     })
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 /// Roles with their last use; the credential report.
 const ROLES: &str =
     "SELECT arn, create_date AS created, role_last_used['last_used_date'] AS used FROM iam_role";
-const CREDENTIALS: &str = "SELECT * FROM iam_credential";
+const CREDENTIALS: &str = "SELECT arn, user_creation_time, password_enabled, password_last_used, password_last_changed, access_key_1_active, access_key_1_last_used_date, access_key_1_last_rotated, access_key_2_active, access_key_2_last_used_date, access_key_2_last_rotated FROM iam_credential";
 
 /// Something that was not used.
 struct Item {
