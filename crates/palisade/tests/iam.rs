@@ -903,7 +903,7 @@ fn questions_about_a_snapshot() {
         &["unused"],
         &["lint", "--account"],
         &["who-can", "s3:GetObject", "arn:aws:s3:::shop-logs/x"],
-        &["what-can", "user/auditor"],
+        &["what-can", "workforce-auditor"],
     ] {
         let with = |more: &[&str]| {
             let arguments = [question, more, &["--format", "json"]].concat();
