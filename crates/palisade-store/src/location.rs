@@ -125,7 +125,8 @@ impl Store {
         let objects =
             LocalFileSystem::new_with_prefix(location).map_err(|e| wrong(e.to_string()))?;
         Ok(Self {
-            objects: Arc::new(objects),
+            // as in a bucket, a folder is there while something is in it
+            objects: Arc::new(objects.with_automatic_cleanup(true)),
             root: Path::default(),
             location: location.to_owned(),
         })
@@ -229,6 +230,18 @@ impl Store {
             .collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Whether there is any object below a prefix.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(crate) async fn any_below(&self, relative: &str) -> Result<bool, StoreError> {
+        let mut listed = self.objects.list(Some(&self.path(relative)));
+        let first = listed.try_next().await;
+        first
+            .map(|object| object.is_some())
+            .map_err(|e| StoreError::storage("list", &Path::from(relative), e))
     }
 
     /// All objects below a prefix, relative to the store, with size and time of writing (microseconds), sorted.

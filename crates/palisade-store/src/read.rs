@@ -4,7 +4,7 @@ use crate::error::StoreError;
 use crate::findings;
 use crate::location::{Store, sha256};
 use crate::manifest::{AccountPart, Checks, FORMAT, FilePart, Manifest, ObjectPart};
-use crate::write::{manifest_path, parse};
+use crate::write::{folder, manifest_path, parse};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -54,7 +54,12 @@ impl Store {
         for id in self.folders("snapshots").await? {
             match self.manifest(&id).await {
                 Ok(manifest) => listing.manifests.push(manifest),
-                Err(e) if e.is_missing() => listing.unfinished.push(id),
+                // a folder may stay behind when what was in it is gone
+                Err(e) if e.is_missing() => {
+                    if self.any_below(&folder(&id)).await? {
+                        listing.unfinished.push(id);
+                    }
+                }
                 Err(e) => listing.damaged.push(e),
             }
         }
@@ -339,6 +344,8 @@ impl Snapshot {
             let account = self.account(account_id).await?;
             for (name, table) in &mut dataset.tables {
                 let Some(part) = account.tables.get(name) else {
+                    // an account of which nothing was read is not one that has nothing
+                    table.gaps.extend(lost(&account));
                     continue;
                 };
                 for file in &part.files {
@@ -383,6 +390,16 @@ impl Snapshot {
             .map(|batch| table_batch(spec, schema, region, batch).map_err(damaged))
             .collect()
     }
+}
+
+/// Why a table is not there, of an account of which nothing was read.
+fn lost(account: &AccountPart) -> Option<Gap> {
+    let (error, _) = account.coverage.failures.first()?;
+    account.tables.is_empty().then(|| Gap {
+        account_id: account.account_id.clone(),
+        region: error.region.clone(),
+        error: Arc::new(error.clone()),
+    })
 }
 
 /// The type that a column has in a Parquet file, for readers of the lake.

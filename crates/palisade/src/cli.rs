@@ -9,6 +9,7 @@ mod fix;
 mod iam;
 mod organization;
 mod respond;
+mod run;
 mod watch;
 pub use cluster::ClusterCommand;
 pub use drift::{Diff, DiffFormat, Drift, History, HistoryFormat};
@@ -19,6 +20,7 @@ pub use iam::{
 };
 pub use organization::OrganizationArgs;
 pub use respond::{Respond, RespondRun};
+pub use run::{ResumeArgs, RunArgs};
 pub use watch::Watch;
 
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.
@@ -323,6 +325,10 @@ pub struct Collect {
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
+    pub organization: OrganizationArgs,
+    #[command(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
     pub store: StoreArgs,
     /// Read every column of these tables, or `all`, instead of what the checks need; may repeat
     #[arg(
@@ -404,6 +410,16 @@ pub enum Snapshots {
         /// Delete
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        at: StoreAt,
+    },
+    /// Commit a run that several workers share (`palisade collect --run NAME --shard I/N`); the last worker does so by itself
+    Commit {
+        /// The run's name, or its snapshot's id
+        run: String,
+        /// Also when accounts are missing: they are in the snapshot as not read
+        #[arg(long)]
+        incomplete: bool,
         #[command(flatten)]
         at: StoreAt,
     },

@@ -75,6 +75,20 @@ impl<'c> Organization<'c> {
         args: &OrganizationArgs,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
+        Self::with(connection, target, args, None, terminal)
+    }
+
+    /// The same, where somebody has found out before.
+    ///
+    /// # Errors
+    /// As [`Organization::open`].
+    pub fn with(
+        connection: &'c Connection,
+        target: &Target,
+        args: &OrganizationArgs,
+        known: Option<Discovered>,
+        terminal: &Terminal,
+    ) -> Result<Self, Failure> {
         let filters = filters(args)?;
         check_ids(&args.accounts)?;
         check_role(&args.organization_role)?;
@@ -85,12 +99,14 @@ impl<'c> Organization<'c> {
         };
         let asked = args.accounts.is_empty();
         let shared = asked.then(|| Arc::new(SharedAnswers::new(Arc::clone(&own.api))));
-        let found = match &shared {
-            Some(shared) => {
+        let known_before = known.is_some();
+        let found = match (known, &shared) {
+            (Some(known), _) => known,
+            (None, Some(shared)) => {
                 let found = discover(shared.as_ref(), models, &own.home_region, &filters);
                 connection.wait(found).map_err(discovery)?
             }
-            None => listed(&args.accounts, &filters)?,
+            (None, None) => listed(&args.accounts, &filters)?,
         };
         let mut own = own.clone();
         if let Some(shared) = &shared {
@@ -109,21 +125,9 @@ impl<'c> Organization<'c> {
                 .session_duration
                 .map(|seconds| Duration::from_secs(seconds.into())),
         };
-        let suspended = found
-            .left_out
-            .iter()
-            .filter(|l| l.reason.starts_with("its status"));
-        for account in suspended {
-            terminal.note(&format!(
-                "left out: {} ({}): {}",
-                account.account_id, account.name, account.reason
-            ));
+        if !known_before {
+            tell(&found, terminal);
         }
-        terminal.note(&format!(
-            "{} accounts are read, {} are left out",
-            found.members.len(),
-            found.left_out.len()
-        ));
         Ok(Self {
             connection,
             members: found.members,
@@ -133,6 +137,23 @@ impl<'c> Organization<'c> {
             max_accounts: usize::from(args.max_accounts.max(1)),
             before,
         })
+    }
+
+    /// The ids of the accounts that are read, sorted.
+    pub fn ids(&self) -> Vec<String> {
+        self.members.iter().map(|m| m.id.clone()).collect()
+    }
+
+    /// The accounts that are not read, with why.
+    pub fn left_out(&self) -> &[LeftOutAccount] {
+        &self.left_out
+    }
+
+    /// Reads those of these accounts that are kept, in place of its own.
+    pub fn read_these(&mut self, found: Discovered, keep: impl Fn(&str) -> bool) {
+        self.members = found.members;
+        self.members.retain(|m| keep(&m.id));
+        self.left_out = found.left_out;
     }
 
     /// Reads the accounts, several at once, and hands each on as soon as it is read. What could not be read, and what is
@@ -316,6 +337,25 @@ pub fn some_account(read: usize, coverage: &Coverage) -> Result<(), Failure> {
                 .to_owned(),
         ),
     })
+}
+
+/// Which accounts are read, and which are not.
+fn tell(found: &Discovered, terminal: &Terminal) {
+    let suspended = found
+        .left_out
+        .iter()
+        .filter(|l| l.reason.starts_with("its status"));
+    for account in suspended {
+        terminal.note(&format!(
+            "left out: {} ({}): {}",
+            account.account_id, account.name, account.reason
+        ));
+    }
+    terminal.note(&format!(
+        "{} accounts are read, {} are left out",
+        found.members.len(),
+        found.left_out.len()
+    ));
 }
 
 struct Work {
