@@ -77,7 +77,7 @@ pub enum When {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Assess accounts: collect what the selected checks need, evaluate, report
-    Scan(Box<Scan>),
+    Scan(Box<ScanAccounts>),
     /// Read tables and keep them as a snapshot, without judging
     Collect(Box<Collect>),
     /// Judge a snapshot with the checks of now, offline
@@ -439,6 +439,14 @@ pub struct StoreAt {
     pub store: StoreArgs,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub struct ScanAccounts {
+    #[command(flatten)]
+    pub scan: Scan,
+    #[command(flatten)]
+    pub resume: ResumeArgs,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ pub struct RunArgs {
     #[arg(
         long,
         value_name = "I/N",
+        conflicts_with = "resume",
         help_heading = "Runs",
         env = "PALISADE_SHARD",
         hide_env = true
@@ -19,6 +20,7 @@ pub struct RunArgs {
     #[arg(
         long,
         value_name = "NAME",
+        conflicts_with = "resume",
         help_heading = "Runs",
         env = "PALISADE_RUN",
         hide_env = true
@@ -33,6 +35,6 @@ pub struct RunArgs {
 pub struct ResumeArgs {
     /// Go on with a run of many accounts that was interrupted: its snapshot's id (`palisade snapshots list`), or `last`.
     /// Accounts that were read are not read again; the other flags must be those that it was begun with
-    #[arg(long, value_name = "ID", conflicts_with_all = ["run", "shard"], help_heading = "Runs")]
+    #[arg(long, value_name = "ID", help_heading = "Runs")]
     pub resume: Option<String>,
 }

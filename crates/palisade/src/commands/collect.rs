@@ -1,7 +1,7 @@
 //! `palisade collect`
 use super::connect::{self, Connection, limits};
-use super::organization::Read;
-use super::run::{Asked, Opened, Session, Wanted};
+use super::organization::{Organization, Read};
+use super::run::{self, Asked, Begun, Session, Wanted};
 use super::store::{self, Keeping};
 use super::{selection, settings};
 use crate::Outcome;
@@ -79,12 +79,28 @@ fn accounts(
         organization: &args.organization,
         request: &request,
         catalog: scanner.catalog(),
-        judged: false,
+        judged: None,
     };
-    let (session, organization) = match Session::open(connection, store, asked, &wanted, terminal)?
-    {
-        Opened::Open(session, organization) => (session, organization),
-        Opened::Done(manifest) => {
+    let known = run::known(connection, &store, asked)?;
+    let mut organization = Organization::with(
+        connection,
+        &args.target,
+        &args.organization,
+        known.as_ref().map(|run| run::planned(run.plan())),
+        terminal,
+    )?;
+    let begun = Session::begin(
+        connection,
+        store,
+        asked,
+        &wanted,
+        known.as_ref(),
+        &mut organization,
+        terminal,
+    )?;
+    let session = match begun {
+        Begun::Open(session) => session,
+        Begun::Done(manifest) => {
             terminal.note(&format!(
                 "nothing is left to do: the snapshot {} is committed",
                 manifest.id
@@ -99,12 +115,12 @@ fn accounts(
         let (account_id, collected) = (read.account_id, read.collected);
         // what was stopped half way is read again, as a whole
         if !collected.coverage.interrupted {
-            session.account(AccountResult {
+            connection.wait(session.account(AccountResult {
                 account_id: &account_id,
                 dataset: &collected.dataset,
                 coverage: &collected.coverage,
                 findings: None,
-            })?;
+            }))?;
         }
         merge.add_coverage(collected.coverage);
         entered.insert(account_id);
@@ -119,9 +135,9 @@ fn accounts(
         each,
     )?;
     let coverage = merge.coverage();
-    session.note_unread(&coverage, &entered)?;
+    connection.wait(session.note_unread(&coverage, &entered))?;
     connect::report_gaps(&coverage, terminal);
-    let done = session.end(coverage.interrupted, None, terminal)?;
+    let done = session.end(connection, coverage.interrupted, None, terminal)?;
     Ok(if !done || coverage.interrupted {
         Outcome::Failed
     } else if args.strict && !coverage.is_complete() {

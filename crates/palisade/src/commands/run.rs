@@ -7,13 +7,14 @@ use crate::cli::{OrganizationArgs, ResumeArgs, RunArgs, Target};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
-use palisade_collect::{ColumnSelection, Request};
-use palisade_core::{CallError, CallErrorKind, CheckSummary, Coverage};
+use palisade_collect::{Collected, ColumnSelection, Request};
+use palisade_core::{CallErrorKind, CheckSummary, Coverage};
 use palisade_scan::organization::{Discovered, Member};
 use palisade_store::{
-    AccountResult, Committed, Manifest, NewSnapshot, Run, RunPlan, RunState, Shard, Store,
+    AccountResult, Committed, Manifest, NewSnapshot, Run, RunPlan, Shard, Snapshot, Store,
     StoreError, fingerprint,
 };
+use palisade_table::Schemas;
 use std::collections::BTreeSet;
 
 /// What the user said of runs.
@@ -137,12 +138,12 @@ pub struct Wanted<'a> {
     pub organization: &'a OrganizationArgs,
     pub request: &'a Request,
     pub catalog: &'a Catalog,
-    /// Checks are evaluated with it.
-    pub judged: bool,
+    /// The checks that are evaluated with it, and how; nothing when none are.
+    pub judged: Option<String>,
 }
 
 impl Wanted<'_> {
-    /// What all workers of a run must have in common: tables, columns, and the choice of accounts and regions.
+    /// What all workers of a run must have in common: tables, columns, checks, and the choice of accounts and regions.
     fn asks(&self) -> String {
         let mut text = String::new();
         for (table, columns) in &self.request.tables {
@@ -173,58 +174,66 @@ impl Wanted<'_> {
             &organization.include_account_tag,
             &organization.exclude_account_tag,
             every_region,
+            &self.judged,
         );
         text.push_str(&format!("{chosen:?}"));
         fingerprint(&text)
     }
 }
 
+/// The run that is meant, when somebody has begun it.
+///
+/// # Errors
+/// When there is no run to go on with, or the store cannot be read.
+pub fn known(
+    connection: &Connection,
+    store: &Store,
+    asked: &Asked,
+) -> Result<Option<Run>, StoreError> {
+    let attempt = store::nonce();
+    connection.wait(async {
+        match (&asked.resume, &asked.name) {
+            (Some(wanted), _) => store.find_run(wanted, &attempt).await.map(Some),
+            (None, Some(name)) => store.run(name, &attempt).await,
+            (None, None) => Ok(None),
+        }
+    })
+}
+
 /// What there is to do.
-pub enum Opened<'c> {
-    /// The run, and its accounts.
-    Open(Box<Session<'c>>, Organization<'c>),
+pub enum Begun {
+    /// This worker's part.
+    Open(Session),
     /// Somebody has committed it.
-    Done(Manifest),
+    Done(Box<Manifest>),
 }
 
 /// One worker's part in a run.
-pub struct Session<'c> {
-    connection: &'c Connection,
+pub struct Session {
     store: Store,
     run: Run,
     shard: Shard,
     named: bool,
+    /// Accounts that were written before.
+    written: BTreeSet<String>,
 }
 
-impl<'c> Session<'c> {
-    /// Begins the run, or joins it; gives the accounts that are left for this worker.
+impl Session {
+    /// Begins the run, or joins the one that is known, and leaves to the organisation the accounts that this worker has
+    /// to read.
     ///
     /// # Errors
-    /// When the accounts cannot be listed, there is no such run, or it was begun with something else.
-    pub fn open(
-        connection: &'c Connection,
+    /// When the run was begun with something else, or the store cannot be read or written.
+    pub fn begin(
+        connection: &Connection,
         store: Store,
         asked: &Asked,
         wanted: &Wanted<'_>,
+        known: Option<&Run>,
+        organization: &mut Organization<'_>,
         terminal: &Terminal,
-    ) -> Result<Opened<'c>, Failure> {
+    ) -> Result<Begun, StoreError> {
         let attempt = store::nonce();
-        let known = connection.wait(async {
-            match (&asked.resume, &asked.name) {
-                (Some(wanted), _) => store.find_run(wanted, &attempt).await.map(Some),
-                (None, Some(name)) => store.run(name, &attempt).await,
-                (None, None) => Ok(None),
-            }
-        })?;
-        let discovered = known.as_ref().map(|run| planned(run.plan()));
-        let joined = known.is_some();
-        let mut organization = Organization::with(
-            connection,
-            wanted.target,
-            wanted.organization,
-            discovered,
-            terminal,
-        )?;
         let new = NewSnapshot {
             nonce: attempt.clone(),
             started_at: connection.now,
@@ -232,11 +241,11 @@ impl<'c> Session<'c> {
             catalog: wanted.catalog.fingerprint.clone(),
             regions: connection.regions.clone(),
         };
-        let name = match &known {
+        let name = match known {
             Some(run) => run.plan().run.clone(),
             None => asked.name.clone().unwrap_or_else(|| new.id()),
         };
-        let shards = match (&known, &asked.resume) {
+        let shards = match (known, &asked.resume) {
             // who goes on with what several workers began does all that they have left
             (Some(run), Some(_)) => run.plan().shards,
             _ => asked.shard.of(),
@@ -251,73 +260,87 @@ impl<'c> Session<'c> {
             regions: new.regions,
             shards,
             asks: wanted.asks(),
-            judged: wanted.judged,
+            judged: wanted.judged.is_some(),
             accounts: organization.ids(),
             left_out: organization.left_out().to_vec(),
         };
-        let run = connection.wait(async {
+        let (run, committed, state) = connection.wait(async {
             let run = store.begin_run(plan, &attempt).await?;
-            if joined {
+            let committed = run.committed().await?;
+            if known.is_some() && committed.is_none() {
                 run.touch().await?;
             }
-            Ok::<_, StoreError>(run)
+            let state = run.state().await?;
+            Ok::<_, StoreError>((run, committed, state))
         })?;
-        let named = run.plan().run != run.plan().snapshot;
-        let session = Self {
-            connection,
-            store,
-            run,
-            shard: asked.shard,
-            named: named && asked.resume.is_none(),
-        };
-        if let Some(manifest) = connection.wait(session.run.committed())? {
-            return Ok(Opened::Done(manifest));
+        if let Some(manifest) = committed {
+            return Ok(Begun::Done(Box::new(manifest)));
         }
-        let state = session.state()?;
-        let written: BTreeSet<&String> = state.written.iter().collect();
+        let written: BTreeSet<String> = state.written.into_iter().collect();
+        let shard = asked.shard;
         // the first worker's list counts, also for one that listed them at the same time
-        organization.read_these(planned(session.run.plan()), |id| {
-            session.shard.holds(id) && !written.contains(&id.to_owned())
+        organization.read_these(planned(run.plan()), |id| {
+            shard.holds(id) && !written.contains(id)
         });
-        if session.shard.of() > 1 || joined {
-            let own = session.own(&session.run.plan().accounts);
-            let done = own.iter().filter(|id| written.contains(id)).count();
+        if shard.of() > 1 || known.is_some() {
+            let plan = run.plan();
+            let own = plan.accounts.iter().filter(|id| shard.holds(id));
             terminal.note(&format!(
-                "run {}, shard {}: {} of {} accounts, of which {done} are written already",
-                session.run.plan().run,
-                session.shard,
-                own.len(),
-                session.run.plan().accounts.len(),
+                "run {}, shard {shard}: {} of {} accounts, of which {} are written already",
+                plan.run,
+                own.clone().count(),
+                plan.accounts.len(),
+                own.filter(|id| written.contains(*id)).count(),
             ));
         }
-        Ok(Opened::Open(Box::new(session), organization))
+        let named = run.plan().run != run.plan().snapshot;
+        Ok(Begun::Open(Self {
+            store,
+            run,
+            shard,
+            named: named && asked.resume.is_none(),
+            written,
+        }))
     }
 
-    fn own(&self, accounts: &[String]) -> Vec<String> {
-        let own = accounts.iter().filter(|id| self.shard.holds(id));
-        own.cloned().collect()
+    /// What an earlier attempt has read of an account.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn account_before(
+        &self,
+        snapshot: &Snapshot,
+        account_id: &str,
+        schemas: &dyn Schemas,
+    ) -> Result<Collected, StoreError> {
+        let part = snapshot.account(account_id).await?;
+        let columns = part.tables.iter();
+        let wanted = columns.map(|(name, t)| (name.clone(), t.columns.keys().cloned().collect()));
+        let accounts = [account_id.to_owned()];
+        let dataset = snapshot
+            .dataset(&accounts, &wanted.collect(), schemas)
+            .await?;
+        Ok(Collected {
+            dataset,
+            coverage: part.coverage,
+        })
     }
 
-    /// The run itself.
-    pub fn run(&self) -> &Run {
-        &self.run
-    }
-
-    /// How far it is.
+    /// Accounts that an earlier attempt has written, and a snapshot that only this worker sees, which has them.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn state(&self) -> Result<RunState, Failure> {
-        Ok(self.connection.wait(self.run.state())?)
+    pub async fn before(&self) -> Result<(&BTreeSet<String>, Snapshot), StoreError> {
+        Ok((&self.written, self.run.draft().await?))
     }
 
     /// Keeps what was read of an account.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn account(&self, result: AccountResult<'_>) -> Result<(), Failure> {
+    pub async fn account(&self, result: AccountResult<'_>) -> Result<(), StoreError> {
         // who was faster has read the same
-        self.connection.wait(self.run.account(result))?;
+        self.run.account(result).await?;
         Ok(())
     }
 
@@ -326,20 +349,18 @@ impl<'c> Session<'c> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn note_unread(
+    pub async fn note_unread(
         &self,
         coverage: &Coverage,
         entered: &BTreeSet<String>,
-    ) -> Result<(), Failure> {
-        let lost = coverage.failures.iter().map(|(error, _)| error);
-        let lost = lost.filter(|e| is_of_an_account(e) && !entered.contains(&e.account_id));
-        for error in lost {
+    ) -> Result<(), StoreError> {
+        for (error, _) in &coverage.failures {
             // a worker that was stopped says nothing of what it did not begin
-            if error.kind == CallErrorKind::NotMade {
-                continue;
+            let begun = error.kind != CallErrorKind::NotMade;
+            if begun && !error.account_id.is_empty() && !entered.contains(&error.account_id) {
+                let settled = error.kind == CallErrorKind::Denied;
+                self.run.unread(error, settled).await?;
             }
-            let settled = error.kind == CallErrorKind::Denied;
-            self.connection.wait(self.run.unread(error, settled))?;
         }
         Ok(())
     }
@@ -350,14 +371,15 @@ impl<'c> Session<'c> {
     /// When no account could be read, or the store cannot be read or written.
     pub fn end(
         &self,
+        connection: &Connection,
         interrupted: bool,
         checks: Option<&[CheckSummary]>,
         terminal: &Terminal,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, StoreError> {
         // a worker that is alone has tried all: what it could not enter is in the snapshot as not read
         let incomplete = !self.named && !interrupted;
         let at = connect::system_time();
-        let committed = self.connection.wait(async {
+        let committed = connection.wait(async {
             match checks {
                 None => self.run.commit(at, None, incomplete).await,
                 Some(checks) => self.run.commit_judged(at, checks, incomplete).await,
@@ -365,7 +387,8 @@ impl<'c> Session<'c> {
         });
         match committed {
             Ok(Committed::Now(manifest)) => {
-                self.kept(&manifest, terminal);
+                let location = self.store.location();
+                terminal.note(&format!("snapshot {} kept in {location}", manifest.id));
                 Ok(true)
             }
             Ok(Committed::Before(manifest)) => {
@@ -375,32 +398,25 @@ impl<'c> Session<'c> {
                 ));
                 Ok(true)
             }
-            Err(error) => match error {
-                StoreError::Unfinished { ref missing, .. } => {
-                    let own = missing.iter().any(|m| self.shard.holds(&m.account_id));
-                    let text = format!("the snapshot is not committed: {error}");
-                    if own {
-                        terminal.error(&format!("{text}\n{}", self.go_on()));
-                    } else {
-                        terminal.note(&format!(
-                            "shard {} is done, and {text}; the last worker commits",
-                            self.shard
-                        ));
-                    }
-                    Ok(!own)
+            Err(StoreError::NothingRead { .. }) if interrupted => {
+                terminal.error(&format!("nothing was read; {}", self.go_on()));
+                Ok(false)
+            }
+            Err(ref error @ StoreError::Unfinished { ref missing, .. }) => {
+                let text = format!("the snapshot is not committed: {error}");
+                let own = missing.iter().any(|m| self.shard.holds(&m.account_id));
+                if own {
+                    terminal.error(&format!("{text}\n{}", self.go_on()));
+                } else {
+                    let shard = self.shard;
+                    terminal.note(&format!(
+                        "shard {shard} is done, and {text}; the last worker commits"
+                    ));
                 }
-                StoreError::NothingRead { .. } if interrupted => {
-                    terminal.error(&format!("nothing was read\n{}", self.go_on()));
-                    Ok(false)
-                }
-                other => Err(other.into()),
-            },
+                Ok(!own)
+            }
+            Err(error) => Err(error),
         }
-    }
-
-    fn kept(&self, manifest: &Manifest, terminal: &Terminal) {
-        let location = self.store.location();
-        terminal.note(&format!("snapshot {} kept in {location}", manifest.id));
     }
 
     fn go_on(&self) -> String {
@@ -419,13 +435,8 @@ impl<'c> Session<'c> {
     }
 }
 
-/// The error is that of an account that could not be entered or read.
-fn is_of_an_account(error: &CallError) -> bool {
-    !error.account_id.is_empty()
-}
-
 /// The accounts of a plan, as if they had been listed now.
-fn planned(plan: &RunPlan) -> Discovered {
+pub fn planned(plan: &RunPlan) -> Discovered {
     let members = plan.accounts.iter().map(|id| Member {
         id: id.clone(),
         ..Member::default()
