@@ -9,116 +9,21 @@
 
 mod common;
 
-use common::{err, out, palisade};
-use palisade_replay::{Faults, OrganizationAccount, Recording, Refusal, Server};
+use common::accounts::{
+    CHECKS, MANAGEMENT, MEMBERS, REFUSING, collect, command, findings, offline, organization, run,
+    snapshots,
+};
+use common::{err, out};
+use palisade_replay::{Faults, Refusal};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
-
-const MANAGEMENT: &str = "123456789012";
-/// One of them is in each shard of three at least.
-const MEMBERS: [&str; 5] = [
-    "222200000001",
-    "222200000002",
-    "222200000003",
-    "222200000005",
-    "222200000006",
-];
-const REFUSING: &str = "222200000004";
-
-fn organization(refusal: Option<Refusal>, faults: Faults) -> Server {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog/demo/account.recording");
-    let recording = Arc::new(Recording::load(path).unwrap());
-    let mut accounts: Vec<_> = MEMBERS
-        .iter()
-        .map(|id| OrganizationAccount::new(id))
-        .collect();
-    accounts.push(OrganizationAccount {
-        refusal,
-        ..OrganizationAccount::new(REFUSING)
-    });
-    Server::start_organization(recording, faults, accounts).unwrap()
-}
-
-const CHECKS: [&str; 4] = [
-    "--service",
-    "s3,organizations,kms,securityhub,guardduty",
-    "--check",
-    "iam-principal-no-privilege-escalation",
-];
-
-fn command(folder: &Path, server: &Server, arguments: &[&str]) -> Command {
-    let mut command = palisade(folder);
-    command
-        .args(arguments)
-        .args(["--endpoint-url", &server.url()])
-        .envs([
-            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "example"),
-            ("AWS_REGION", "us-east-1"),
-            // whoever is throttled forever is given up soon
-            ("AWS_MAX_ATTEMPTS", "2"),
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn collect<'a>(store: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments = vec!["collect", "--organization", "--store", store];
-    arguments.extend(CHECKS);
-    arguments.extend(more);
-    arguments
-}
-
-fn run(folder: &Path, server: &Server, arguments: &[&str]) -> Output {
-    command(folder, server, arguments).output().unwrap()
-}
 
 fn ended(child: Child, code: i32) -> String {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(code), "{}", err(&output));
     err(&output)
-}
-
-fn offline(folder: &Path, arguments: &[&str], code: i32) -> (String, String) {
-    let output = palisade(folder).args(arguments).output().unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{arguments:?}: {}",
-        err(&output)
-    );
-    (out(&output), err(&output))
-}
-
-/// What the checks say about a snapshot.
-fn findings(folder: &Path, store: &str, snapshot: &str) -> Vec<Value> {
-    let arguments = [
-        "check",
-        "--store",
-        store,
-        "--snapshot",
-        snapshot,
-        "-f",
-        "jsonl",
-        "--quiet",
-    ];
-    let (text, _) = offline(folder, &[&arguments[..], &CHECKS].concat(), 0);
-    let lines = text.lines().map(|l| serde_json::from_str(l).unwrap());
-    lines.collect()
-}
-
-fn snapshots(folder: &Path, store: &str) -> (Vec<Value>, String) {
-    let (text, notes) = offline(
-        folder,
-        &["snapshots", "list", "--store", store, "-f", "json"],
-        0,
-    );
-    let lines = text.lines().map(|l| serde_json::from_str(l).unwrap());
-    (lines.collect(), notes)
 }
 
 /// Until a file of the store is there.
@@ -563,4 +468,84 @@ fn jobs_say_which_shard_a_worker_is() {
             err(&output)
         );
     }
+}
+
+/// A scan of many accounts goes on, too: its report is that of an undisturbed one.
+#[test]
+fn an_interrupted_scan_is_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut arguments = vec!["scan", "--organization", "--store", "lake", "-f", "jsonl"];
+    arguments.extend(CHECKS);
+    let slow = Faults::none().latency(Duration::from_millis(60));
+    let server = organization(None, slow);
+    let one = [&arguments[..], &["--max-accounts", "1"]].concat();
+    let mut killed = command(folder, &server, &one).spawn().unwrap();
+    wait_for(folder, "accounts", 2);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let (manifests, notes) = snapshots(folder, "lake");
+    assert!(manifests.is_empty());
+    assert!(notes.contains("`palisade scan --resume "), "{notes}");
+    let id = notes.split("--resume ").nth(1).unwrap();
+    let id = id.split('`').next().unwrap();
+    // its checks are not evaluated to the end, so nobody else may end it
+    for (other, says) in [
+        (
+            &["snapshots", "commit", id, "--store", "lake"][..],
+            "is a scan",
+        ),
+        (&collect("lake", &["--resume", id]), "another command"),
+    ] {
+        let output = run(folder, &server, other);
+        assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+        assert!(err(&output).contains(says), "{}", err(&output));
+    }
+
+    let server = organization(None, Faults::none());
+    let resumed = run(
+        folder,
+        &server,
+        &[&arguments[..], &["--resume", id]].concat(),
+    );
+    assert!(resumed.status.success(), "{}", err(&resumed));
+    let asked = server.shutdown().requests;
+    assert!(asked["s3:GET /"] <= 5, "{asked:?}");
+    let server = organization(None, Faults::none());
+    let whole = run(folder, &server, &arguments);
+    assert!(out(&whole).lines().count() > 500);
+    assert_eq!(out(&resumed), out(&whole));
+    // what is kept of it is what it said
+    let (manifests, _) = snapshots(folder, "lake");
+    assert_eq!(manifests.len(), 2);
+    let kept = |manifest: &Value| {
+        let id = manifest["id"].as_str().unwrap();
+        let sql = "SELECT * FROM finding";
+        let query = [
+            "query",
+            "--store",
+            "lake",
+            "--snapshot",
+            id,
+            "-f",
+            "jsonl",
+            "--quiet",
+            sql,
+        ];
+        let rows = offline(folder, &query, 0).0.replace(id, "");
+        let mut rows: Vec<String> = rows.lines().map(str::to_owned).collect();
+        rows.sort();
+        rows
+    };
+    let (one, two) = (kept(&manifests[0]), kept(&manifests[1]));
+    assert!(one.len() > 500);
+    let differ = one.iter().zip(&two).find(|(a, b)| a != b);
+    assert_eq!((differ, one.len()), (None, two.len()));
+    let again = run(
+        folder,
+        &server,
+        &[&arguments[..], &["--resume", id]].concat(),
+    );
+    assert_eq!(again.status.code(), Some(2), "{}", err(&again));
+    assert!(err(&again).contains("is committed"), "{}", err(&again));
 }

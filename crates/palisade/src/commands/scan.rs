@@ -265,10 +265,10 @@ pub fn assess(
         let session = keeping.as_ref().and_then(Keeping::session);
         if let (Some(session), true) = (session, known.is_some()) {
             let (accounts, snapshot) = connection.wait(session.before())?;
-            if let (false, Some(ahead)) = (accounts.is_empty(), planning.take()) {
-                planned = Some(ahead.wait(&request)?);
-            }
             for account_id in accounts {
+                if let Some(planning) = planning.take() {
+                    planned = Some(planning.wait(&request)?);
+                }
                 let before = session.account_before(&snapshot, account_id, &schemas);
                 let account = Read {
                     account_id: account_id.clone(),
