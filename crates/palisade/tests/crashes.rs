@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::accounts::{collect, command, findings, offline, organization, run, snapshots};
+use common::accounts::{collect_for, command, findings_of, offline, organization, run, snapshots};
 use common::{err, out, palisade};
 use palisade_query::CatalogSchemas;
 use palisade_replay::{Faults, Refusal, Server};
@@ -22,6 +22,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// A few services: a process should spend its time on writing.
+const CHECKS: [&str; 4] = [
+    "--service",
+    "kms,guardduty",
+    "--check",
+    "s3-bucket-versioning,s3-bucket-access-logging",
+];
+
+fn collect<'a>(store: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    collect_for(&CHECKS, store, more)
+}
+
+fn findings(folder: &Path, store: &str, snapshot: &str) -> Vec<Value> {
+    findings_of(&CHECKS, folder, store, snapshot)
+}
 
 /// Numbers that are the same each time.
 struct Random(u64);
@@ -105,6 +121,7 @@ impl Lake<'_> {
             if child.try_wait().unwrap().is_some() {
                 break;
             }
+            std::thread::sleep(Duration::from_millis(2));
         }
         match child.try_wait().unwrap() {
             Some(_) => self.done += 1,
@@ -138,7 +155,7 @@ impl Lake<'_> {
 
     fn scan(&self, more: &[&str]) -> Command {
         let mut arguments = vec!["scan", "--organization", "--store", "lake", "-f", "jsonl"];
-        arguments.extend(common::accounts::CHECKS);
+        arguments.extend(CHECKS);
         arguments.extend(more);
         command(self.folder, &self.server, &arguments)
     }
@@ -455,7 +472,7 @@ fn nothing_that_is_killed_spoils_a_store() {
     let undisturbed = run(folder, &server, &collect("alone", &[]));
     assert!(undisturbed.status.success(), "{}", err(&undisturbed));
     let expected = findings(folder, "alone", "latest");
-    assert!(expected.len() > 500);
+    assert!(expected.len() > 100);
     let mut lake = Lake {
         folder,
         server,

@@ -56,8 +56,12 @@ pub fn command(folder: &Path, server: &Server, arguments: &[&str]) -> Command {
 }
 
 pub fn collect<'a>(store: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    collect_for(&CHECKS, store, more)
+}
+
+pub fn collect_for<'a>(checks: &[&'a str], store: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut arguments = vec!["collect", "--organization", "--store", store];
-    arguments.extend(CHECKS);
+    arguments.extend(checks);
     arguments.extend(more);
     arguments
 }
@@ -79,6 +83,10 @@ pub fn offline(folder: &Path, arguments: &[&str], code: i32) -> (String, String)
 
 /// What the checks say about a snapshot.
 pub fn findings(folder: &Path, store: &str, snapshot: &str) -> Vec<Value> {
+    findings_of(&CHECKS, folder, store, snapshot)
+}
+
+pub fn findings_of(checks: &[&str], folder: &Path, store: &str, snapshot: &str) -> Vec<Value> {
     let arguments = [
         "check",
         "--store",
@@ -89,7 +97,7 @@ pub fn findings(folder: &Path, store: &str, snapshot: &str) -> Vec<Value> {
         "jsonl",
         "--quiet",
     ];
-    let (text, _) = offline(folder, &[&arguments[..], &CHECKS].concat(), 0);
+    let (text, _) = offline(folder, &[&arguments[..], checks].concat(), 0);
     let lines = text.lines().map(|l| serde_json::from_str(l).unwrap());
     lines.collect()
 }
