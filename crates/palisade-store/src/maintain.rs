@@ -171,6 +171,7 @@ impl Store {
                 removed.bytes += bytes;
             }
         }
+        self.remove_half_written(before.as_micros())?;
         Ok(removed)
     }
 

@@ -419,6 +419,29 @@ async fn clearing_away_ends_runs_before_what_they_would_go_on_with() {
     assert!(paths(&store).await.is_empty());
 }
 
+/// What is left of an object that was being written when its process was killed.
+#[tokio::test]
+async fn what_was_half_written_goes_when_it_is_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().to_str().unwrap();
+    let store = Store::open(location, &crate::Options::default()).unwrap();
+    let run = begin(&store, "00000001").await;
+    write(&run, FIXTURE_ACCOUNT, &buckets(&["a"]))
+        .await
+        .unwrap();
+    commit(&run, true).await.unwrap();
+    let left = folder
+        .path()
+        .join("snapshots/20250101T000000Z-00000000/table=x");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("part-0.parquet#1"), "PAR").unwrap();
+    store.sweep(Timestamp::from_micros(0)).await.unwrap();
+    assert!(left.join("part-0.parquet#1").exists());
+    store.sweep(Timestamp::from_micros(i64::MAX)).await.unwrap();
+    assert!(!left.exists());
+    assert_eq!(rows(&store).await.0, 1);
+}
+
 /// A folder in which nothing is left is no snapshot.
 #[tokio::test]
 async fn on_a_disk_nothing_stays_behind() {
