@@ -151,7 +151,6 @@ pub struct Run {
     store: Store,
     plan: RunPlan,
     writer: Writer,
-    attempt: String,
 }
 
 fn run_path(name: &str) -> String {
@@ -237,17 +236,23 @@ impl Store {
     }
 
     /// A run by its name, by the id of its snapshot or what that begins with, or as `last`: the latest that is not
-    /// committed.
+    /// committed, where that matters of those that are judged or are not.
     ///
     /// # Errors
     /// When there is no such run, or more than one.
-    pub async fn find_run(&self, wanted: &str, attempt: &str) -> Result<Run, StoreError> {
+    pub async fn find_run(
+        &self,
+        wanted: &str,
+        judged: Option<bool>,
+        attempt: &str,
+    ) -> Result<Run, StoreError> {
         let missing = || StoreError::NoRun {
             wanted: wanted.to_owned(),
             location: self.location().to_owned(),
         };
         if wanted == "last" {
-            let plan = self.unfinished_runs().await?.pop();
+            let mut plans = self.unfinished_runs().await?.into_iter().rev();
+            let plan = plans.find(|p| judged.is_none_or(|judged| judged == p.judged));
             return Ok(self.run_of(plan.ok_or_else(missing)?, attempt));
         }
         if check_run_name(wanted).is_ok()
@@ -289,7 +294,6 @@ impl Store {
         Run {
             store: self.clone(),
             writer: self.writer(plan.snapshot()).for_attempt(attempt),
-            attempt: attempt.to_owned(),
             plan,
         }
     }
@@ -561,11 +565,6 @@ impl Run {
             ),
             permissions: Vec::new(),
         }
-    }
-
-    /// Eight hexadecimal digits that no other attempt has.
-    pub fn attempt(&self) -> &str {
-        &self.attempt
     }
 }
 

@@ -145,7 +145,8 @@ impl Lake<'_> {
             .iter()
             .map(|m| m["id"].as_str().unwrap().to_owned())
             .collect();
-        assert_eq!(said.lines().count(), ids.len(), "{said}");
+        // another worker may have committed in between
+        assert!(said.lines().count() <= ids.len(), "{said}");
         (ids, notes)
     }
 

@@ -160,9 +160,11 @@ async fn workers_agree_on_what_the_first_has_decided() {
         ("", false),
         ("../x", false),
     ] {
-        let run = store.find_run(wanted, "00000004").await;
+        let run = store.find_run(wanted, None, "00000004").await;
         assert_eq!(run.is_ok(), found, "{wanted}");
     }
+    let scan = store.find_run("last", Some(true), "00000004").await;
+    assert!(matches!(scan, Err(StoreError::NoRun { .. })));
 }
 
 #[tokio::test]
@@ -332,7 +334,10 @@ async fn an_account_whose_files_are_cut_is_read_again() {
         }
         let refused = commit(&run, false).await.unwrap_err().to_string();
         assert!(refused.contains(FIXTURE_ACCOUNT), "{refused}");
-        let again = store.find_run("last", "00000002").await.unwrap();
+        let again = store
+            .find_run("last", Some(false), "00000002")
+            .await
+            .unwrap();
         assert_eq!(again.state().await.unwrap().written, [OTHER, THIRD]);
         assert!(
             write(&again, FIXTURE_ACCOUNT, &buckets(&["a"]))

@@ -81,7 +81,7 @@ fn accounts(
         catalog: scanner.catalog(),
         judged: None,
     };
-    let known = run::known(connection, &store, asked)?;
+    let known = run::known(connection, &store, asked, false)?;
     let mut organization = Organization::with(
         connection,
         &args.target,

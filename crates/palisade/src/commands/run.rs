@@ -189,11 +189,15 @@ pub fn known(
     connection: &Connection,
     store: &Store,
     asked: &Asked,
+    judged: bool,
 ) -> Result<Option<Run>, StoreError> {
     let attempt = store::nonce();
     connection.wait(async {
         match (&asked.resume, &asked.name) {
-            (Some(wanted), _) => store.find_run(wanted, &attempt).await.map(Some),
+            (Some(wanted), _) => {
+                let found = store.find_run(wanted, Some(judged), &attempt);
+                found.await.map(Some)
+            }
             (None, Some(name)) => store.run(name, &attempt).await,
             (None, None) => Ok(None),
         }
@@ -203,7 +207,7 @@ pub fn known(
 /// What there is to do.
 pub enum Begun {
     /// This worker's part.
-    Open(Session),
+    Open(Box<Session>),
     /// Somebody has committed it.
     Done(Box<Manifest>),
 }
@@ -294,13 +298,13 @@ impl Session {
             ));
         }
         let named = run.plan().run != run.plan().snapshot;
-        Ok(Begun::Open(Self {
+        Ok(Begun::Open(Box::new(Self {
             store,
             run,
             shard,
             named: named && asked.resume.is_none(),
             written,
-        }))
+        })))
     }
 
     /// What an earlier attempt has read of an account.

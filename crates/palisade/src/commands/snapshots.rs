@@ -128,7 +128,7 @@ fn commit(
     incomplete: bool,
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
-    let run = runtime.block_on(store.find_run(wanted, &store::nonce()))?;
+    let run = runtime.block_on(store.find_run(wanted, None, &store::nonce()))?;
     if run.plan().judged && runtime.block_on(run.committed())?.is_none() {
         return Err(Failure::Usage {
             message: format!(
@@ -167,7 +167,7 @@ fn unfinished(
 ) -> Result<(), Failure> {
     let plans = runtime.block_on(store.unfinished_runs())?;
     for plan in &plans {
-        let run = runtime.block_on(store.find_run(&plan.run, &store::nonce()))?;
+        let run = runtime.block_on(store.find_run(&plan.run, None, &store::nonce()))?;
         let state = runtime.block_on(run.state())?;
         let named = match plan.run == plan.snapshot {
             true => String::new(),

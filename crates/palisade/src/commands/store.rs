@@ -206,7 +206,7 @@ impl Keeping {
         connection: &Connection,
         asked: &Asked,
     ) -> Result<Option<palisade_store::Run>, Failure> {
-        Ok(run::known(connection, &self.store, asked)?)
+        Ok(run::known(connection, &self.store, asked, true)?)
     }
 
     /// From here on accounts are kept as those of a run that can be gone on with; leaves to the organisation those that
@@ -240,7 +240,7 @@ impl Keeping {
             None => Ok(()),
             Some(Begun::Open(session)) => {
                 // begun once
-                let _ = self.session.set(session);
+                let _ = self.session.set(*session);
                 Ok(())
             }
             Some(Begun::Done(manifest)) => Err(Failure::Usage {
