@@ -1,4 +1,9 @@
 //! What can be wrong with a store.
+use crate::run::Missing;
+use std::collections::BTreeMap;
+
+/// Ids that a message names of each shard.
+const NAMED: usize = 8;
 
 /// Why a store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +64,47 @@ pub enum StoreError {
     /// Somebody else committed a snapshot of the same id.
     #[error("the snapshot `{0}` is committed already")]
     Committed(String),
+    /// A run's name that cannot be part of a path.
+    #[error(
+        "`{0}` is no name of a run: letters, digits, `.`, `_` and `-`, beginning with a letter or digit, 128 at most"
+    )]
+    RunName(String),
+    /// No such run.
+    #[error("no run `{wanted}` in `{location}`")]
+    NoRun {
+        /// What was asked for.
+        wanted: String,
+        /// The store.
+        location: String,
+    },
+    /// A run of this name was begun with something else.
+    #[error("the run `{run}` was begun with another {what}")]
+    OtherRun {
+        /// The run.
+        run: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Accounts of a run are not read yet.
+    #[error("the run `{run}` is not finished: {}", missing_accounts(*.of, *.shards, missing))]
+    Unfinished {
+        /// The run.
+        run: String,
+        /// How many accounts it has.
+        of: usize,
+        /// How many workers share them.
+        shards: u32,
+        /// Those that are missing, sorted.
+        missing: Vec<Missing>,
+    },
+    /// No account of a run could be read.
+    #[error("no account of the run `{run}` could be read: {why}")]
+    NothingRead {
+        /// The run.
+        run: String,
+        /// Why, of the first.
+        why: String,
+    },
     /// A table cannot be written as Parquet, which is a bug.
     #[error("the table `{table}` cannot be written: {message}")]
     Encode {
@@ -67,6 +113,33 @@ pub enum StoreError {
         /// Why.
         message: String,
     },
+}
+
+/// Which accounts are missing, shard by shard.
+fn missing_accounts(of: usize, shards: u32, missing: &[Missing]) -> String {
+    let mut by_shard: BTreeMap<u32, Vec<&Missing>> = BTreeMap::new();
+    for account in missing {
+        by_shard.entry(account.shard).or_default().push(account);
+    }
+    let parts = by_shard.iter().map(|(shard, accounts)| {
+        let mut names: Vec<String> = accounts
+            .iter()
+            .take(NAMED)
+            .map(|m| match &m.error {
+                Some(error) => format!("{} ({error})", m.account_id),
+                None => m.account_id.clone(),
+            })
+            .collect();
+        if accounts.len() > NAMED {
+            names.push(format!("{} more", accounts.len() - NAMED));
+        }
+        format!("shard {shard}/{shards}: {}", names.join(", "))
+    });
+    format!(
+        "{} of {of} accounts are missing; {}",
+        missing.len(),
+        parts.collect::<Vec<_>>().join("; ")
+    )
 }
 
 impl StoreError {

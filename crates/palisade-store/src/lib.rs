@@ -11,6 +11,8 @@ mod location;
 mod maintain;
 mod manifest;
 mod read;
+mod run;
+mod shard;
 mod write;
 
 pub use encode::{NO_REGION, UNREAD};
@@ -22,6 +24,8 @@ pub use manifest::{
     AccountEntry, AccountPart, Checks, FORMAT, FilePart, Manifest, ObjectPart, TablePart,
 };
 pub use read::{Listing, Snapshot, Wanted, parquet_type};
+pub use run::{Committed, Missing, Run, RunPlan, RunState, check_run_name, fingerprint};
+pub use shard::Shard;
 pub use write::{AccountResult, NewSnapshot, Writer};
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Who signs requests to a bucket.
@@ -78,6 +79,8 @@ pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) root: Path,
     location: String,
+    /// Where it is on a disk.
+    folder: Option<PathBuf>,
 }
 
 impl Store {
@@ -116,6 +119,7 @@ impl Store {
                 objects: Arc::new(objects),
                 root,
                 location: location.trim_end_matches('/').to_owned(),
+                folder: None,
             });
         }
         if location.contains("://") {
@@ -125,9 +129,11 @@ impl Store {
         let objects =
             LocalFileSystem::new_with_prefix(location).map_err(|e| wrong(e.to_string()))?;
         Ok(Self {
-            objects: Arc::new(objects),
+            // as in a bucket, a folder is there while something is in it
+            objects: Arc::new(objects.with_automatic_cleanup(true)),
             root: Path::default(),
             location: location.to_owned(),
+            folder: Some(PathBuf::from(location)),
         })
     }
 
@@ -137,6 +143,7 @@ impl Store {
             objects,
             root: Path::default(),
             location: location.to_owned(),
+            folder: None,
         }
     }
 
@@ -231,6 +238,18 @@ impl Store {
         Ok(names)
     }
 
+    /// Whether there is any object below a prefix.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(crate) async fn any_below(&self, relative: &str) -> Result<bool, StoreError> {
+        let mut listed = self.objects.list(Some(&self.path(relative)));
+        let first = listed.try_next().await;
+        first
+            .map(|object| object.is_some())
+            .map_err(|e| StoreError::storage("list", &Path::from(relative), e))
+    }
+
     /// All objects below a prefix, relative to the store, with size and time of writing (microseconds), sorted.
     ///
     /// # Errors
@@ -255,6 +274,72 @@ impl Store {
         listed.sort();
         Ok(listed)
     }
+}
+
+impl Store {
+    /// Removes what processes that were killed while they wrote an object have left on a disk, older than `before`. These
+    /// files are no objects: no list of the store has them.
+    ///
+    /// # Errors
+    /// When a folder cannot be read or a file cannot be removed.
+    pub(crate) fn remove_half_written(&self, before: i64) -> Result<(), StoreError> {
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        for part in ["snapshots", "runs"] {
+            half_written(&folder.join(part), before).map_err(|e| {
+                let source = object_store::Error::Generic {
+                    store: "LocalFileSystem",
+                    source: e.into(),
+                };
+                StoreError::storage("delete", &Path::from(part), source)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Files below a folder that are being written are called as the object will be, with `#` and a number; an empty folder is
+/// removed, too.
+fn half_written(folder: &std::path::Path, before: i64) -> std::io::Result<()> {
+    let missing = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if missing(&e) => return Ok(()),
+        other => other?,
+    };
+    let mut removed = false;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            half_written(&path, before)?;
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let number = name.rsplit_once('#').map(|(_, number)| number);
+        let is_half =
+            number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        if !is_half {
+            continue;
+        }
+        let Ok(written) = std::fs::metadata(&path).and_then(|m| m.modified()) else {
+            // it has its name by now
+            continue;
+        };
+        let age = written.duration_since(std::time::UNIX_EPOCH);
+        let at = age.map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX));
+        if at < before {
+            match std::fs::remove_file(&path) {
+                Err(e) if missing(&e) => {}
+                other => other?,
+            }
+            removed = true;
+        }
+    }
+    if removed {
+        // only when nothing else is in it
+        let _ = std::fs::remove_dir(folder);
+    }
+    Ok(())
 }
 
 /// SHA-256 in hexadecimal digits.

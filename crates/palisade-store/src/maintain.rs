@@ -79,12 +79,15 @@ pub struct Verified {
 }
 
 impl Store {
-    /// Deletes snapshots, the manifest first: from then on none of it can be seen. Objects that a snapshot which stays
-    /// refers to are kept.
+    /// Deletes snapshots: what would go on with it, then the manifest, from when on none of it can be seen, then what it
+    /// named. Objects that a snapshot which stays refers to are kept.
     ///
     /// # Errors
     /// When something cannot be deleted; what is left of it is cleared away by [`Store::sweep`].
     pub async fn remove(&self, ids: &[String]) -> Result<Removed, StoreError> {
+        // a run must not commit again what is half gone
+        self.forget_runs(|plan, _| ids.contains(&plan.snapshot))
+            .await?;
         for id in ids {
             self.delete(&manifest_path(id)).await?;
         }
@@ -146,6 +149,18 @@ impl Store {
             let known = youngest.entry(id.to_owned()).or_insert(*written);
             *known = (*known).max(*written);
         }
+        let committed: BTreeSet<&str> = kept
+            .iter()
+            .filter(|path| path.ends_with("/manifest.json"))
+            .filter_map(|path| path.split('/').nth(1))
+            .collect();
+        // first what would go on with it: documents of accounts must not be found without their files
+        self.forget_runs(|plan, begun| {
+            let last = youngest.entry(plan.snapshot.clone()).or_insert(begun);
+            *last = (*last).max(begun);
+            *last < before.as_micros() && !committed.contains(plan.snapshot.as_str())
+        })
+        .await?;
         let mut removed = Removed::default();
         for (path, bytes, _) in below {
             let id = path.split('/').nth(1).unwrap_or_default();
@@ -156,6 +171,7 @@ impl Store {
                 removed.bytes += bytes;
             }
         }
+        self.remove_half_written(before.as_micros())?;
         Ok(removed)
     }
 

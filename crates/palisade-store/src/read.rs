@@ -4,7 +4,7 @@ use crate::error::StoreError;
 use crate::findings;
 use crate::location::{Store, sha256};
 use crate::manifest::{AccountPart, Checks, FORMAT, FilePart, Manifest, ObjectPart};
-use crate::write::{manifest_path, parse};
+use crate::write::{folder, manifest_path, parse};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -54,7 +54,12 @@ impl Store {
         for id in self.folders("snapshots").await? {
             match self.manifest(&id).await {
                 Ok(manifest) => listing.manifests.push(manifest),
-                Err(e) if e.is_missing() => listing.unfinished.push(id),
+                // a folder may stay behind when what was in it is gone
+                Err(e) if e.is_missing() => {
+                    if self.any_below(&folder(&id)).await? {
+                        listing.unfinished.push(id);
+                    }
+                }
                 Err(e) => listing.damaged.push(e),
             }
         }

@@ -63,6 +63,8 @@ pub struct Writer {
     store: Store,
     id: String,
     new: NewSnapshot,
+    /// Part of the names of files, where several attempts may write the same account.
+    attempt: Option<String>,
 }
 
 /// Where a snapshot's objects are.
@@ -75,7 +77,7 @@ pub(crate) fn manifest_path(id: &str) -> String {
     format!("snapshots/{id}/manifest.json")
 }
 
-fn account_path(id: &str, account_id: &str) -> String {
+pub(crate) fn account_path(id: &str, account_id: &str) -> String {
     format!("snapshots/{id}/accounts/{account_id}.json")
 }
 
@@ -86,11 +88,26 @@ impl Store {
             store: self.clone(),
             id: new.id(),
             new,
+            attempt: None,
         }
     }
 }
 
 impl Writer {
+    /// The same, with files under names that no other attempt has.
+    pub(crate) fn for_attempt(mut self, attempt: &str) -> Self {
+        self.attempt = Some(attempt.to_owned());
+        self
+    }
+
+    /// The name of a file.
+    fn file_name(&self, number: usize) -> String {
+        match &self.attempt {
+            None => format!("part-{number}.parquet"),
+            Some(attempt) => format!("part-{attempt}-{number}.parquet"),
+        }
+    }
+
     /// The snapshot's id.
     pub fn id(&self) -> &str {
         &self.id
@@ -145,9 +162,10 @@ impl Writer {
             }
             let rows = findings::to_rows(&own).map_err(|m| encode(FINDING, m))?;
             let path = format!(
-                "{}/table={FINDING}/account={}/part-0.parquet",
+                "{}/table={FINDING}/account={}/{}",
                 folder(&self.id),
-                result.account_id
+                result.account_id,
+                self.file_name(0)
             );
             file = Some(self.file(FINDING, path, None, &rows).await?);
         }
@@ -203,8 +221,9 @@ impl Writer {
                     table_rows(&table.spec, batch, from, count).map_err(|m| encode(name, m))?;
                 let part = number.entry(partition.clone()).or_default();
                 let path = format!(
-                    "{}/table={name}/account={account_id}/region={partition}/part-{part}.parquet",
-                    folder(&self.id)
+                    "{}/table={name}/account={account_id}/region={partition}/{}",
+                    folder(&self.id),
+                    self.file_name(*part)
                 );
                 *part += 1;
                 files.push(self.file(name, path, region.clone(), &rows).await?);
@@ -248,18 +267,24 @@ impl Writer {
     ) -> Result<Manifest, StoreError> {
         let checks = match checks {
             None => None,
-            Some(checks) => {
-                let path = format!("{}/checks.json", folder(&self.id));
-                let checks = Checks {
-                    checks: checks.to_vec(),
-                };
-                let bytes = document(&path, &checks)?;
-                let object = part(&path, &bytes);
-                self.store.write(&path, bytes).await?;
-                Some(object)
-            }
+            Some(checks) => Some(self.checks(checks).await?),
         };
         self.commit_with(finished_at, checks).await
+    }
+
+    /// Writes the checks that were evaluated.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(crate) async fn checks(&self, checks: &[CheckSummary]) -> Result<ObjectPart, StoreError> {
+        let path = format!("{}/checks.json", folder(&self.id));
+        let checks = Checks {
+            checks: checks.to_vec(),
+        };
+        let bytes = document(&path, &checks)?;
+        let object = part(&path, &bytes);
+        self.store.write(&path, bytes).await?;
+        Ok(object)
     }
 
     /// As [`Writer::commit`], with the checks of an earlier snapshot, which are shared.

@@ -9,6 +9,7 @@ mod fix;
 mod iam;
 mod organization;
 mod respond;
+mod run;
 mod watch;
 pub use cluster::ClusterCommand;
 pub use drift::{Diff, DiffFormat, Drift, History, HistoryFormat};
@@ -19,6 +20,7 @@ pub use iam::{
 };
 pub use organization::OrganizationArgs;
 pub use respond::{Respond, RespondRun};
+pub use run::{ResumeArgs, RunArgs};
 pub use watch::Watch;
 
 /// Tells where AWS accounts are open, why it matters, and how to close the hole.
@@ -75,7 +77,7 @@ pub enum When {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Assess accounts: collect what the selected checks need, evaluate, report
-    Scan(Box<Scan>),
+    Scan(Box<ScanAccounts>),
     /// Read tables and keep them as a snapshot, without judging
     Collect(Box<Collect>),
     /// Judge a snapshot with the checks of now, offline
@@ -323,6 +325,10 @@ pub struct Collect {
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
+    pub organization: OrganizationArgs,
+    #[command(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
     pub store: StoreArgs,
     /// Read every column of these tables, or `all`, instead of what the checks need; may repeat
     #[arg(
@@ -407,6 +413,16 @@ pub enum Snapshots {
         #[command(flatten)]
         at: StoreAt,
     },
+    /// Commit a run that several workers share (`palisade collect --run NAME --shard I/N`); the last worker does so by itself
+    Commit {
+        /// The run's name, or its snapshot's id
+        run: String,
+        /// Also when accounts are missing: they are in the snapshot as not read
+        #[arg(long)]
+        incomplete: bool,
+        #[command(flatten)]
+        at: StoreAt,
+    },
     /// Join the small files of snapshots, table by table and region by region
     Compact {
         /// The snapshots; without one, all
@@ -423,6 +439,14 @@ pub struct StoreAt {
     pub store: StoreArgs,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub struct ScanAccounts {
+    #[command(flatten)]
+    pub scan: Scan,
+    #[command(flatten)]
+    pub resume: ResumeArgs,
 }
 
 #[derive(Debug, Args)]

@@ -77,7 +77,10 @@ impl Failure {
             | Self::Store(
                 StoreError::NoSnapshot { .. }
                 | StoreError::Ambiguous { .. }
-                | StoreError::Location { .. },
+                | StoreError::Location { .. }
+                | StoreError::RunName(_)
+                | StoreError::NoRun { .. }
+                | StoreError::OtherRun { .. },
             )
             | Self::Scan(ScanError::NotCollected { .. })
             | Self::Scan(ScanError::Query(palisade_query::QueryError::Sql(_))) => 2,
@@ -92,6 +95,21 @@ impl Failure {
             Self::Usage { hint, .. } | Self::Connect { hint, .. } => hint.clone(),
             Self::Store(StoreError::NoSnapshot { .. }) => Some(
                 "`palisade snapshots list` prints them; `palisade scan` and `palisade collect` make one"
+                    .to_owned(),
+            ),
+            Self::Store(StoreError::NoRun { .. }) => Some(
+                "`palisade snapshots list` prints those that are not finished".to_owned(),
+            ),
+            Self::Store(StoreError::OtherRun { .. }) => Some(
+                "give the flags that it was begun with, or begin another one with another `--run NAME`"
+                    .to_owned(),
+            ),
+            Self::Store(StoreError::Unfinished { .. }) => Some(
+                "run the missing shards again; `palisade snapshots commit --incomplete` commits without those accounts, as not read"
+                    .to_owned(),
+            ),
+            Self::Store(StoreError::NothingRead { .. }) => Some(
+                "docs/organizations.md says which role each account needs, and --organization-role names it"
                     .to_owned(),
             ),
             Self::Store(StoreError::Damaged { .. }) => Some(

@@ -8,7 +8,9 @@
 )]
 
 mod common;
+use common::accounts::{command, offline, organization, snapshots};
 use common::{err, out, palisade, root};
+use palisade_replay::Faults;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -433,4 +435,158 @@ fn the_manifest_of_a_cluster_starts_commands_that_exist() {
     let dockerfile = text("packaging/Dockerfile");
     assert!(dockerfile.contains("--features \"$FEATURES\""));
     assert!(manifest.contains("--build-arg FEATURES=palisade/cluster"));
+}
+
+/// Every worker of a job, one after the other, as the job starts them: together they make one snapshot. A table takes the
+/// place of all checks, a folder that of the bucket.
+fn workers(arguments: &[String], jobs: &[Vec<(&str, String)>]) {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = organization(None, Faults::none());
+    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    arguments.extend(["--table", "s3_bucket"]);
+    let mut kept = 0;
+    for environment in jobs {
+        let output = command(folder, &server, &arguments)
+            .envs(environment.iter().map(|(name, value)| (*name, value)))
+            .output()
+            .unwrap();
+        let said = err(&output);
+        assert!(output.status.success(), "{said}");
+        kept += usize::from(said.contains("kept in lake"));
+    }
+    assert_eq!(kept, 1);
+    let (manifests, _) = snapshots(folder, "lake");
+    assert_eq!(manifests.len(), 1);
+    assert_eq!(manifests[0]["accounts"].as_array().unwrap().len(), 7);
+    offline(folder, &["snapshots", "verify", "--store", "lake"], 0);
+}
+
+#[test]
+fn the_job_on_kubernetes_makes_a_snapshot() {
+    let manifest = text("packaging/kubernetes/collect.yaml");
+    for line in [
+        "  completionMode: Indexed",
+        "      restartPolicy: Never",
+        "      serviceAccountName: palisade-collect",
+        "        runAsNonRoot: true",
+        "            allowPrivilegeEscalation: false",
+        "            readOnlyRootFilesystem: true",
+        "              drop: [\"ALL\"]",
+        "                  fieldPath: metadata.labels['batch.kubernetes.io/controller-uid']",
+    ] {
+        assert!(manifest.lines().any(|l| l == line), "{line}");
+    }
+    let value = |after: &str| {
+        let rest = manifest.split(after).nth(1).unwrap();
+        let rest = rest.split('\n').next().unwrap();
+        rest.trim().trim_matches('"').to_owned()
+    };
+    let completions = value("completions:");
+    // both are one number
+    assert_eq!(value("PALISADE_SHARDS\n              value:"), completions);
+    let all = container_arguments(&manifest);
+    let [arguments] = all.as_slice() else {
+        panic!("{all:?}");
+    };
+    assert!(arguments.contains(&"--region=all".to_owned()));
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|a| {
+            a.replace("s3://BUCKET/palisade", "lake")
+                .replace("=all", "=us-east-1")
+        })
+        .collect();
+    let count: u32 = completions.parse().unwrap();
+    let jobs: Vec<Vec<(&str, String)>> = (0..count)
+        .map(|index| {
+            vec![
+                ("JOB_COMPLETION_INDEX", index.to_string()),
+                ("PALISADE_SHARDS", completions.clone()),
+                (
+                    "PALISADE_RUN",
+                    "1f0c7f6e-5a52-4d0c-9b1e-0d8c6f1c8a11".to_owned(),
+                ),
+            ]
+        })
+        .collect();
+    workers(&arguments, &jobs);
+}
+
+#[test]
+fn the_array_job_in_batch_makes_a_snapshot() {
+    let template: serde_json::Value =
+        serde_json::from_str(&text("packaging/batch/palisade-collect.json")).unwrap();
+    let resources = template["Resources"].as_object().unwrap();
+    let parameters = template["Parameters"].as_object().unwrap();
+    // everything that is named is there
+    let mut open = vec![&template];
+    let mut named = 0;
+    while let Some(value) = open.pop() {
+        match value {
+            serde_json::Value::Object(members) => {
+                let reference = members.get("Ref").and_then(|r| r.as_str());
+                let attribute = members.get("Fn::GetAtt").and_then(|a| a[0].as_str());
+                for name in reference.into_iter().chain(attribute) {
+                    named += 1;
+                    let known = parameters.contains_key(name) || resources.contains_key(name);
+                    assert!(known || name.starts_with("AWS::"), "{name}");
+                }
+                open.extend(members.values());
+            }
+            serde_json::Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    assert!(named > 15, "{named}");
+    let container = &resources["Collect"]["Properties"]["ContainerProperties"];
+    assert_eq!(container["ReadonlyRootFilesystem"], true);
+    assert_eq!(container["User"], "65532:65532");
+    let policy = &resources["JobRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+    let mut actions = BTreeSet::new();
+    for statement in policy.as_array().unwrap() {
+        match &statement["Action"] {
+            serde_json::Value::String(one) => actions.extend([one.as_str()]),
+            many => actions.extend(many.as_array().unwrap().iter().map(|a| a.as_str().unwrap())),
+        }
+    }
+    for needed in [
+        "organizations:ListAccounts",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "sts:AssumeRole",
+    ] {
+        assert!(actions.contains(needed), "{needed}");
+    }
+    let arguments: Vec<String> = container["Command"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|argument| match argument {
+            serde_json::Value::String(text) => text.replace("all", "us-east-1"),
+            other => match other["Ref"].as_str() {
+                Some(name) => parameters[name]["Default"].as_str().unwrap().to_owned(),
+                None => {
+                    assert_eq!(other["Fn::Sub"], "s3://${Bucket}/${Prefix}");
+                    "lake".to_owned()
+                }
+            },
+        })
+        .collect();
+    let target = &resources["Nightly"]["Properties"]["Targets"][0]["BatchParameters"];
+    assert_eq!(target["ArrayProperties"]["Size"]["Ref"], "Workers");
+    let size = parameters["Workers"]["Default"].as_u64().unwrap();
+    let jobs: Vec<Vec<(&str, String)>> = (0..size)
+        .map(|index| {
+            let id = "4b0a1b5e-2d3c-4a5b-8c7d-9e8f7a6b5c4d";
+            vec![
+                ("AWS_BATCH_JOB_ARRAY_INDEX", index.to_string()),
+                ("AWS_BATCH_JOB_ARRAY_SIZE", size.to_string()),
+                ("AWS_BATCH_JOB_ID", format!("{id}:{index}")),
+            ]
+        })
+        .collect();
+    workers(&arguments, &jobs);
 }

@@ -309,6 +309,31 @@ fn a_bucket_holds_snapshots_as_a_folder_does() {
             .count(),
         2
     );
+    // two workers, whose commit is one object that is created once
+    let worker = |shard: &str| {
+        let accounts = ["--accounts", "123456789012,222200000001,222200000002"];
+        let run = ["--run", "nightly", "--shard", shard, "--store", bucket];
+        let collect = ["collect", "--table", "s3_bucket"];
+        let output = palisade(folder)
+            .args([&collect[..], &accounts, &run].concat())
+            .envs(CREDENTIALS)
+            .env("AWS_ENDPOINT_URL", &moto.url)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", err(&output));
+        err(&output)
+    };
+    let said = [worker("1/2"), worker("2/2"), worker("1/2")];
+    let kept = said.iter().filter(|s| s.contains("kept in")).count();
+    assert_eq!(kept, 1, "{said:?}");
+    assert!(said[2].contains("nothing is left to do"), "{said:?}");
+    at(&["snapshots", "verify", "--store", bucket]);
+    assert_eq!(
+        at(&["snapshots", "list", "--store", bucket])
+            .lines()
+            .count(),
+        3
+    );
     // without --store: in the user's data folder, unless that is not wanted
     scan(&["--no-snapshot"]);
     assert!(!folder.join("data").exists());

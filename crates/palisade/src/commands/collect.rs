@@ -1,6 +1,8 @@
 //! `palisade collect`
 use super::connect::{self, Connection, limits};
-use super::store::Keeping;
+use super::organization::{Organization, Read};
+use super::run::{self, Asked, Begun, Session, Wanted};
+use super::store::{self, Keeping};
 use super::{selection, settings};
 use crate::Outcome;
 use crate::cli::{Collect, Global};
@@ -10,6 +12,9 @@ use palisade_catalog::Catalog;
 use palisade_collect::Request;
 use palisade_config::Given;
 use palisade_scan::Scanner;
+use palisade_scan::organization::Merge;
+use palisade_store::AccountResult;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Reads tables and keeps them as a snapshot.
@@ -22,10 +27,29 @@ pub fn run(
 ) -> Result<Outcome, Failure> {
     let config = settings::config(global, &catalog)?;
     let effective = settings::merged(&mut args.target, given, config.as_ref());
+    settings::organization(&effective, &mut args.organization);
     args.store = settings::store(&effective);
+    let environment = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
+    let asked = Asked::new(&args.run, &environment)?;
+    if asked.is_asked() && !args.organization.is_asked() {
+        return Err(Failure::Usage {
+            message: "a run is over many accounts, and only one is read".to_owned(),
+            hint: Some("say which: `--organization`, or `--accounts`".to_owned()),
+        });
+    }
     let scanner = Scanner::new(Arc::clone(&catalog));
     let request = request(&args, &effective, &scanner)?;
     let connection = Connection::open(&args.target, scanner.models(), terminal)?;
+    if args.organization.is_asked() {
+        return accounts(
+            &args,
+            &asked,
+            &Arc::new(scanner),
+            request,
+            &connection,
+            terminal,
+        );
+    }
     let keeping = Keeping::new(&args.store, &args.target, &connection, &catalog)?;
     let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
     connection.save_recording(args.target.record.as_deref())?;
@@ -34,6 +58,89 @@ pub fn run(
     Ok(if collected.coverage.interrupted {
         Outcome::Failed
     } else if args.strict && !collected.coverage.is_complete() {
+        Outcome::Incomplete
+    } else {
+        Outcome::Done
+    })
+}
+
+/// Reads many accounts, or this worker's share of them. Each is kept as soon as it is read.
+fn accounts(
+    args: &Collect,
+    asked: &Asked,
+    scanner: &Arc<Scanner>,
+    request: Request,
+    connection: &Connection,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
+    let store = store::opened(&args.store, &args.target, connection)?;
+    let wanted = Wanted {
+        target: &args.target,
+        organization: &args.organization,
+        request: &request,
+        catalog: scanner.catalog(),
+        judged: None,
+    };
+    let known = run::known(connection, &store, asked, false)?;
+    let mut organization = Organization::with(
+        connection,
+        &args.target,
+        &args.organization,
+        known.as_ref().map(|run| run::planned(run.plan())),
+        terminal,
+    )?;
+    let begun = Session::begin(
+        connection,
+        store,
+        asked,
+        &wanted,
+        known.as_ref(),
+        &mut organization,
+        terminal,
+    )?;
+    let session = match begun {
+        Begun::Open(session) => session,
+        Begun::Done(manifest) => {
+            terminal.note(&format!(
+                "nothing is left to do: the snapshot {} is committed",
+                manifest.id
+            ));
+            return Ok(Outcome::Done);
+        }
+    };
+    let request = Arc::new(request);
+    let mut merge = Merge::default();
+    let mut entered = BTreeSet::new();
+    let each = |merge: &mut Merge, read: Read| {
+        let (account_id, collected) = (read.account_id, read.collected);
+        // what was stopped half way is read again, as a whole
+        if !collected.coverage.interrupted {
+            connection.wait(session.account(AccountResult {
+                account_id: &account_id,
+                dataset: &collected.dataset,
+                coverage: &collected.coverage,
+                findings: None,
+            }))?;
+        }
+        merge.add_coverage(collected.coverage);
+        entered.insert(account_id);
+        Ok(())
+    };
+    organization.read(
+        scanner,
+        |_| Arc::clone(&request),
+        &limits(&args.target),
+        terminal,
+        &mut merge,
+        each,
+    )?;
+    let coverage = merge.coverage();
+    connection.wait(session.note_unread(&coverage, &entered))?;
+    connect::report_gaps(&coverage, terminal);
+    let done = session.end(connection, coverage.interrupted, None, terminal)?;
+    Ok(if !done || coverage.interrupted {
+        Outcome::Failed
+    } else if args.strict && !coverage.is_complete() {
         Outcome::Incomplete
     } else {
         Outcome::Done

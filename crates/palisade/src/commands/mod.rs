@@ -22,6 +22,7 @@ mod reference;
 mod report;
 mod respond;
 mod review;
+mod run;
 mod scan;
 mod send;
 mod settings;

@@ -40,8 +40,8 @@ pub struct Read {
     pub regions: Vec<String>,
     /// What was read of it.
     pub collected: Collected,
-    /// Answers for it.
-    pub api: Arc<dyn Api>,
+    /// Answers for it; nothing where it was read before.
+    pub api: Option<Arc<dyn Api>>,
 }
 
 impl Read {
@@ -57,7 +57,7 @@ impl Read {
             account_id: connection.account_id.clone(),
             regions: connection.regions.clone(),
             collected,
-            api,
+            api: Some(api),
         })
     }
 }
@@ -95,6 +95,20 @@ impl<'c> Organization<'c> {
         args: &OrganizationArgs,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
+        Self::with(connection, target, args, None, terminal)
+    }
+
+    /// The same, where somebody has found out before.
+    ///
+    /// # Errors
+    /// As [`Organization::open`].
+    pub fn with(
+        connection: &'c Connection,
+        target: &Target,
+        args: &OrganizationArgs,
+        known: Option<Discovered>,
+        terminal: &Terminal,
+    ) -> Result<Self, Failure> {
         let filters = filters(args)?;
         check_ids(&args.accounts)?;
         check_role(&args.organization_role)?;
@@ -105,12 +119,14 @@ impl<'c> Organization<'c> {
         };
         let asked = args.accounts.is_empty();
         let shared = asked.then(|| Arc::new(SharedAnswers::new(Arc::clone(&own.api))));
-        let found = match &shared {
-            Some(shared) => {
+        let known_before = known.is_some();
+        let found = match (known, &shared) {
+            (Some(known), _) => known,
+            (None, Some(shared)) => {
                 let found = discover(shared.as_ref(), models, &own.home_region, &filters);
                 connection.wait(found).map_err(discovery)?
             }
-            None => listed(&args.accounts, &filters)?,
+            (None, None) => listed(&args.accounts, &filters)?,
         };
         let mut own = own.clone();
         if let Some(shared) = &shared {
@@ -129,21 +145,9 @@ impl<'c> Organization<'c> {
                 .session_duration
                 .map(|seconds| Duration::from_secs(seconds.into())),
         };
-        let suspended = found
-            .left_out
-            .iter()
-            .filter(|l| l.reason.starts_with("its status"));
-        for account in suspended {
-            terminal.note(&format!(
-                "left out: {} ({}): {}",
-                account.account_id, account.name, account.reason
-            ));
+        if !known_before {
+            tell(&found, terminal);
         }
-        terminal.note(&format!(
-            "{} accounts are read, {} are left out",
-            found.members.len(),
-            found.left_out.len()
-        ));
         Ok(Self {
             connection,
             members: found.members,
@@ -153,6 +157,23 @@ impl<'c> Organization<'c> {
             max_accounts: usize::from(args.max_accounts.max(1)),
             before,
         })
+    }
+
+    /// The ids of the accounts that are read, sorted.
+    pub fn ids(&self) -> Vec<String> {
+        self.members.iter().map(|m| m.id.clone()).collect()
+    }
+
+    /// The accounts that are not read, with why.
+    pub fn left_out(&self) -> &[LeftOutAccount] {
+        &self.left_out
+    }
+
+    /// Reads those of these accounts that are kept, in place of its own.
+    pub fn read_these(&mut self, found: Discovered, keep: impl Fn(&str) -> bool) {
+        self.members = found.members;
+        self.members.retain(|m| keep(&m.id));
+        self.left_out = found.left_out;
     }
 
     /// Reads the accounts, several at once, and hands each on as soon as it is read. What could not be read, and what is
@@ -407,6 +428,25 @@ pub struct Entered {
     pub writer: Arc<dyn Api>,
 }
 
+/// Which accounts are read, and which are not.
+fn tell(found: &Discovered, terminal: &Terminal) {
+    let suspended = found
+        .left_out
+        .iter()
+        .filter(|l| l.reason.starts_with("its status"));
+    for account in suspended {
+        terminal.note(&format!(
+            "left out: {} ({}): {}",
+            account.account_id, account.name, account.reason
+        ));
+    }
+    terminal.note(&format!(
+        "{} accounts are read, {} are left out",
+        found.members.len(),
+        found.left_out.len()
+    ));
+}
+
 struct Work {
     account_id: String,
     request: Arc<Request>,
@@ -485,7 +525,7 @@ impl Work {
                 account_id: self.account_id,
                 regions,
                 collected,
-                api,
+                api: Some(api),
             })),
             Err(error) => Came::Broken(error.into()),
         }

@@ -3,11 +3,12 @@ use super::connect::{Connection, limits};
 use super::noise::{Noise, Tags};
 use super::organization::{Organization, Read, some_account};
 use super::report::Outputs;
+use super::run::{self, Asked, Wanted};
 use super::send::Destinations;
 use super::store::Keeping;
 use super::{selection, settings};
 use crate::Outcome;
-use crate::cli::{Global, Scan};
+use crate::cli::{Global, ResumeArgs, Scan, ScanAccounts};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
@@ -25,6 +26,7 @@ pub struct Ready {
     pub(super) selection: palisade_scan::Selection,
     pub(super) sends: BTreeMap<String, SendSettings>,
     pub(super) drift: super::drift::Chosen,
+    pub(super) asked: Asked,
 }
 
 impl Ready {
@@ -62,19 +64,21 @@ impl Ready {
             selection,
             sends: effective.sends,
             drift,
+            asked: Asked::alone(&ResumeArgs::default()),
         })
     }
 }
 
 /// Assesses an account and reports.
 pub fn run(
-    args: Scan,
+    args: ScanAccounts,
     given: &Given,
     global: &Global,
     catalog: Arc<Catalog>,
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
-    let ready = Ready::new(args, given, global, &catalog)?;
+    let mut ready = Ready::new(args.scan, given, global, &catalog)?;
+    ready.asked = Asked::alone(&args.resume);
     let args = &ready.args;
     let noise = Noise::read(&args.noise, &catalog, terminal)?;
     let outputs = Outputs::new(args.format, &args.output, args.all)?;
@@ -154,6 +158,7 @@ pub fn assess(
         attestations,
         selection,
         drift,
+        asked,
         ..
     } = ready;
     let checks = match drift.only {
@@ -170,8 +175,7 @@ pub fn assess(
         });
     }
     let mut scanner = Scanner::new(Arc::clone(catalog));
-    let connection = Connection::open(&args.target, scanner.models(), terminal)?;
-    scanner.set_now(connection.now);
+    let mut connection = Connection::open(&args.target, scanner.models(), terminal)?;
     if let Some(outputs) = outputs {
         outputs.probe(&connection)?;
     }
@@ -184,6 +188,16 @@ pub fn assess(
             .for_each(|table| request.add_all(table));
     }
     let keeping = Keeping::open(args, &connection, catalog, terminal)?;
+    let known = match &keeping {
+        Some(keeping) if args.organization.is_asked() => keeping.known_run(&connection, asked)?,
+        _ if asked.is_asked() => return Err(nothing_to_resume()),
+        _ => None,
+    };
+    if let Some(run) = &known {
+        // ages are counted from when it began
+        connection.now = run.plan().started_at;
+    }
+    scanner.set_now(connection.now);
     if drift.only {
         let Some(keeping) = &keeping else {
             return Err(super::drift::nothing_pinned());
@@ -193,7 +207,7 @@ pub fn assess(
     noise.add_tags(&mut request, &scanner);
     let scanner = Arc::new(scanner);
     let planning = PlanAhead::start(Arc::clone(&scanner), checks);
-    let one = |planned: &Planned, read: Read| {
+    let one = |planned: &Planned, read: Read, is_new: bool| {
         let tags = noise.tags(&request, &scanner, &read.collected.dataset)?;
         let account_id = read.account_id.clone();
         let kept = keeping.as_ref().map(|_| read.collected.dataset.clone());
@@ -209,24 +223,73 @@ pub fn assess(
         if let (true, Some(keeping), Some(dataset)) = (drift.wanted, &keeping, &kept) {
             keeping.hold(&connection, dataset, &mut assessment, &scanner)?;
         }
-        if let (Some(keeping), Some(dataset)) = (&keeping, &kept) {
+        if let (true, Some(keeping), Some(dataset)) = (is_new, &keeping, &kept) {
             keeping.account(&connection, &account_id, dataset, &assessment, terminal)?;
         }
         Ok::<_, Failure>((assessment, tags))
     };
     let limits = limits(&args.target);
     let (mut assessment, tags) = if args.organization.is_asked() {
-        let organization =
-            Organization::open(&connection, &args.target, &args.organization, terminal)?;
+        let mut organization = Organization::with(
+            &connection,
+            &args.target,
+            &args.organization,
+            known.as_ref().map(|run| run::planned(run.plan())),
+            terminal,
+        )?;
+        if let Some(keeping) = &keeping {
+            let wanted = Wanted {
+                target: &args.target,
+                organization: &args.organization,
+                request: &request,
+                catalog,
+                judged: Some(format!("{selection:?} {} {}", args.evidence, drift.wanted)),
+            };
+            let known = known.as_ref();
+            keeping.begin(
+                &connection,
+                asked,
+                &wanted,
+                known,
+                &mut organization,
+                terminal,
+            )?;
+        }
         let wanted = Arc::new(request.clone());
         let (mut merge, mut tags) = (Merge::default(), Tags::new());
         let (mut planning, mut planned, mut read) = (Some(planning), None, 0);
+        let schemas = palisade_query::CatalogSchemas::new(
+            Arc::clone(scanner.catalog()),
+            Arc::clone(scanner.models()),
+        );
+        let session = keeping.as_ref().and_then(Keeping::session);
+        if let (Some(session), true) = (session, known.is_some()) {
+            let (accounts, snapshot) = connection.wait(session.before())?;
+            for account_id in accounts {
+                if let Some(planning) = planning.take() {
+                    planned = Some(planning.wait(&request)?);
+                }
+                let before = session.account_before(&snapshot, account_id, &schemas);
+                let account = Read {
+                    account_id: account_id.clone(),
+                    regions: connection.regions.clone(),
+                    collected: connection.wait(before)?,
+                    api: None,
+                };
+                if let Some(planned) = &planned {
+                    let (part, more) = one(planned, account, false)?;
+                    merge.add(part);
+                    tags.extend(more);
+                    read += 1;
+                }
+            }
+        }
         let each = |merge: &mut Merge, account| {
             if let Some(planning) = planning.take() {
                 planned = Some(planning.wait(&request)?);
             }
             if let Some(planned) = &planned {
-                let (part, more) = one(planned, account)?;
+                let (part, more) = one(planned, account, true)?;
                 merge.add(part);
                 tags.extend(more);
                 read += 1;
@@ -249,7 +312,7 @@ pub fn assess(
         let planned = planning.wait(&request)?;
         connection.save_recording(args.target.record.as_deref())?;
         let read = Read::of(&connection, collected)?;
-        let done = one(&planned, read)?;
+        let done = one(&planned, read, true)?;
         // the process ends soon: giving hundreds of plans back piece by piece takes longer than reporting
         std::mem::forget(planned);
         done
@@ -265,6 +328,16 @@ pub fn assess(
         keeping.commit(&connection, &assessment, terminal)?;
     }
     Ok((assessment, connection))
+}
+
+fn nothing_to_resume() -> Failure {
+    Failure::Usage {
+        message: "`--resume` goes on with a scan of many accounts whose snapshot is kept".to_owned(),
+        hint: Some(
+            "give the flags that it was begun with: `--organization` or `--accounts`, and `--store`"
+                .to_owned(),
+        ),
+    }
 }
 
 pub(super) fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {

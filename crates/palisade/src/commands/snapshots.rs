@@ -9,7 +9,7 @@ use palisade_catalog::Catalog;
 use palisade_config::Given;
 use palisade_core::Timestamp;
 use palisade_model::Models;
-use palisade_store::{Keep, Manifest, Removed, Snapshot, Store, StoreError};
+use palisade_store::{Committed, Keep, Manifest, Removed, Snapshot, Store, StoreError};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
@@ -91,6 +91,14 @@ pub fn run(
             };
             prune(&runtime, &store, &keep, yes, now, terminal)
         }
+        Snapshots::Commit {
+            run,
+            incomplete,
+            at,
+        } => {
+            let (runtime, store) = open(at)?;
+            commit(&runtime, &store, &run, incomplete, terminal)
+        }
         Snapshots::Compact { snapshots, at } => {
             let (runtime, store) = open(at)?;
             let mut joined = Removed::default();
@@ -110,6 +118,78 @@ pub fn run(
             Ok(Outcome::Done)
         }
     }
+}
+
+/// Commits a run, whoever collected it.
+fn commit(
+    runtime: &Runtime,
+    store: &Store,
+    wanted: &str,
+    incomplete: bool,
+    terminal: &Terminal,
+) -> Result<Outcome, Failure> {
+    let run = runtime.block_on(store.find_run(wanted, None, &store::nonce()))?;
+    if run.plan().judged && runtime.block_on(run.committed())?.is_none() {
+        return Err(Failure::Usage {
+            message: format!(
+                "{} is a scan: its checks are not evaluated to the end",
+                run.plan().snapshot
+            ),
+            hint: Some(format!(
+                "`palisade scan --resume {}` with its other flags goes on",
+                run.plan().snapshot
+            )),
+        });
+    }
+    let committed = runtime.block_on(run.commit(system_time(), None, incomplete))?;
+    let (text, manifest) = match committed {
+        Committed::Now(manifest) => ("committed", manifest),
+        Committed::Before(manifest) => ("was committed before", manifest),
+    };
+    let complete = match manifest.is_complete() {
+        true => "",
+        false => "; not all of it could be read",
+    };
+    terminal.note(&format!(
+        "snapshot {} {text}: {} accounts{complete}",
+        manifest.id,
+        manifest.accounts.len()
+    ));
+    Ok(Outcome::Done)
+}
+
+/// What an interrupted run has done until now, and how to go on with it.
+fn unfinished(
+    runtime: &Runtime,
+    store: &Store,
+    ids: &[String],
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let plans = runtime.block_on(store.unfinished_runs())?;
+    for plan in &plans {
+        let run = runtime.block_on(store.find_run(&plan.run, None, &store::nonce()))?;
+        let state = runtime.block_on(run.state())?;
+        let named = match plan.run == plan.snapshot {
+            true => String::new(),
+            false => format!(" (run {}, {} shards)", plan.run, plan.shards),
+        };
+        let command = if plan.judged { "scan" } else { "collect" };
+        terminal.note(&format!(
+            "{}{named} is under way, or was interrupted: {} of {} accounts are written; `palisade {command} --resume {}` with its other flags goes on",
+            plan.snapshot,
+            state.written.len(),
+            plan.accounts.len(),
+            plan.snapshot,
+        ));
+    }
+    for id in ids {
+        if !plans.iter().any(|p| p.snapshot == *id) {
+            terminal.note(&format!(
+                "{id} is under way, or was interrupted; `palisade snapshots prune --yes` clears away what is a day old"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn said(verb: &str, snapshots: usize, removed: &Removed) -> String {
@@ -172,9 +252,7 @@ fn list(
             store.location()
         ));
     }
-    for id in &listing.unfinished {
-        terminal.note(&format!("{id} is under way, or was interrupted"));
-    }
+    unfinished(runtime, store, &listing.unfinished, terminal)?;
     for damaged in &listing.damaged {
         terminal.error(&damaged.to_string());
     }

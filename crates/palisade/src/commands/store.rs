@@ -1,17 +1,19 @@
 //! Where snapshots are, and keeping one of a scan.
 use super::connect::{self, Connection, client_config};
+use super::organization::Organization;
+use super::run::{self, Asked, Begun, Session, Wanted};
 use crate::cli::{Scan, StoreArgs, Target};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_aws::{Client, StaticCredentials};
 use palisade_catalog::Catalog;
 use palisade_collect::Collected;
-use palisade_core::{Assessment, Coverage};
+use palisade_core::Assessment;
 use palisade_model::Models;
 use palisade_store::{AccountResult, Credentials, Keys, NewSnapshot, Options, Store};
 use palisade_table::Dataset;
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -141,6 +143,8 @@ pub struct Keeping {
     asked: bool,
     /// It was told that nothing is kept.
     given_up: Cell<bool>,
+    /// With many accounts: what can be gone on with.
+    session: OnceCell<Session>,
 }
 
 impl Keeping {
@@ -189,7 +193,69 @@ impl Keeping {
             },
             asked: args.store.is_some(),
             given_up: Cell::new(false),
+            session: OnceCell::new(),
         })
+    }
+
+    /// The run over many accounts that is to be gone on with, if that was asked for.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn known_run(
+        &self,
+        connection: &Connection,
+        asked: &Asked,
+    ) -> Result<Option<palisade_store::Run>, Failure> {
+        Ok(run::known(connection, &self.store, asked, true)?)
+    }
+
+    /// From here on accounts are kept as those of a run that can be gone on with; leaves to the organisation those that
+    /// have to be read.
+    ///
+    /// # Errors
+    /// When the run was begun with something else, is committed, or the store cannot be used.
+    pub fn begin(
+        &self,
+        connection: &Connection,
+        asked: &Asked,
+        wanted: &Wanted<'_>,
+        known: Option<&palisade_store::Run>,
+        organization: &mut Organization<'_>,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let begun = Session::begin(
+            connection,
+            self.store.clone(),
+            asked,
+            wanted,
+            known,
+            organization,
+            terminal,
+        );
+        let begun = match known {
+            Some(_) => Some(begun?),
+            None => self.given(begun, terminal)?,
+        };
+        match begun {
+            None => Ok(()),
+            Some(Begun::Open(session)) => {
+                // begun once
+                let _ = self.session.set(*session);
+                Ok(())
+            }
+            Some(Begun::Done(manifest)) => Err(Failure::Usage {
+                message: format!("the snapshot {} is committed", manifest.id),
+                hint: Some(format!(
+                    "`palisade check --snapshot {}` judges it again",
+                    manifest.id
+                )),
+            }),
+        }
+    }
+
+    /// The run, when there are many accounts.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.get()
     }
 
     /// Adds what the pinned baseline holds to what is read.
@@ -258,8 +324,15 @@ impl Keeping {
             coverage: &assessment.coverage,
             findings: Some(&assessment.findings),
         };
-        let writer = self.store.writer(self.new.clone());
-        self.given(connection.wait(writer.account(result)), terminal)?;
+        let written = connection.wait(async {
+            match self.session.get() {
+                // what was stopped half way is read again, as a whole
+                Some(_) if assessment.coverage.interrupted => Ok(()),
+                Some(session) => session.account(result).await,
+                None => self.store.writer(self.new.clone()).account(result).await,
+            }
+        });
+        self.given(written, terminal)?;
         Ok(())
     }
 
@@ -276,28 +349,21 @@ impl Keeping {
         if self.given_up.get() {
             return Ok(());
         }
+        if let Some(session) = self.session.get() {
+            let entered: BTreeSet<String> = assessment.accounts.iter().cloned().collect();
+            let coverage = &assessment.coverage;
+            let noted = connection.wait(session.note_unread(coverage, &entered));
+            let ended = noted.and_then(|()| {
+                let checks = Some(assessment.checks.as_slice());
+                session.end(connection, coverage.interrupted, checks, terminal)
+            });
+            // a scan that was stopped says so itself
+            self.given(ended, terminal)?;
+            return Ok(());
+        }
         let writer = self.store.writer(self.new.clone());
-        let committed = connection.wait(async {
-            let written = writer.written().await?;
-            let mut lost: BTreeMap<&str, Coverage> = BTreeMap::new();
-            for (error, times) in &assessment.coverage.failures {
-                if !error.account_id.is_empty() && !written.contains(&error.account_id) {
-                    let of = lost.entry(&error.account_id).or_default();
-                    of.failures.push((error.clone(), *times));
-                }
-            }
-            for (account_id, coverage) in &lost {
-                let result = AccountResult {
-                    account_id,
-                    dataset: &Dataset::default(),
-                    coverage,
-                    findings: None,
-                };
-                writer.account(result).await?;
-            }
-            let finished_at = connect::system_time();
-            writer.commit(finished_at, Some(&assessment.checks)).await
-        });
+        let finished_at = connect::system_time();
+        let committed = connection.wait(writer.commit(finished_at, Some(&assessment.checks)));
         if let Some(manifest) = self.given(committed, terminal)? {
             let location = self.store.location();
             terminal.note(&format!("snapshot {} kept in {location}", manifest.id));

@@ -1,6 +1,8 @@
 //! A moto server, a server on loopback that answers as it is told, and the binary without anybody's environment.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub mod accounts;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -86,8 +86,9 @@ pub fn run(
         all.used.add(uses.read(&scanner, &read.collected.dataset)?);
         all.tags
             .extend(noise.tags(&request, &scanner, &read.collected.dataset)?);
+        let api = read.api.clone();
         all.apis
-            .insert(read.account_id.clone(), Arc::clone(&read.api));
+            .extend(api.map(|api| (read.account_id.clone(), api)));
         let scope = palisade_scan::Scope {
             accounts: vec![read.account_id],
             regions: read.regions,
