@@ -18,6 +18,7 @@ mod new_check;
 mod paths;
 mod record_demo;
 mod reference;
+mod synth;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Automation for developers of Palisade")]
@@ -40,6 +41,8 @@ enum Command {
     Book,
     /// Generate `docs/reference/` and the roles of `packaging/` from the catalogue, or check that they are not stale
     Reference(reference::Arguments),
+    /// Write a snapshot of a made-up organisation of any size
+    Synth(synth::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,5 +56,6 @@ fn main() -> anyhow::Result<()> {
         Command::RecordDemo(arguments) => record_demo::run(&arguments),
         Command::Book => book::run(),
         Command::Reference(arguments) => reference::run(&arguments),
+        Command::Synth(arguments) => synth::run(&arguments),
     }
 }

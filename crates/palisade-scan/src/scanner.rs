@@ -2,7 +2,7 @@
 use crate::ScanError;
 use palisade_catalog::{Catalog, Check};
 use palisade_collect::{Collected, Limits, Narrowed, Narrowing, Progress, Request, Targets};
-use palisade_core::{Assessment, CheckSummary, Coverage, Timestamp};
+use palisade_core::{Assessment, CheckSummary, Counted, Coverage, Status, Timestamp};
 use palisade_model::Models;
 use palisade_query::{
     Engine, Evaluation, IamAccounts, IamQuestion, IamScope, Needs, Options, Params, Plan,
@@ -272,7 +272,14 @@ impl Scanner {
         let evaluation = planned
             .engine
             .evaluate(&planned.plan, &collected.dataset, options);
-        self.assessment(planned, evaluation, collected.coverage, scope)
+        let mut assessment = self.assessment(planned, evaluation, collected.coverage, scope)?;
+        if !options.passes {
+            let counted = &mut assessment.counted;
+            for check in &assessment.checks {
+                counted.note_many(&check.id, check.severity, Status::Pass, check.passed);
+            }
+        }
+        Ok(assessment)
     }
 
     /// What the planned checks said, here or elsewhere, as an assessment.
@@ -315,6 +322,7 @@ impl Scanner {
             regions: scope.regions,
             checks,
             findings: evaluation.findings,
+            counted: Counted::default(),
             coverage,
             frameworks: Vec::new(),
             expired_mutes: Vec::new(),

@@ -1,4 +1,6 @@
 //! Checks and queries over snapshots: what was read then, judged by the checks of now.
+mod pieces;
+
 use crate::{Planned, ScanError, Scanner, Scope};
 use arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray,
@@ -8,13 +10,12 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use palisade_catalog::Check;
-use palisade_collect::Collected;
-use palisade_core::{Assessment, Coverage};
+use palisade_core::{Assessment, Listing};
 use palisade_query::{
-    CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT, is_shared,
+    CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT,
 };
 use palisade_store::{FINDING, Manifest, Snapshot, StoreError, finding_schema};
-use palisade_table::{Dataset, UTC};
+use palisade_table::UTC;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -51,9 +52,10 @@ impl Scanner {
         CatalogSchemas::new(Arc::clone(self.catalog()), Arc::clone(self.models()))
     }
 
-    /// Evaluates checks over a snapshot, account by account: the memory that it takes does not grow with their number,
-    /// apart from findings and from checks that read across accounts. Checks that the snapshot has not been collected
-    /// for are left out and named. Ages are counted from the time of the scanner, which should be the snapshot's.
+    /// Evaluates checks over a snapshot, account by account and large accounts piece by piece: the memory that it takes
+    /// does not grow with their number, apart from the findings that are listed and from checks that read across
+    /// accounts. Checks that the snapshot has not been collected for are left out and named. Ages are counted from the
+    /// time of the scanner, which should be the snapshot's.
     ///
     /// # Errors
     /// When a check is wrong, or the snapshot is damaged.
@@ -62,41 +64,10 @@ impl Scanner {
         checks: &[Arc<Check>],
         snapshot: &Snapshot,
         options: Options,
+        listing: Listing,
     ) -> Result<(Assessment, Vec<LeftOut>), ScanError> {
-        let schemas = self.schemas();
-        let (planned, left_out) = self.answerable(checks, snapshot)?;
-        let (each, whole) = by_reach(&planned);
-
-        let mut all = self.assess(
-            &part(&planned, &[]),
-            nothing(),
-            scope(&[], snapshot),
-            options,
-        )?;
-        for account in snapshot.accounts() {
-            let one = std::slice::from_ref(&account);
-            let dataset = self.dataset(snapshot, one, &each.needs(), &schemas).await?;
-            let collected = Collected {
-                dataset,
-                coverage: snapshot.account(&account).await?.coverage,
-            };
-            let mut assessment = self.assess(&each, collected, scope(one, snapshot), options)?;
-            // rows of other accounts come along with shared tables
-            assessment.findings.retain(|f| *f.account_id == *account);
-            all.add(assessment);
-        }
-        if !whole.checks.is_empty() {
-            let accounts = snapshot.accounts();
-            let dataset = snapshot
-                .dataset(&accounts, &whole.needs(), &schemas)
-                .await?;
-            let collected = Collected {
-                dataset,
-                coverage: Coverage::default(),
-            };
-            all.add(self.assess(&whole, collected, scope(&[], snapshot), options)?);
-        }
-        Ok((all, left_out))
+        self.assess_pieces(checks, snapshot, options, listing, pieces::AT_ONCE)
+            .await
     }
 
     /// The checks that a snapshot has been collected for, planned, and the others.
@@ -130,25 +101,6 @@ impl Scanner {
         planned.checks.retain(|c| !lacking.contains(&c.id));
         left_out.sort();
         Ok((planned, left_out))
-    }
-
-    /// Tables of some accounts, and those that say something about all accounts whole.
-    async fn dataset(
-        &self,
-        snapshot: &Snapshot,
-        accounts: &[String],
-        needs: &Needs,
-        schemas: &CatalogSchemas,
-    ) -> Result<Dataset, StoreError> {
-        let (shared, own): (Needs, Needs) = needs
-            .clone()
-            .into_iter()
-            .partition(|(table, _)| is_shared(table));
-        let mut dataset = snapshot.dataset(accounts, &own, schemas).await?;
-        let everywhere = snapshot.accounts();
-        let more = snapshot.dataset(&everywhere, &shared, schemas).await?;
-        dataset.tables.extend(more.tables);
-        Ok(dataset)
     }
 
     /// Runs a user's query over snapshots, within so much memory. Snapshots that lack a column are left out and named.
@@ -223,10 +175,6 @@ impl Scanner {
             computed,
         })
     }
-}
-
-fn nothing() -> Collected {
-    Collected::default()
 }
 
 fn scope(accounts: &[String], snapshot: &Snapshot) -> Scope {

@@ -22,7 +22,7 @@ pub use manifest::{
     AccountEntry, AccountPart, Checks, FORMAT, FilePart, Manifest, ObjectPart, TablePart,
 };
 pub use read::{Listing, Snapshot, Wanted, parquet_type};
-pub use write::{AccountResult, NewSnapshot, Writer};
+pub use write::{AccountFiles, AccountResult, NewSnapshot, Writer};
 
 #[cfg(test)]
 mod tests;
