@@ -9,6 +9,7 @@ use clap::Parser;
 
 mod bench;
 mod bench_fix;
+mod bench_scale;
 mod book;
 mod conformance;
 mod iam_actions;

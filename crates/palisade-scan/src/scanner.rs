@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// Rows of a snapshot's account that are judged at once, where nothing else is asked for.
+const ROWS_AT_ONCE: usize = 100_000;
+
 /// The catalogue, the API models, and the time that ages are counted from.
 #[derive(Debug)]
 pub struct Scanner {
@@ -20,6 +23,7 @@ pub struct Scanner {
     models: Arc<Models>,
     now: Timestamp,
     params: Params,
+    rows_at_once: usize,
 }
 
 /// Checks that are ready to be evaluated, and the engine that planned them.
@@ -87,7 +91,17 @@ impl Scanner {
             models,
             now: Timestamp::from_micros(0),
             params: Params::default(),
+            rows_at_once: ROWS_AT_ONCE,
         }
+    }
+    /// Sets how many rows of a snapshot's account are judged at once, about. What is found is the same; fewer take less
+    /// memory and more time.
+    pub fn set_rows_at_once(&mut self, rows: usize) {
+        self.rows_at_once = rows;
+    }
+    /// How many rows of a snapshot's account are judged at once, about.
+    pub fn rows_at_once(&self) -> usize {
+        self.rows_at_once
     }
     /// Sets the time that ages are counted from.
     pub fn set_now(&mut self, now: Timestamp) {

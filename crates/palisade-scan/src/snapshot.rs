@@ -66,8 +66,7 @@ impl Scanner {
         options: Options,
         listing: Listing,
     ) -> Result<(Assessment, Vec<LeftOut>), ScanError> {
-        self.assess_pieces(checks, snapshot, options, listing, pieces::AT_ONCE)
-            .await
+        self.assess_pieces(checks, snapshot, options, listing).await
     }
 
     /// The checks that a snapshot has been collected for, planned, and the others.

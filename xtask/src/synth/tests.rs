@@ -110,3 +110,43 @@ fn drift_is_about_what_was_asked_for() {
     let same = diff.counts.same;
     assert!((5000..5900).contains(&same), "{same} are the same");
 }
+
+#[test]
+fn pieces_and_counts_change_nothing_that_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = made(folder.path(), 5000, None);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = Store::open(folder.path().to_str().unwrap(), &Options::default()).unwrap();
+    let snapshot = runtime.block_on(store.snapshot(&made[0].0)).unwrap();
+    let catalog = Arc::new(load(&[Source::embedded()]).catalog);
+    let checks: Vec<_> = catalog.checks.values().cloned().collect();
+    let assessed = |rows: usize, listing: Listing| {
+        let mut scanner = Scanner::new(Arc::clone(&catalog));
+        scanner.set_now(snapshot.manifest().started_at);
+        scanner.set_rows_at_once(rows);
+        let asked = scanner.assess_snapshot(&checks, &snapshot, Judged::default(), listing);
+        runtime.block_on(asked).unwrap().0
+    };
+    let text = |assessment: &palisade_core::Assessment, all: bool| {
+        let mut out = Vec::new();
+        let options = palisade_report::text::Options {
+            all,
+            ..palisade_report::text::Options::default()
+        };
+        palisade_report::text::write(assessment, options, &mut out).unwrap();
+        if !all {
+            palisade_report::markdown::write(assessment, &mut out).unwrap();
+        }
+        String::from_utf8(out).unwrap()
+    };
+    let whole = assessed(1_000_000, Listing::All);
+    let pieces = assessed(300, Listing::All);
+    assert!(whole == pieces, "pieces give other findings");
+    assert_eq!(whole.counted.total(), 0);
+    let failed = assessed(300, Listing::NotPassed);
+    assert_eq!(text(&whole, true), text(&failed, true));
+    let first = assessed(300, Listing::First(5));
+    assert_eq!(text(&whole, false), text(&first, false));
+    assert_eq!(first.total(), whole.findings.len());
+    assert!(first.findings.len() * 4 < whole.findings.len());
+}

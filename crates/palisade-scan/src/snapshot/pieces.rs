@@ -15,9 +15,6 @@ use palisade_table::{Dataset, Gap, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Rows that are judged at once, about.
-pub(super) const AT_ONCE: usize = 100_000;
-
 /// A snapshot while it is judged.
 struct Judging<'a> {
     scanner: &'a Scanner,
@@ -36,7 +33,6 @@ impl Scanner {
         snapshot: &Snapshot,
         options: Options,
         listing: Listing,
-        at_once: usize,
     ) -> Result<(Assessment, Vec<LeftOut>), ScanError> {
         let schemas = self.schemas();
         let (planned, left_out) = self.answerable(checks, snapshot)?;
@@ -59,7 +55,7 @@ impl Scanner {
             snapshot,
             schemas,
             options,
-            at_once,
+            at_once: self.rows_at_once(),
             shared,
         };
         merge.add(judging.assess(&part(&planned, &[]), &[], Collected::default())?);
