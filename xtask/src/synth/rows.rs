@@ -44,6 +44,8 @@ pub struct Kind {
     /// Every pattern in a row.
     patterns: RecordBatch,
     failures: Vec<Failure>,
+    /// Patterns of which everything could be read.
+    readable: Vec<u32>,
     /// Columns that hold ids of rows of other tables.
     foreign: BTreeMap<String, usize>,
 }
@@ -190,6 +192,9 @@ fn kind(
         unlisted: unlisted.map(|g| (*g.error).clone()),
         patterns: RecordBatch::try_new(arrow, arrays)?,
         failures: batch.failures.clone(),
+        readable: (0..u32::try_from(PATTERNS)?)
+            .filter(|p| !batch.failures.iter().any(|f| f.row == *p as usize))
+            .collect(),
         foreign: BTreeMap::new(),
     })
 }
@@ -374,8 +379,13 @@ impl Kind {
     ) -> anyhow::Result<Batch> {
         let pattern = |(row, changed): &Numbered| {
             let of = [5, place.shape.number, self.number, place.region as u64, *row];
-            let chosen = generator.number(&of) + u64::from(*changed);
-            u32::try_from(chosen % PATTERNS).unwrap_or(0)
+            let chosen = generator.number(&of).wrapping_add(u64::from(*changed));
+            if place.shape.is_denied() {
+                return u32::try_from(chosen % PATTERNS).unwrap_or(0);
+            }
+            let among = self.readable.len().max(1) as u64;
+            let at = usize::try_from(chosen % among).unwrap_or(0);
+            self.readable.get(at).copied().unwrap_or(0)
         };
         let chosen: Vec<u32> = rows.iter().map(pattern).collect();
         let account = place.shape.account_id.as_str();

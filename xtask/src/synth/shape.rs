@@ -33,6 +33,9 @@ const SPREAD: u64 = 8;
 /// Rows of tables about the organisation, which the first account alone has.
 const ORGANIZATION: u64 = 3;
 
+/// In one account of so many, some calls fail.
+const DENIED: u64 = 8;
+
 /// One account's rows.
 pub struct Shape {
     /// From 0.
@@ -116,6 +119,11 @@ impl Shape {
             account_id: format!("1{number:011}"),
             counts: totals.iter().enumerate().map(spread).collect(),
         })
+    }
+
+    /// The role that reads it lacks permissions.
+    pub fn is_denied(&self) -> bool {
+        self.number.is_multiple_of(DENIED)
     }
 
     /// The regions of a table that are asked, with their rows.
