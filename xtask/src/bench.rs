@@ -37,6 +37,13 @@ pub struct Arguments {
     /// Share of answers that are throttling, with --organization
     #[arg(long, default_value_t = 0.02)]
     throttled: f64,
+    /// Only made-up organisations: lakes of so many resources judged, queried and compared, and how cost grows with
+    /// accounts
+    #[arg(long, value_name = "RESOURCES")]
+    scale: Option<u64>,
+    /// Accounts of the largest organisation, with --scale
+    #[arg(long, default_value_t = 1000)]
+    scale_accounts: u64,
     /// What else the scans are given, with --organization, for example `--service=s3`
     #[arg(last = true)]
     more: Vec<String>,
@@ -64,6 +71,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "no binary `{}`: run `cargo build --release` first",
         binary.display()
     );
+    if let Some(resources) = arguments.scale {
+        return crate::bench_scale::run(&binary, resources, arguments.scale_accounts);
+    }
     let recording = arguments
         .recording
         .clone()

@@ -9,6 +9,7 @@ use clap::Parser;
 
 mod bench;
 mod bench_fix;
+mod bench_scale;
 mod book;
 mod conformance;
 mod iam_actions;
@@ -18,6 +19,7 @@ mod new_check;
 mod paths;
 mod record_demo;
 mod reference;
+mod synth;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Automation for developers of Palisade")]
@@ -40,6 +42,8 @@ enum Command {
     Book,
     /// Generate `docs/reference/` and the roles of `packaging/` from the catalogue, or check that they are not stale
     Reference(reference::Arguments),
+    /// Write a snapshot of a made-up organisation of any size
+    Synth(synth::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,5 +57,6 @@ fn main() -> anyhow::Result<()> {
         Command::RecordDemo(arguments) => record_demo::run(&arguments),
         Command::Book => book::run(),
         Command::Reference(arguments) => reference::run(&arguments),
+        Command::Synth(arguments) => synth::run(&arguments),
     }
 }

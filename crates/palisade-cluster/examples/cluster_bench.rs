@@ -1,8 +1,9 @@
 //! One machine against Ballista with one and with two executors, in one run, over an organisation made of the demo
-//! account:
+//! account, or over the latest snapshot of a store (`cargo xtask synth` writes one of any size):
 //!
 //! `cargo build --release -p palisade-cluster --bin palisade-cluster --example cluster_bench`
 //! `target/release/examples/cluster_bench [ACCOUNTS] [COPIES OF EACH RESOURCE]`
+//! `target/release/examples/cluster_bench STORE`
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,10 +19,12 @@ mod common;
 #[path = "../tests/common/processes.rs"]
 mod processes;
 
-use palisade_cluster::Cluster;
+use palisade_catalog::Catalog;
+use palisade_cluster::{Cluster, Place};
 use palisade_query::Options;
 use palisade_scan::Scanner;
 use processes::Running;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,25 +42,45 @@ fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
-fn main() {
-    let mut arguments = std::env::args()
-        .skip(1)
-        .map(|a| a.parse::<usize>().unwrap());
-    let accounts = arguments.next().unwrap_or(40);
-    let times = arguments.next().unwrap_or(20);
-    let folder = tempfile::tempdir().unwrap();
-    let catalog = common::catalog(None);
-    let demo = common::demo(&catalog);
+/// The latest snapshot of a store.
+fn latest(store: &Path) -> common::Taken {
+    let place = Place::new(store.to_str().unwrap()).unwrap();
+    let opened = place.open().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let snapshot = runtime.block_on(opened.snapshot("latest")).unwrap();
+    common::Taken { place, snapshot }
+}
+
+/// An organisation made of the demo account.
+fn copies(folder: &Path, catalog: &Arc<Catalog>, accounts: usize, times: usize) -> common::Taken {
+    let demo = common::demo(catalog);
     let members = common::members(accounts).into_iter().enumerate();
     let members = members.map(|(number, account)| {
         let dataset = common::member(&demo, &account, number, times);
         (account, dataset)
     });
-    let taken = common::snapshot(&folder.path().join("store"), "00000001", &demo, members);
+    common::snapshot(&folder.join("store"), "00000001", &demo, members)
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = common::catalog(None);
+    let taken = match arguments.first() {
+        Some(store) if Path::new(store).is_dir() => latest(Path::new(store)),
+        _ => {
+            let number = |at: usize, default| {
+                let given = arguments.get(at);
+                given.map_or(default, |a| a.parse::<usize>().unwrap())
+            };
+            copies(folder.path(), &catalog, number(0, 40), number(1, 20))
+        }
+    };
     let (place, snapshot, now) = (&taken.place, &taken.snapshot, taken.now());
     let checks = common::checks(&catalog);
     println!(
-        "{accounts} accounts, {} resources, {} checks",
+        "{} accounts, {} resources, {} checks",
+        snapshot.accounts().len(),
         snapshot.manifest().rows(),
         checks.len()
     );

@@ -16,7 +16,7 @@ mod processes;
 use common::{Collected, Embedded, Taken, difference, lines};
 use palisade_catalog::{Catalog, Check};
 use palisade_cluster::{Cluster, ClusterError, Place};
-use palisade_core::{Assessment, Finding, Status};
+use palisade_core::{Assessment, Finding, Listing, Status};
 use palisade_query::{Evaluation, Options, QueryResult};
 use palisade_scan::{ScanError, Scanner};
 use palisade_store::Snapshot;
@@ -165,7 +165,7 @@ fn findings_of_an_organisation() {
     let mut scanner = Scanner::new(Arc::clone(&sample.catalog));
     let taken = &sample.organisation;
     scanner.set_now(taken.now());
-    let assessed = scanner.assess_snapshot(&checks, &taken.snapshot, options);
+    let assessed = scanner.assess_snapshot(&checks, &taken.snapshot, options, Listing::All);
     let (here, left_out) = runtime().block_on(assessed).unwrap();
     assert!(left_out.is_empty());
     let cluster = cluster(&SHARED.url());

@@ -1,5 +1,7 @@
 //! What a scan ends in: the findings, the checks that made them, and what could not be seen.
-use crate::{CallError, Category, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp};
+use crate::{
+    CallError, Category, Counted, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,6 +182,7 @@ impl Assessment {
         self.findings.extend(other.findings);
         self.findings
             .sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        self.counted.add(other.counted);
         self.coverage.add(&other.coverage);
     }
 }
@@ -197,8 +200,11 @@ pub struct Assessment {
     pub regions: Vec<String>,
     /// The checks that were selected, sorted by id.
     pub checks: Vec<CheckSummary>,
-    /// All findings in the order of [`Finding::sort_key`].
+    /// The findings in the order of [`Finding::sort_key`]: all that are not in `counted`.
     pub findings: Vec<Finding>,
+    /// Findings that are not listed; there are none unless somebody asked for less than all ([`crate::Listing`]).
+    #[serde(skip)]
+    pub counted: Counted,
     /// What was and was not read.
     pub coverage: Coverage,
     /// How the frameworks that were selected stand, requirement by requirement, in the order of their ids.

@@ -9,6 +9,7 @@ mod assessment;
 mod attestation;
 mod call_error;
 mod category;
+mod counted;
 mod finding;
 mod mute;
 mod region;
@@ -25,6 +26,7 @@ pub use assessment::{
 pub use attestation::{Attestation, Attested};
 pub use call_error::{CallError, CallErrorKind};
 pub use category::Category;
+pub use counted::{Counted, CountedKind, Listing};
 pub use finding::{Finding, FixAvailability};
 pub use mute::{ExpiredMute, MutedBy, Muting};
 pub use region::{Partition, Region, RegionError};

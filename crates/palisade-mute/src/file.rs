@@ -192,6 +192,11 @@ impl Mutes {
         // strings and lists of strings cannot fail
         toml::to_string(self).unwrap_or_default()
     }
+    /// Whether there is no mute.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether any entry asks for tags.
     pub fn needs_tags(&self) -> bool {
         self.entries.iter().any(|e| e.tag.is_some())

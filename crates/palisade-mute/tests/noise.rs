@@ -31,6 +31,7 @@ fn finding(check: &str, status: Status, name: &str) -> Finding {
 
 fn assessment(findings: Vec<Finding>) -> Assessment {
     Assessment {
+        counted: palisade_core::Counted::default(),
         version: "0.1.0".into(),
         started_at: "2026-01-15T23:59:59Z".parse().unwrap(),
         accounts: vec![],

@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use palisade_catalog::{Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema};
 use palisade_core::FixAvailability;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Table → columns that must be collected.
 pub type Needs = BTreeMap<String, BTreeSet<String>>;
@@ -107,6 +107,8 @@ pub(crate) struct Query {
     pub plan: LogicalPlan,
     /// What runs it, made ahead; it serves one run.
     executable: Mutex<Option<Arc<dyn ExecutionPlan>>>,
+    /// The plan as it is run, kept from the second run on: of many accounts, each runs it.
+    optimised: OnceLock<LogicalPlan>,
     /// Its output.
     pub frame: Frame,
     /// `pass` or `status`.
@@ -127,7 +129,9 @@ pub(crate) struct Query {
 impl Query {
     /// Makes what the first run needs. What fails here fails again, and is reported, when it is run.
     async fn prepare(&self, planner: &Planner) {
-        if let Ok(executable) = self.executable(planner).await {
+        if let Ok(plan) = self.optimise(planner)
+            && let Ok(executable) = executable(planner, &plan).await
+        {
             *self.lock() = Some(executable);
         }
     }
@@ -141,18 +145,24 @@ impl Query {
         let prepared = self.lock().take();
         let executable = match prepared {
             Some(executable) => executable,
-            None => self.executable(planner).await?,
+            None => {
+                let plan = match self.optimised.get() {
+                    Some(plan) => plan,
+                    None => {
+                        let plan = self.optimise(planner)?;
+                        self.optimised.get_or_init(|| plan)
+                    }
+                };
+                executable(planner, plan).await?
+            }
         };
         let rows = evaluate::execute(state, executable).await;
         rows.map_err(evaluate::query_error)
     }
 
-    async fn executable(&self, planner: &Planner) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-        let optimised = planner
-            .optimize(self.plan.clone())
-            .map_err(|e| QueryError::Run(plain(&e)))?;
-        let executable = evaluate::executable(&planner.state, &optimised).await;
-        executable.map_err(evaluate::query_error)
+    fn optimise(&self, planner: &Planner) -> Result<LogicalPlan, QueryError> {
+        let optimised = planner.optimize(self.plan.clone());
+        optimised.map_err(|e| QueryError::Run(plain(&e)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn ExecutionPlan>>> {
@@ -160,6 +170,14 @@ impl Query {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn executable(
+    planner: &Planner,
+    plan: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let executable = evaluate::executable(&planner.state, plan).await;
+    executable.map_err(evaluate::query_error)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -432,6 +450,7 @@ fn plan_query(
             frame,
             plan,
             executable: Mutex::default(),
+            optimised: OnceLock::new(),
         },
         needs,
     ))

@@ -90,6 +90,7 @@ fn assessment(count: usize) -> Assessment {
         }
     });
     Assessment {
+        counted: palisade_core::Counted::default(),
         version: env!("CARGO_PKG_VERSION").into(),
         started_at: "2026-01-15T00:00:00Z".parse().unwrap(),
         accounts: accounts.iter().map(ToString::to_string).collect(),

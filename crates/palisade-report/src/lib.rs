@@ -23,6 +23,6 @@ mod score;
 mod shared;
 
 pub use json_text::to_json;
-pub use posture::{Posture, Tally};
+pub use posture::{Failing, Posture, Tally};
 pub use score::Score;
 pub use shared::{digest, printable, resource_name, shorten, uid};

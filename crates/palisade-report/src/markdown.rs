@@ -3,14 +3,14 @@
 use crate::posture::{Posture, Tally};
 use crate::score::Score;
 use crate::shared::{resource_name, shorten};
-use palisade_core::{Assessment, Severity, Status};
+use palisade_core::{Assessment, Status};
 use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Checks that are listed. With the limits below the summary stays under 60,000 characters, which code hosts take.
 const CHECKS: usize = 15;
 /// Resources that are listed under a check.
-const RESOURCES: usize = 5;
+pub const RESOURCES: usize = 5;
 /// Missing permissions and failed operations that are listed.
 const UNSEEN: usize = 15;
 
@@ -121,18 +121,14 @@ fn first(posture: &Posture<'_>, out: &mut dyn Write) -> std::io::Result<()> {
         return Ok(());
     }
     writeln!(out, "## What to fix first\n")?;
-    for (check, findings) in posture.first.iter().take(CHECKS) {
-        let severity = findings
-            .iter()
-            .map(|f| f.severity)
-            .max()
-            .unwrap_or(Severity::Low);
+    for failing in posture.first.iter().take(CHECKS) {
+        let (check, severity, findings) = (failing.check, failing.severity, &failing.findings);
         writeln!(
             out,
             "- **{severity}** {} ({}): {} failed",
             text(&shorten(&check.title, 200)),
             code(&check.id),
-            findings.len()
+            failing.failed
         )?;
         for finding in findings.iter().take(RESOURCES) {
             writeln!(
@@ -144,8 +140,9 @@ fn first(posture: &Posture<'_>, out: &mut dyn Write) -> std::io::Result<()> {
                 code(&shorten(&finding.message, 240))
             )?;
         }
-        if findings.len() > RESOURCES {
-            writeln!(out, "  - and {} more", findings.len() - RESOURCES)?;
+        let more = failing.failed - findings.len().min(RESOURCES);
+        if more > 0 {
+            writeln!(out, "  - and {more} more")?;
         }
     }
     let rest = posture.first.len().saturating_sub(CHECKS);
@@ -176,6 +173,9 @@ fn unseen(assessment: &Assessment, total: &Tally, out: &mut dyn Write) -> std::i
         .filter(|f| f.status == Status::Unknown);
     for permission in unknown.flat_map(|f| &f.missing_permissions) {
         *permissions.entry(permission).or_default() += 1;
+    }
+    for (permission, findings) in &assessment.counted.permissions {
+        *permissions.entry(permission).or_default() += findings;
     }
     for (permission, findings) in permissions.iter().take(UNSEEN) {
         writeln!(

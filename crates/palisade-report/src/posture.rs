@@ -19,12 +19,17 @@ pub struct Tally {
 
 impl Tally {
     fn add(&mut self, finding: &Finding) {
-        match finding.status {
-            _ if finding.muted.is_some() => self.muted += 1,
-            Status::Pass => self.pass += 1,
-            Status::Fail => self.fail += 1,
-            Status::Unknown => self.unknown += 1,
-            Status::Manual => self.manual += 1,
+        match finding.muted {
+            Some(_) => self.muted += 1,
+            None => self.add_many(finding.status, 1),
+        }
+    }
+    fn add_many(&mut self, status: Status, count: usize) {
+        match status {
+            Status::Pass => self.pass += count,
+            Status::Fail => self.fail += count,
+            Status::Unknown => self.unknown += count,
+            Status::Manual => self.manual += count,
             Status::NotApplicable => {}
         }
     }
@@ -39,8 +44,36 @@ pub struct Posture<'a> {
     pub by_severity: Vec<(Severity, Tally)>,
     /// By the checks' service, most severe fails first.
     pub by_service: Vec<(&'a str, Tally, Option<Severity>)>,
-    /// Checks with fails, worst severity first, then most fails: with their failed findings.
-    pub first: Vec<(&'a CheckSummary, Vec<&'a Finding>)>,
+    /// Checks with fails, worst severity first, then most fails.
+    pub first: Vec<Failing<'a>>,
+}
+
+/// A check with fails.
+#[derive(Debug, Clone)]
+pub struct Failing<'a> {
+    /// The check.
+    pub check: &'a CheckSummary,
+    /// The worst of its fails.
+    pub severity: Severity,
+    /// How many there are.
+    pub failed: usize,
+    /// Those that are listed, in their order.
+    pub findings: Vec<&'a Finding>,
+}
+
+/// Fails of one check.
+#[derive(Default)]
+struct Fails<'a> {
+    worst: Option<Severity>,
+    failed: usize,
+    findings: Vec<&'a Finding>,
+}
+
+impl Fails<'_> {
+    fn add(&mut self, severity: Severity, count: usize) {
+        self.worst = self.worst.max(Some(severity));
+        self.failed += count;
+    }
 }
 
 impl<'a> Posture<'a> {
@@ -57,7 +90,7 @@ impl<'a> Posture<'a> {
             .map(|s| (*s, Tally::default()))
             .collect();
         let mut services: BTreeMap<&str, (Tally, BTreeMap<Severity, usize>)> = BTreeMap::new();
-        let mut fails: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+        let mut fails: BTreeMap<&str, Fails<'_>> = BTreeMap::new();
         for finding in &assessment.findings {
             total.add(finding);
             severities.entry(finding.severity).or_default().add(finding);
@@ -68,7 +101,22 @@ impl<'a> Posture<'a> {
             tally.add(finding);
             if finding.counts_as_failed() {
                 *worst.entry(finding.severity).or_default() += 1;
-                fails.entry(&finding.check).or_default().push(finding);
+                let of = fails.entry(&finding.check).or_default();
+                of.add(finding.severity, 1);
+                of.findings.push(finding);
+            }
+        }
+        for kind in assessment.counted.kinds() {
+            total.add_many(kind.status, kind.count);
+            let severity = severities.entry(kind.severity).or_default();
+            severity.add_many(kind.status, kind.count);
+            let service = checks.get(kind.check).map_or("", |c| c.service.as_str());
+            let (tally, worst) = services.entry(service).or_default();
+            tally.add_many(kind.status, kind.count);
+            if kind.status == Status::Fail {
+                *worst.entry(kind.severity).or_default() += kind.count;
+                let of = fails.entry(kind.check).or_default();
+                of.add(kind.severity, kind.count);
             }
         }
         let mut by_service: Vec<_> = services.into_iter().collect();
@@ -83,20 +131,21 @@ impl<'a> Posture<'a> {
         by_service.sort_by(|(a, (_, x)), (b, (_, y))| weight(y).cmp(&weight(x)).then(a.cmp(b)));
         let mut first: Vec<_> = fails
             .into_iter()
-            .filter_map(|(id, findings)| checks.get(id).map(|c| (*c, findings)))
+            .filter_map(|(id, fails)| {
+                let check = *checks.get(id)?;
+                Some(Failing {
+                    check,
+                    severity: fails.worst.unwrap_or(check.severity),
+                    failed: fails.failed,
+                    findings: fails.findings,
+                })
+            })
             .collect();
-        let severity = |(check, findings): &(&CheckSummary, Vec<&Finding>)| {
-            findings
-                .iter()
-                .map(|f| f.severity)
-                .max()
-                .unwrap_or(check.severity)
-        };
         first.sort_by(|x, y| {
-            severity(y)
-                .cmp(&severity(x))
-                .then(y.1.len().cmp(&x.1.len()))
-                .then(x.0.id.cmp(&y.0.id))
+            y.severity
+                .cmp(&x.severity)
+                .then(y.failed.cmp(&x.failed))
+                .then(x.check.id.cmp(&y.check.id))
         });
         Self {
             total,

@@ -50,7 +50,14 @@ pub struct Score<'a> {
 impl<'a> Score<'a> {
     /// Counts an assessment.
     pub fn of(assessment: &'a Assessment) -> Self {
-        let mut counts: BTreeMap<&str, (u32, usize, usize, usize)> = BTreeMap::new();
+        type Entry = (u32, usize, usize, usize);
+        let count = |entry: &mut Entry, status, more| match status {
+            Status::Pass => entry.1 += more,
+            Status::Fail => entry.2 += more,
+            Status::Unknown => entry.3 += more,
+            Status::NotApplicable | Status::Manual => {}
+        };
+        let mut counts: BTreeMap<&str, Entry> = BTreeMap::new();
         for finding in &assessment.findings {
             let accepted = finding.muted.as_deref().map(|m| m.by);
             if accepted == Some(MutedBy::Mute) {
@@ -59,12 +66,12 @@ impl<'a> Score<'a> {
             let entry = counts.entry(&finding.check).or_default();
             // a check has one severity; a finding of another severity than its check's decides for itself
             entry.0 = entry.0.max(weight(finding.severity));
-            match finding.status {
-                Status::Pass => entry.1 += 1,
-                Status::Fail => entry.2 += 1,
-                Status::Unknown => entry.3 += 1,
-                Status::NotApplicable | Status::Manual => {}
-            }
+            count(entry, finding.status, 1);
+        }
+        for kind in assessment.counted.kinds() {
+            let entry = counts.entry(kind.check).or_default();
+            entry.0 = entry.0.max(weight(kind.severity));
+            count(entry, kind.status, kind.count);
         }
         let (mut known, mut all) = (0.0, 0.0);
         let (mut passed, mut least, mut most) = (0.0, 0.0, 0.0);

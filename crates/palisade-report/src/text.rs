@@ -33,7 +33,7 @@ impl Default for Options {
 }
 
 /// Resources listed under one check before "and n more".
-const RESOURCES: usize = 3;
+pub const RESOURCES: usize = 3;
 
 pub(crate) struct Painter(bool);
 impl Painter {
@@ -186,12 +186,8 @@ fn fix_first(
     }
     writeln!(out, "{}", p.bold("What to fix first"))?;
     let top = if options.all { usize::MAX } else { options.top };
-    for (check, findings) in posture.first.iter().take(top) {
-        let severity = findings
-            .iter()
-            .map(|f| f.severity)
-            .max()
-            .unwrap_or(check.severity);
+    for failing in posture.first.iter().take(top) {
+        let (check, severity, findings) = (failing.check, failing.severity, &failing.findings);
         let label = severity.as_str();
         let colored = p.severity(severity, &format!("{label:<13}"));
         let fits = 16 + check.title.width() + 2 + check.id.width() <= options.width;
@@ -221,8 +217,9 @@ fn fix_first(
             );
             wrap(&line, options.width, "    - ", "      ", out)?;
         }
-        if findings.len() > shown {
-            writeln!(out, "    - and {} more", findings.len() - shown)?;
+        let more = failing.failed - findings.len().min(shown);
+        if more > 0 {
+            writeln!(out, "    - and {more} more")?;
         }
         wrap(
             &first_sentence(&check.fix),
@@ -264,7 +261,8 @@ fn unseen(
         .findings
         .iter()
         .filter(|f| f.status == Status::Unknown)
-        .count();
+        .count()
+        + assessment.counted.of(Status::Unknown);
     if assessment.coverage.failures.is_empty() && unknown == 0 {
         return Ok(());
     }
@@ -282,6 +280,9 @@ fn unseen(
         for permission in &finding.missing_permissions {
             *permissions.entry(permission).or_default() += 1;
         }
+    }
+    for (permission, count) in &assessment.counted.permissions {
+        *permissions.entry(permission).or_default() += count;
     }
     if !permissions.is_empty() {
         writeln!(out, "  These permissions would help:")?;

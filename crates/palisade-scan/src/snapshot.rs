@@ -1,4 +1,6 @@
 //! Checks and queries over snapshots: what was read then, judged by the checks of now.
+mod pieces;
+
 use crate::{Planned, ScanError, Scanner, Scope};
 use arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray,
@@ -8,8 +10,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use palisade_catalog::Check;
-use palisade_collect::{Collected, ColumnSelection, Request};
-use palisade_core::{Assessment, Coverage};
+use palisade_collect::{ColumnSelection, Request};
+use palisade_core::{Assessment, Listing};
 use palisade_query::{
     CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT, is_shared,
 };
@@ -51,9 +53,10 @@ impl Scanner {
         CatalogSchemas::new(Arc::clone(self.catalog()), Arc::clone(self.models()))
     }
 
-    /// Evaluates checks over a snapshot, account by account: the memory that it takes does not grow with their number,
-    /// apart from findings and from checks that read across accounts. Checks that the snapshot has not been collected
-    /// for are left out and named. Ages are counted from the time of the scanner, which should be the snapshot's.
+    /// Evaluates checks over a snapshot, account by account and large accounts piece by piece: the memory that it takes
+    /// does not grow with their number, apart from the findings that are listed and from checks that read across
+    /// accounts. Checks that the snapshot has not been collected for are left out and named. Ages are counted from the
+    /// time of the scanner, which should be the snapshot's.
     ///
     /// # Errors
     /// When a check is wrong, or the snapshot is damaged.
@@ -62,47 +65,9 @@ impl Scanner {
         checks: &[Arc<Check>],
         snapshot: &Snapshot,
         options: Options,
+        listing: Listing,
     ) -> Result<(Assessment, Vec<LeftOut>), ScanError> {
-        let schemas = self.schemas();
-        let (planned, left_out) = self.answerable(checks, snapshot)?;
-        let (each, whole) = by_reach(&planned);
-
-        let mut all = self.assess(
-            &part(&planned, &[]),
-            nothing(),
-            scope(&[], snapshot),
-            options,
-        )?;
-        for account in snapshot.accounts() {
-            let one = std::slice::from_ref(&account);
-            let dataset = self.dataset(snapshot, one, &each.needs(), &schemas).await?;
-            let collected = Collected {
-                dataset,
-                coverage: snapshot.account(&account).await?.coverage,
-            };
-            let mut assessment = self.assess(&each, collected, scope(one, snapshot), options)?;
-            // rows of other accounts come along with shared tables
-            assessment.findings.retain(|f| *f.account_id == *account);
-            all.add(assessment);
-        }
-        for account in snapshot.everyone() {
-            if !snapshot.accounts().contains(&account) {
-                all.coverage
-                    .add(&snapshot.account(&account).await?.coverage);
-            }
-        }
-        if !whole.checks.is_empty() {
-            let everyone = snapshot.everyone();
-            let dataset = self
-                .dataset(snapshot, &everyone, &whole.needs(), &schemas)
-                .await?;
-            let collected = Collected {
-                dataset,
-                coverage: Coverage::default(),
-            };
-            all.add(self.assess(&whole, collected, scope(&[], snapshot), options)?);
-        }
-        Ok((all, left_out))
+        self.assess_pieces(checks, snapshot, options, listing).await
     }
 
     /// The checks that a snapshot has been collected for, planned, and the others.
@@ -265,10 +230,6 @@ impl Scanner {
             computed,
         })
     }
-}
-
-fn nothing() -> Collected {
-    Collected::default()
 }
 
 fn scope(accounts: &[String], snapshot: &Snapshot) -> Scope {

@@ -26,7 +26,7 @@ pub use manifest::{
 pub use read::{Listing, Snapshot, Wanted, parquet_type};
 pub use run::{Committed, Missing, Run, RunPlan, RunState, check_run_name, fingerprint};
 pub use shard::Shard;
-pub use write::{AccountResult, NewSnapshot, Writer};
+pub use write::{AccountFiles, AccountResult, NewSnapshot, Writer};
 
 #[cfg(test)]
 mod tests;

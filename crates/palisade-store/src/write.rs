@@ -9,7 +9,7 @@ use crate::manifest::{
 use arrow::array::{Array, AsArray, RecordBatch};
 use bytes::Bytes;
 use palisade_core::{CheckSummary, Coverage, Finding, Status, Timestamp};
-use palisade_table::Dataset;
+use palisade_table::{Batch, Dataset, Table};
 use std::collections::BTreeMap;
 
 /// Rows of one file.
@@ -65,6 +65,77 @@ pub struct Writer {
     new: NewSnapshot,
     /// Part of the names of files, where several attempts may write the same account.
     attempt: Option<String>,
+}
+
+/// The tables of an account while they are written.
+#[derive(Debug)]
+pub struct AccountFiles {
+    writer: Writer,
+    account_id: String,
+    tables: BTreeMap<String, TablePart>,
+    /// Table and partition → files that were written.
+    numbers: BTreeMap<(String, String), usize>,
+}
+
+impl AccountFiles {
+    /// Names a table with its columns and gaps; it is there even if it has no rows. Gaps of other accounts are left out.
+    pub fn table(&mut self, table: &Table) {
+        let part = self.tables.entry(table.spec.name.clone()).or_default();
+        let columns = table.schema.fields().iter();
+        part.columns = columns
+            .map(|f| (f.name().clone(), f.data_type().to_string()))
+            .collect();
+        let gaps = table.gaps.iter();
+        let own = gaps.filter(|g| g.account_id == self.account_id);
+        part.gaps
+            .extend(own.map(|g| (g.region.clone(), (*g.error).clone())));
+    }
+
+    /// Writes rows of a table, of one account and region; those of other accounts are left out.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub async fn rows(&mut self, table: &Table, batch: &Batch) -> Result<(), StoreError> {
+        if first(&batch.rows, "account_id") != Some(&*self.account_id) {
+            return Ok(());
+        }
+        let name = table.spec.name.as_str();
+        let region = first(&batch.rows, "region").map(str::to_owned);
+        let partition = region.clone().unwrap_or_else(|| NO_REGION.to_owned());
+        let mut from = 0;
+        while from < batch.rows.num_rows() {
+            let count = ROWS.min(batch.rows.num_rows() - from);
+            let rows = table_rows(&table.spec, batch, from, count).map_err(|m| encode(name, m))?;
+            let key = (name.to_owned(), partition.clone());
+            let part = self.numbers.entry(key).or_default();
+            let path = format!(
+                "{}/table={name}/account={}/region={partition}/{}",
+                folder(&self.writer.id),
+                self.account_id,
+                self.writer.file_name(*part)
+            );
+            *part += 1;
+            let file = self.writer.file(name, path, region.clone(), &rows).await?;
+            self.tables
+                .entry(name.to_owned())
+                .or_default()
+                .files
+                .push(file);
+            from += count;
+        }
+        Ok(())
+    }
+
+    /// The document that would name what was written. [`Writer::account_document`] writes it.
+    pub fn part(self, coverage: Coverage) -> AccountPart {
+        AccountPart {
+            account_id: self.account_id,
+            coverage,
+            tables: self.tables,
+            findings: None,
+            counts: BTreeMap::new(),
+        }
+    }
 }
 
 /// Where a snapshot's objects are.
@@ -143,13 +214,14 @@ impl Writer {
     /// # Errors
     /// When a table cannot be written.
     pub async fn account_part(&self, result: AccountResult<'_>) -> Result<AccountPart, StoreError> {
-        let mut tables = BTreeMap::new();
-        for name in result.dataset.tables.keys() {
-            let part = self.table(name, result.account_id, result.dataset).await?;
-            tables.insert(name.clone(), part);
+        let mut files = self.account_files(result.account_id);
+        for table in result.dataset.tables.values() {
+            files.table(table);
+            for batch in &table.batches {
+                files.rows(table, batch).await?;
+            }
         }
-        let mut counts: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
-        let mut file = None;
+        let mut part = files.part(result.coverage.clone());
         if let Some(all) = result.findings {
             let own: Vec<Finding> = all
                 .iter()
@@ -157,7 +229,7 @@ impl Writer {
                 .cloned()
                 .collect();
             for finding in &own {
-                let of = counts.entry(finding.check.to_string()).or_default();
+                let of = part.counts.entry(finding.check.to_string()).or_default();
                 *of.entry(finding.status.to_string()).or_default() += 1;
             }
             let rows = findings::to_rows(&own).map_err(|m| encode(FINDING, m))?;
@@ -167,15 +239,19 @@ impl Writer {
                 result.account_id,
                 self.file_name(0)
             );
-            file = Some(self.file(FINDING, path, None, &rows).await?);
+            part.findings = Some(self.file(FINDING, path, None, &rows).await?);
         }
-        Ok(AccountPart {
-            account_id: result.account_id.to_owned(),
-            coverage: result.coverage.clone(),
-            tables,
-            findings: file,
-            counts,
-        })
+        Ok(part)
+    }
+
+    /// Writes an account piece by piece, so that it need not be in memory as a whole.
+    pub fn account_files(&self, account_id: &str) -> AccountFiles {
+        AccountFiles {
+            writer: self.clone(),
+            account_id: account_id.to_owned(),
+            tables: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+        }
     }
 
     /// Writes the document of an account whose files are in the store already, of this snapshot or of an earlier one.
@@ -185,56 +261,6 @@ impl Writer {
     pub async fn account_document(&self, part: &AccountPart) -> Result<(), StoreError> {
         let path = account_path(&self.id, &part.account_id);
         self.store.write(&path, document(&path, part)?).await
-    }
-
-    async fn table(
-        &self,
-        name: &str,
-        account_id: &str,
-        dataset: &Dataset,
-    ) -> Result<TablePart, StoreError> {
-        let Some(table) = dataset.tables.get(name) else {
-            return Ok(TablePart::default());
-        };
-        let columns = table
-            .schema
-            .fields()
-            .iter()
-            .map(|f| (f.name().clone(), f.data_type().to_string()))
-            .collect();
-        let gaps = table.gaps.iter().filter(|g| g.account_id == account_id);
-        let gaps = gaps
-            .map(|g| (g.region.clone(), (*g.error).clone()))
-            .collect();
-        let mut files = Vec::new();
-        let mut number: BTreeMap<String, usize> = BTreeMap::new();
-        for batch in &table.batches {
-            if first(&batch.rows, "account_id") != Some(account_id) {
-                continue;
-            }
-            let region = first(&batch.rows, "region").map(str::to_owned);
-            let partition = region.clone().unwrap_or_else(|| NO_REGION.to_owned());
-            let mut from = 0;
-            while from < batch.rows.num_rows() {
-                let count = ROWS.min(batch.rows.num_rows() - from);
-                let rows =
-                    table_rows(&table.spec, batch, from, count).map_err(|m| encode(name, m))?;
-                let part = number.entry(partition.clone()).or_default();
-                let path = format!(
-                    "{}/table={name}/account={account_id}/region={partition}/{}",
-                    folder(&self.id),
-                    self.file_name(*part)
-                );
-                *part += 1;
-                files.push(self.file(name, path, region.clone(), &rows).await?);
-                from += count;
-            }
-        }
-        Ok(TablePart {
-            columns,
-            files,
-            gaps,
-        })
     }
 
     async fn file(

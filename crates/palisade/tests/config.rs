@@ -674,6 +674,7 @@ fn no_combination_of_evidence_meets_a_requirement_that_lacks_some() {
             };
             let ran = checks.iter().zip([first, second]);
             let mut assessment = Assessment {
+                counted: palisade_core::Counted::default(),
                 version: String::new(),
                 started_at: "2026-01-15T00:00:00Z".parse().unwrap(),
                 accounts: accounts.map(ToOwned::to_owned).into(),

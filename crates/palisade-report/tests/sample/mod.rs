@@ -96,6 +96,7 @@ pub fn assessment(findings: Vec<Finding>) -> Assessment {
         permissions: vec!["s3:GetBucketPolicy".into()],
     };
     Assessment {
+        counted: palisade_core::Counted::default(),
         version: "0.1.0".into(),
         started_at: "2026-01-15T00:00:00Z".parse().unwrap(),
         accounts: vec!["123456789012".into()],

@@ -1,11 +1,12 @@
 //! Many accounts' results as one. The result is the same whatever the order in which they come.
 use palisade_core::{
-    Assessment, CallError, CallStatistics, CheckSummary, Coverage, Finding, LeftOutAccount,
-    SkippedScope, Timestamp,
+    Assessment, CallError, CallStatistics, CheckSummary, Counted, Coverage, Finding,
+    LeftOutAccount, Listing, SkippedScope, Status, Timestamp,
 };
 use palisade_model::OperationStatistics;
 use palisade_table::Dataset;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Takes results account by account.
 #[derive(Debug, Default)]
@@ -14,7 +15,11 @@ pub struct Merge {
     accounts: BTreeSet<String>,
     regions: BTreeSet<String>,
     checks: BTreeMap<String, CheckSummary>,
+    listing: Listing,
     findings: Vec<Finding>,
+    /// The first of each check, when only these are listed.
+    first: BTreeMap<Arc<str>, Vec<Finding>>,
+    counted: Counted,
     calls: BTreeMap<String, CallStatistics>,
     failures: Vec<(CallError, usize)>,
     skipped: BTreeSet<SkippedScope>,
@@ -23,6 +28,14 @@ pub struct Merge {
 }
 
 impl Merge {
+    /// Lists these findings and counts the others: then what it holds does not grow with what passes, or not at all.
+    pub fn listing(listing: Listing) -> Self {
+        Self {
+            listing,
+            ..Self::default()
+        }
+    }
+
     /// Adds an account's assessment.
     pub fn add(&mut self, part: Assessment) {
         self.version = part.version;
@@ -41,8 +54,49 @@ impl Merge {
                 }
             }
         }
-        self.findings.extend(part.findings);
+        self.add_findings(part.findings);
+        self.counted.add(part.counted);
         self.add_coverage(part.coverage);
+    }
+
+    fn add_findings(&mut self, findings: Vec<Finding>) {
+        match self.listing {
+            Listing::All => self.findings.extend(findings),
+            Listing::NotPassed => {
+                for finding in findings {
+                    match finding.status {
+                        Status::Pass => self.counted.note(&finding),
+                        _ => self.findings.push(finding),
+                    }
+                }
+                self.findings.shrink_to_fit();
+            }
+            Listing::First(most) => {
+                let mut touched = BTreeSet::new();
+                for finding in findings {
+                    if finding.muted.is_some() {
+                        // who counts for nothing is listed, or nobody would know that it is there
+                        self.findings.push(finding);
+                    } else if finding.counts_as_failed() {
+                        touched.insert(Arc::clone(&finding.check));
+                        let of = self.first.entry(Arc::clone(&finding.check));
+                        of.or_default().push(finding);
+                    } else {
+                        self.counted.note(&finding);
+                    }
+                }
+                for check in touched {
+                    let Some(of) = self.first.get_mut(&check) else {
+                        continue;
+                    };
+                    of.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+                    for finding in of.drain(most.min(of.len())..) {
+                        self.counted.note(&finding);
+                    }
+                    of.shrink_to_fit();
+                }
+            }
+        }
     }
 
     /// Adds what was and was not read, of an account without findings.
@@ -111,6 +165,7 @@ impl Merge {
     /// One assessment of all.
     pub fn finish(mut self, started_at: Timestamp) -> Assessment {
         let coverage = self.coverage();
+        self.findings.extend(self.first.into_values().flatten());
         self.findings
             .sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         Assessment {
@@ -120,6 +175,7 @@ impl Merge {
             regions: self.regions.into_iter().collect(),
             checks: self.checks.into_values().collect(),
             findings: self.findings,
+            counted: self.counted,
             coverage,
             frameworks: Vec::new(),
             expired_mutes: Vec::new(),

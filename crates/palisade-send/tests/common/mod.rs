@@ -76,6 +76,7 @@ pub fn assessment(hour: u8, mut findings: Vec<Finding>) -> Assessment {
         manual: 0,
     };
     Assessment {
+        counted: palisade_core::Counted::default(),
         version: "0.1.0".to_owned(),
         started_at: format!("2026-03-01T{hour:02}:00:00Z").parse().unwrap(),
         accounts: vec![ACCOUNT.to_owned()],

@@ -12,6 +12,7 @@ use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
 use palisade_config::Given;
+use palisade_core::Listing;
 use palisade_scan::{LeftOut, Scanner};
 use std::sync::Arc;
 
@@ -58,7 +59,14 @@ pub fn run(
         ..palisade_query::Options::default()
     };
     let (mut assessment, left_out) = match &args.engine {
-        None => runtime.block_on(scanner.assess_snapshot(&checks, &snapshot, options))?,
+        None => {
+            let listing = match destinations.is_empty() {
+                true => noise.listing(outputs.listing()),
+                false => Listing::All,
+            };
+            let asked = scanner.assess_snapshot(&checks, &snapshot, options, listing);
+            runtime.block_on(asked)?
+        }
         Some(url) => {
             let engine = Engine::new(url, &store, &flags.target, &catalog, facts)?;
             let asked = engine.assess_snapshot(&scanner, &checks, &snapshot, options);

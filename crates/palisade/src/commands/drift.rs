@@ -195,10 +195,13 @@ fn print(found: &palisade_drift::Diff, format: DiffFormat) -> Result<(), Failure
     let shown = match format {
         DiffFormat::Text => text(found),
         DiffFormat::Markdown => markdown(found),
-        DiffFormat::Json => match serde_json::to_string_pretty(found) {
-            Ok(json) => json + "\n",
-            Err(e) => return Err(Failure::stdout(e.into())),
-        },
+        // as long as what changed: not once more as a text
+        DiffFormat::Json => {
+            return to_stdout(|out| {
+                serde_json::to_writer_pretty(&mut *out, found)?;
+                writeln!(out)
+            });
+        }
     };
     to_stdout(|out| out.write_all(shown.as_bytes()))
 }

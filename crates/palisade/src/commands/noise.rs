@@ -9,7 +9,7 @@ use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::Catalog;
 use palisade_collect::Request;
 use palisade_config::Given;
-use palisade_core::{Assessment, Finding};
+use palisade_core::{Assessment, Finding, Listing};
 use palisade_mute::{Baseline, Mutes};
 use palisade_scan::Scanner;
 use palisade_table::Dataset;
@@ -46,6 +46,17 @@ impl Noise {
             Some(path) => Some(Baseline::parse(&text(path)?).map_err(|e| wrong(path, &e))?),
         };
         Ok(Self { mutes, baseline })
+    }
+
+    /// The findings that must be there for these files, out of those that outputs list: what is accepted is known by
+    /// looking at every fail.
+    pub fn listing(&self, outputs: Listing) -> Listing {
+        match outputs {
+            Listing::First(_) if !self.mutes.is_empty() || self.baseline.is_some() => {
+                Listing::NotPassed
+            }
+            other => other,
+        }
     }
 
     /// Whether a mute asks for tags.

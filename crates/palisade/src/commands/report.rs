@@ -4,7 +4,7 @@ use crate::cli::Format;
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_aws::CallFailure;
-use palisade_core::Assessment;
+use palisade_core::{Assessment, Listing};
 use palisade_report as report;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -86,6 +86,19 @@ impl Outputs {
         self.all.iter().any(|o| o.place == Place::Stdout)
     }
 
+    /// The findings that they list. A report that lists only the worst needs a number of the others.
+    pub fn listing(&self) -> Listing {
+        let brief = |o: &Output| matches!(o.format, Format::Text | Format::Markdown);
+        let all = |o: &Output| o.format == Format::Text && self.list_all;
+        if !self.all.iter().all(brief) {
+            Listing::All
+        } else if self.all.iter().any(all) {
+            Listing::NotPassed
+        } else {
+            Listing::First(report::text::RESOURCES.max(report::markdown::RESOURCES))
+        }
+    }
+
     /// Whether any of them is an object in Amazon S3.
     pub fn in_s3(&self) -> bool {
         self.objects().next().is_some()
@@ -144,7 +157,7 @@ impl Outputs {
             })?;
             written.push((path, file));
         }
-        let findings = assessment.findings.len();
+        let findings = assessment.total();
         for (path, file) in written {
             file.persist()?;
             terminal.note(&format!(

@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
 use palisade_config::{Given, SendSettings};
-use palisade_core::{Assessment, Status};
+use palisade_core::{Assessment, Listing, Status};
 use palisade_scan::organization::Merge;
 use palisade_scan::{PlanAhead, Planned, Scanner};
 use std::collections::BTreeMap;
@@ -94,7 +94,17 @@ pub fn run(
             hint: Some("write to a file, or send to a destination outside of AWS".to_owned()),
         });
     }
-    let (assessment, connection) = assess(&ready, &noise, Some(&outputs), &catalog, terminal)?;
+    let listing = match destinations.is_empty() {
+        true => noise.listing(outputs.listing()),
+        false => Listing::All,
+    };
+    let (assessment, connection) = assess(
+        &ready,
+        &noise,
+        Some((&outputs, listing)),
+        &catalog,
+        terminal,
+    )?;
     // an output that fails keeps nobody from being told
     let written = outputs.write(&assessment, Some(&connection), terminal);
     let sent = destinations.send(&assessment, Some(&connection), args.dry_run, terminal)?;
@@ -142,14 +152,15 @@ fn dry(args: &Scan, outputs: Outputs) -> Result<Outputs, Failure> {
     Ok(outputs)
 }
 
-/// Assesses an account; also gives the connection to it.
+/// Assesses an account; also gives the connection to it. Of an organisation, findings that the outputs do not list are
+/// counted only.
 ///
 /// # Errors
 /// When the selection leaves nothing, there is no connection, an output has no bucket, or a check is wrong.
 pub fn assess(
     ready: &Ready,
     noise: &Noise,
-    outputs: Option<&Outputs>,
+    outputs: Option<(&Outputs, Listing)>,
     catalog: &Arc<Catalog>,
     terminal: &Terminal,
 ) -> Result<(Assessment, Connection), Failure> {
@@ -176,9 +187,10 @@ pub fn assess(
     }
     let mut scanner = Scanner::new(Arc::clone(catalog));
     let mut connection = Connection::open(&args.target, scanner.models(), terminal)?;
-    if let Some(outputs) = outputs {
+    if let Some((outputs, _)) = outputs {
         outputs.probe(&connection)?;
     }
+    let listing = outputs.map_or(Listing::All, |(_, listing)| listing);
     // what is wrong with the SQL is told before anything is asked of AWS
     let mut request = scanner.request(&checks)?;
     if args.all_tables {
@@ -256,7 +268,7 @@ pub fn assess(
             )?;
         }
         let wanted = Arc::new(request.clone());
-        let (mut merge, mut tags) = (Merge::default(), Tags::new());
+        let (mut merge, mut tags) = (Merge::listing(listing), Tags::new());
         let (mut planning, mut planned, mut read) = (Some(planning), None, 0);
         let schemas = palisade_query::CatalogSchemas::new(
             Arc::clone(scanner.catalog()),
@@ -342,15 +354,14 @@ fn nothing_to_resume() -> Failure {
 
 pub(super) fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
     let failed = |least| {
-        assessment
-            .findings
-            .iter()
-            .any(|f| f.counts_as_failed() && f.severity >= least)
+        let mut listed = assessment.findings.iter();
+        let mut counted = assessment.counted.kinds();
+        listed.any(|f| f.counts_as_failed() && f.severity >= least)
+            || counted.any(|k| k.status == Status::Fail && k.severity >= least)
     };
-    let unknown = assessment
-        .findings
-        .iter()
-        .any(|f| f.status == Status::Unknown);
+    let mut listed = assessment.findings.iter();
+    let unknown =
+        assessment.counted.of(Status::Unknown) > 0 || listed.any(|f| f.status == Status::Unknown);
     if assessment.coverage.interrupted {
         Outcome::Failed
     } else if args.fail_on.is_some_and(failed) {

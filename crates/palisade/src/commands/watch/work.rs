@@ -10,7 +10,7 @@ use crate::output::Terminal;
 use crate::progress::Bar;
 use palisade_catalog::{Catalog, Check};
 use palisade_collect::{Narrowing, Request, Silent};
-use palisade_core::{Assessment, CheckSummary, Finding, Timestamp};
+use palisade_core::{Assessment, CheckSummary, Finding, Listing, Timestamp};
 use palisade_query::CatalogSchemas;
 use palisade_scan::Scanner;
 use palisade_store::{
@@ -583,7 +583,9 @@ impl<'w> Work<'w> {
             evidence: self.ready.args.evidence,
             ..palisade_query::Options::default()
         };
-        let assessed = self.scanner.assess_snapshot(checks, draft, options);
+        let assessed = self
+            .scanner
+            .assess_snapshot(checks, draft, options, Listing::All);
         let (mut assessment, left_out) = self.connection.block_on(assessed)?;
         for left in &left_out {
             self.terminal.warn(&format!(
@@ -658,6 +660,7 @@ impl<'w> Work<'w> {
         let wait = |e| stored(e);
         let manifest = last.manifest();
         let assessment = Assessment {
+            counted: palisade_core::Counted::default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: manifest.started_at,
             accounts: last.accounts(),

@@ -1,0 +1,155 @@
+use super::*;
+use palisade_core::Listing;
+use palisade_query::{CatalogSchemas, Options as Judged};
+use palisade_scan::Scanner;
+use std::path::Path;
+
+fn made(folder: &Path, resources: u64, drift: Option<u64>) -> Vec<(String, u64)> {
+    let arguments = Arguments {
+        accounts: 2,
+        resources,
+        store: folder.to_owned(),
+        seed: 7,
+        drift,
+    };
+    write(&arguments).unwrap()
+}
+
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let relative = path.strip_prefix(folder).unwrap().to_owned();
+                found.insert(relative, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_seed_gives_the_same_bytes_and_another_gives_others() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    for (folder, seed) in folders.iter().zip([7, 7, 8]) {
+        let arguments = Arguments {
+            accounts: 2,
+            resources: 1001,
+            store: folder.path().to_owned(),
+            seed,
+            drift: None,
+        };
+        let made = write(&arguments).unwrap();
+        let rows: Vec<u64> = made.iter().map(|(_, rows)| *rows).collect();
+        assert_eq!(rows, [1001]);
+    }
+    let [a, b, c] = folders.each_ref().map(|f| files(f.path()));
+    assert!(a == b, "the same seed gives other bytes");
+    assert!(a != c, "another seed gives the same bytes");
+}
+
+#[test]
+fn every_check_is_answered_and_in_every_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = made(folder.path(), 4000, None);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = Store::open(folder.path().to_str().unwrap(), &Options::default()).unwrap();
+    let snapshot = runtime.block_on(store.snapshot(&made[0].0)).unwrap();
+    let verified = runtime.block_on(store.verify(&snapshot));
+    assert!(verified.damaged.is_empty(), "{:?}", verified.damaged);
+    assert_eq!(snapshot.manifest().rows(), 4000);
+
+    let catalog = Arc::new(load(&[Source::embedded()]).catalog);
+    let checks: Vec<_> = catalog.checks.values().cloned().collect();
+    let mut scanner = Scanner::new(catalog);
+    scanner.set_now(snapshot.manifest().started_at);
+    let assessed = scanner.assess_snapshot(&checks, &snapshot, Judged::default(), Listing::All);
+    let (assessment, left_out) = runtime.block_on(assessed).unwrap();
+    assert!(left_out.is_empty(), "{left_out:?}");
+    let of = |status: palisade_core::Status| {
+        let all = assessment.findings.iter().filter(|f| f.status == status);
+        all.map(|f| &f.check)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
+    };
+    let [pass, fail, unknown] = [
+        palisade_core::Status::Pass,
+        palisade_core::Status::Fail,
+        palisade_core::Status::Unknown,
+    ]
+    .map(of);
+    let all = checks.len();
+    assert!(pass * 2 > all, "{pass} of {all} checks pass somewhere");
+    assert!(fail * 2 > all, "{fail} of {all} checks fail somewhere");
+    assert!(
+        unknown * 10 > all,
+        "{unknown} of {all} checks are unknown somewhere"
+    );
+}
+
+#[test]
+fn drift_is_about_what_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = made(folder.path(), 6000, Some(10));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = Store::open(folder.path().to_str().unwrap(), &Options::default()).unwrap();
+    let [before, after] = [0, 1].map(|n| {
+        let (id, _): &(String, u64) = &made[n];
+        runtime.block_on(store.snapshot(id)).unwrap()
+    });
+    let catalog = Arc::new(load(&[Source::embedded()]).catalog);
+    let schemas = CatalogSchemas::new(catalog, Arc::new(Models::embedded()));
+    let sides = [&before, &after].map(palisade_drift::Side::Stored);
+    let filter = palisade_drift::Filter {
+        findings: false,
+        ..palisade_drift::Filter::default()
+    };
+    let diff = palisade_drift::diff(sides[0], sides[1], &schemas, &filter);
+    let diff = runtime.block_on(diff).unwrap();
+    let same = diff.counts.same;
+    assert!((5000..5900).contains(&same), "{same} are the same");
+}
+
+#[test]
+fn pieces_and_counts_change_nothing_that_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = made(folder.path(), 5000, None);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = Store::open(folder.path().to_str().unwrap(), &Options::default()).unwrap();
+    let snapshot = runtime.block_on(store.snapshot(&made[0].0)).unwrap();
+    let catalog = Arc::new(load(&[Source::embedded()]).catalog);
+    let checks: Vec<_> = catalog.checks.values().cloned().collect();
+    let assessed = |rows: usize, listing: Listing| {
+        let mut scanner = Scanner::new(Arc::clone(&catalog));
+        scanner.set_now(snapshot.manifest().started_at);
+        scanner.set_rows_at_once(rows);
+        let asked = scanner.assess_snapshot(&checks, &snapshot, Judged::default(), listing);
+        runtime.block_on(asked).unwrap().0
+    };
+    let text = |assessment: &palisade_core::Assessment, all: bool| {
+        let mut out = Vec::new();
+        let options = palisade_report::text::Options {
+            all,
+            ..palisade_report::text::Options::default()
+        };
+        palisade_report::text::write(assessment, options, &mut out).unwrap();
+        if !all {
+            palisade_report::markdown::write(assessment, &mut out).unwrap();
+        }
+        String::from_utf8(out).unwrap()
+    };
+    let whole = assessed(1_000_000, Listing::All);
+    let pieces = assessed(300, Listing::All);
+    assert!(whole == pieces, "pieces give other findings");
+    assert_eq!(whole.counted.total(), 0);
+    let failed = assessed(300, Listing::NotPassed);
+    assert_eq!(text(&whole, true), text(&failed, true));
+    let first = assessed(300, Listing::First(5));
+    assert_eq!(text(&whole, false), text(&first, false));
+    assert_eq!(first.total(), whole.findings.len());
+    assert!(first.findings.len() * 4 < whole.findings.len());
+}
