@@ -317,6 +317,7 @@ impl Scanner {
             findings: evaluation.findings,
             coverage,
             frameworks: Vec::new(),
+            last_scan: None,
             expired_mutes: Vec::new(),
         })
     }

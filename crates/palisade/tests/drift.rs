@@ -56,6 +56,7 @@ fn finding(bucket: &str, status: Status) -> Finding {
         evidence: serde_json::Map::new(),
         requirements: Arc::from([]),
         fix: FixAvailability::Guided,
+        history: None,
         missing_permissions: vec![],
         muted: None,
     }

@@ -122,6 +122,7 @@ impl Merge {
             findings: self.findings,
             coverage,
             frameworks: Vec::new(),
+            last_scan: None,
             expired_mutes: Vec::new(),
         }
     }

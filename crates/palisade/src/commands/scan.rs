@@ -255,6 +255,9 @@ pub fn assess(
         };
         one(&planned, read)?
     };
+    if let Some(keeping) = &keeping {
+        keeping.remember(&connection, &mut assessment, &scanner, terminal);
+    }
     noise.apply(&mut assessment, &tags, terminal);
     palisade_scan::roll_up(
         &mut assessment,
