@@ -34,7 +34,7 @@ pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
 pub use fixtures::{FIXTURE_NOW, FixtureFailure};
 pub use iam::{
     DERIVED_TABLES, DerivedSpec, DerivedType, IamAccounts, IamQuestion, IamScope, iam_accounts,
-    iam_needs,
+    iam_needs, is_identity,
 };
 pub use lake::{Lake, Only, SNAPSHOT, only};
 pub use over_time::STORE_TABLES;

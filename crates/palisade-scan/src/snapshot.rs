@@ -12,7 +12,8 @@ use palisade_catalog::Check;
 use palisade_collect::Collected;
 use palisade_core::{Assessment, Coverage};
 use palisade_query::{
-    CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT, is_shared,
+    CatalogSchemas, IamQuestion, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT,
+    iam_needs, is_identity, is_shared,
 };
 use palisade_store::{FINDING, Manifest, Snapshot, StoreError, finding_schema};
 use palisade_table::{Dataset, UTC};
@@ -150,6 +151,45 @@ impl Scanner {
         let more = snapshot.dataset(&everywhere, &shared, schemas).await?;
         dataset.tables.extend(more.tables);
         Ok(dataset)
+    }
+
+    /// What a question about IAM, and queries beside it, read of a snapshot; and what the snapshot lacks for the question.
+    /// A table that lacks a column is left out whole: what it says counts as not known.
+    ///
+    /// # Errors
+    /// When the snapshot has no users, roles and policies, or not what a query reads; when the SQL is wrong; when the
+    /// snapshot is damaged.
+    pub async fn iam_dataset(
+        &self,
+        question: IamQuestion<'_>,
+        queries: &[&str],
+        snapshot: &Snapshot,
+    ) -> Result<(Dataset, Vec<(String, String)>), ScanError> {
+        let schemas = self.schemas();
+        let mut needs = iam_needs(question);
+        let lacking = snapshot.lacks(&needs, &schemas);
+        let missing = |(table, column): &(String, String)| ScanError::NotCollected {
+            snapshot: snapshot.manifest().id.clone(),
+            table: table.clone(),
+            column: column.clone(),
+        };
+        let identity = |(table, _): &&(String, String)| is_identity(table);
+        if let Some(lacks) = lacking.iter().find(identity) {
+            return Err(missing(lacks));
+        }
+        needs.retain(|table, _| !lacking.iter().any(|(lacks, _)| lacks == table));
+        for sql in queries {
+            let more = self.engine()?.columns_of_sql(sql)?;
+            if let Some(lacks) = snapshot.lacks(&more, &schemas).first() {
+                return Err(missing(lacks));
+            }
+            for (table, columns) in more {
+                needs.entry(table).or_default().extend(columns);
+            }
+        }
+        let accounts = snapshot.accounts();
+        let dataset = snapshot.dataset(&accounts, &needs, &schemas).await?;
+        Ok((dataset, lacking))
     }
 
     /// Runs a user's query over snapshots, within so much memory. Snapshots that lack a column are left out and named.

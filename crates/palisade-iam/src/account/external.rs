@@ -33,6 +33,9 @@ pub struct ExternalAccess {
     pub who: String,
     /// What lets them in: `policy`, `trust policy`, `access list`, `grant`, `launch permission` …
     pub through: String,
+    /// The resource control policies of the organisation that deny everything that is let in, by name; empty when they do
+    /// not, or when it is not sure.
+    pub blocked_by: Vec<String>,
 }
 
 /// Whom something is shared with.
@@ -122,6 +125,7 @@ impl Model {
                     kind,
                     who: who.to_owned(),
                     through: through.to_owned(),
+                    blocked_by: Vec::new(),
                 });
             }
         };
@@ -155,7 +159,12 @@ impl Model {
             };
             add(&share.resource, &share.owner, near, who, &share.through);
         }
-        out.into_iter().collect()
+        out.into_iter()
+            .map(|access| ExternalAccess {
+                blocked_by: self.blocked_by(&access),
+                ..access
+            })
+            .collect()
     }
 
     /// Whom a resource's policy lets in, with what S3 puts above it.
@@ -269,6 +278,7 @@ impl Model {
                             kind: ExternalKind::Federation,
                             who: provider.clone(),
                             through: through.to_owned(),
+                            blocked_by: Vec::new(),
                         });
                     }
                 }

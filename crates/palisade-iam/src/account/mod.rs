@@ -2,6 +2,7 @@
 
 mod documents;
 mod external;
+mod guarded;
 mod holder;
 mod known;
 mod load;

@@ -192,6 +192,15 @@ impl Decision {
     }
 }
 
+/// Whether resource control policies deny a request, whatever else decides. They do not apply to every service.
+pub(crate) fn resource_control_denies(request: &Request, levels: &[Level<'_>]) -> Truth {
+    let prepared = Prepared::new(request);
+    if request.principal.is_service_linked() || !special::has_resource_control(&prepared.action) {
+        return Truth::False;
+    }
+    LayerTruth::of_levels(levels, &prepared, true).deny
+}
+
 /// A request with what is derived from it once.
 pub(crate) struct Prepared<'a> {
     pub request: &'a Request,

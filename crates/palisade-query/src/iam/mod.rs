@@ -8,7 +8,7 @@ mod sources;
 
 pub use derived::{DERIVED_TABLES, DerivedSpec, DerivedType};
 pub(crate) use derived::{DerivedTable, derived};
-pub use sources::{IamQuestion, iam_needs};
+pub use sources::{IamQuestion, iam_needs, is_identity};
 
 use palisade_iam::{Known, Model};
 use palisade_table::{Dataset, Schemas};

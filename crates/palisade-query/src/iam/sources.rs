@@ -9,6 +9,11 @@ pub(super) const IDENTITY: &[(&str, &str)] = &[
     ("iam_role", "RoleDetailList"),
 ];
 
+/// Whether a table lists users, groups, roles or policies: without it there are no accounts to ask about.
+pub fn is_identity(table: &str) -> bool {
+    IDENTITY.iter().any(|(name, _)| *name == table)
+}
+
 const IDENTITY_COLUMNS: &[(&str, &[&str])] = &[
     ("iam_policy", &["arn", "policy_name", "policy_version_list"]),
     (

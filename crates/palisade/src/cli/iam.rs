@@ -1,5 +1,5 @@
 //! The arguments of `palisade iam`.
-use super::Target;
+use super::{StoreArgs, Target};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -59,6 +59,17 @@ pub struct Accounts {
         help_heading = "Accounts from files"
     )]
     pub with: Vec<PathBuf>,
+    /// Ask a snapshot instead of AWS: its id, `latest` or `latest~1`, as the accounts were then. What it was not collected
+    /// for is not known
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with_all = ["from", "demo", "replay", "record"],
+        help_heading = "Snapshots"
+    )]
+    pub snapshot: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
     #[command(flatten)]
     pub target: Target,
 }

@@ -181,7 +181,7 @@ pub fn external(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outc
     if args.format == OutputFormat::Json {
         let list: Vec<Value> = found
             .iter()
-            .map(|e| json!({ "resource": e.resource, "from": e.kind.as_str(), "who": e.who, "through": e.through }))
+            .map(|e| json!({ "resource": e.resource, "from": e.kind.as_str(), "who": e.who, "through": e.through, "blocked_by": e.blocked_by }))
             .collect();
         print_json(&json!({ "external": list, "not_known": gaps(&source.model) }))?;
         return Ok(Outcome::Done);
@@ -202,7 +202,8 @@ pub fn external(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outc
             "by identity providers",
         ),
     ] {
-        let of: Vec<_> = found.iter().filter(|e| e.kind == kind).collect();
+        let of = found.iter().filter(|e| e.kind == kind);
+        let of: Vec<_> = of.filter(|e| e.blocked_by.is_empty()).collect();
         lines.push(format!("reachable {title}: {}", of.len()));
         for access in of {
             lines.push(format!("  {}", access.resource));
@@ -212,6 +213,26 @@ pub fn external(args: &List, load: Load<'_>, terminal: &Terminal) -> Result<Outc
                 &access.who
             };
             lines.push(format!("      {who}, by {}", access.through));
+        }
+    }
+    let blocked: Vec<_> = found.iter().filter(|e| !e.blocked_by.is_empty()).collect();
+    if !blocked.is_empty() {
+        lines.push(format!(
+            "let in, and blocked by resource control policies: {}",
+            blocked.len()
+        ));
+        for access in blocked {
+            lines.push(format!("  {}", access.resource));
+            lines.push(format!(
+                "      {}, by {}; blocked by {}",
+                if access.who == "*" {
+                    "everyone"
+                } else {
+                    &access.who
+                },
+                access.through,
+                access.blocked_by.join(", ")
+            ));
         }
     }
     lines.extend(gap_lines(&source.model));

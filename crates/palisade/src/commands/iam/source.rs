@@ -1,6 +1,6 @@
 //! Accounts from files or from AWS, and the words of the command line that name things in them.
 use crate::cli::{Accounts, Guardrails, Keys};
-use crate::commands::connect;
+use crate::commands::{connect, store};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
@@ -53,10 +53,10 @@ pub fn open(
     load: Load<'_>,
     terminal: &Terminal,
 ) -> Result<Source, Failure> {
-    let source = if accounts.from.is_empty() {
-        collect(accounts, question, extra, load, terminal)?
-    } else {
-        from_files(accounts)?
+    let source = match &accounts.snapshot {
+        Some(wanted) => from_snapshot(accounts, wanted, question, extra, load, terminal)?,
+        None if accounts.from.is_empty() => collect(accounts, question, extra, load, terminal)?,
+        None => from_files(accounts)?,
     };
     for problem in &source.model.problems {
         terminal.warn(problem);
@@ -156,6 +156,92 @@ fn collect(
     Ok(Source {
         model,
         now: connection.now.as_micros() / 1000,
+        rows,
+    })
+}
+
+/// The accounts of a snapshot, as they were. The time of the question is the snapshot's.
+fn from_snapshot(
+    accounts: &Accounts,
+    wanted: &str,
+    question: IamQuestion<'_>,
+    extra: &[(&str, &str)],
+    load: Load<'_>,
+    terminal: &Terminal,
+) -> Result<Source, Failure> {
+    let mut scanner = Scanner::new(load()?);
+    let (runtime, store) = store::offline(&accounts.store, &accounts.target, scanner.models())?;
+    let snapshot = runtime.block_on(store.snapshot(wanted))?;
+    let manifest = snapshot.manifest();
+    scanner.set_now(manifest.started_at);
+    terminal.note(&format!(
+        "snapshot {} of {}",
+        manifest.id, manifest.started_at
+    ));
+    let queries: Vec<&str> = extra.iter().map(|(_, sql)| *sql).collect();
+    let found = scanner.iam_dataset(question, &queries, &snapshot);
+    let (dataset, lacking) = runtime.block_on(found)?;
+    let mut entered = Vec::new();
+    for account in snapshot.accounts() {
+        // an account that could not be entered has no tables
+        let part = runtime.block_on(snapshot.account(&account))?;
+        if part.tables.contains_key("iam_role") {
+            entered.push(account);
+        }
+    }
+    let scope = IamScope {
+        accounts: entered.clone(),
+        regions: manifest.regions.clone(),
+    };
+    let found = scanner.iam_accounts(&dataset, &scope);
+    let unlisted: BTreeSet<&String> = found.unlisted.iter().map(|(account, _)| account).collect();
+    if let Some((account, why)) = found.unlisted.first()
+        && entered.iter().all(|account| unlisted.contains(account))
+    {
+        return Err(Failure::Connect {
+            message: format!(
+                "users, roles and policies of {account} could not be read for {}: {why}",
+                manifest.id
+            ),
+            hint: Some("another snapshot may have them: `palisade snapshots list`".to_owned()),
+        });
+    }
+    let mut rows = Vec::new();
+    for (name, sql) in extra {
+        let text = scanner.query(sql, &dataset)?.to_json_lines();
+        let parsed = text.lines().filter_map(|l| serde_json::from_str(l).ok());
+        rows.push(((*name).to_owned(), parsed.collect()));
+    }
+    let mut model = found.model;
+    let known = model.known.get_or_insert_default();
+    let tables: BTreeSet<&str> = lacking.iter().map(|(table, _)| table.as_str()).collect();
+    for table in tables {
+        let id = &manifest.id;
+        known
+            .reasons
+            .push(format!("`{table}`: {id} was not collected for it"));
+    }
+    for account in snapshot.accounts() {
+        if !entered.contains(&account) {
+            known
+                .reasons
+                .push(format!("users, roles and policies of {account}: not read"));
+        }
+    }
+    for (account, why) in &found.unlisted {
+        known
+            .reasons
+            .push(format!("users, roles and policies of {account}: {why}"));
+    }
+    for path in &accounts.with {
+        model.add_file(&read(path)?).map_err(|e| content(path, e))?;
+    }
+    if !accounts.with.is_empty() {
+        forget_reasons(&mut model);
+    }
+    Ok(Source {
+        model,
+        now: manifest.started_at.as_micros() / 1000,
         rows,
     })
 }
