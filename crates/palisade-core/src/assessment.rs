@@ -1,6 +1,7 @@
 //! What a scan ends in: the findings, the checks that made them, and what could not be seen.
 use crate::{
-    CallError, Category, Counted, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp,
+    CallError, Category, Counted, ExpiredMute, Finding, FrameworkSummary, LastScan, Severity,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -213,4 +214,7 @@ pub struct Assessment {
     /// Mutes that no longer hold, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expired_mutes: Vec<ExpiredMute>,
+    /// The last scan before this one that judged, where earlier scans are known: what is new is new since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_scan: Option<LastScan>,
 }

@@ -1,5 +1,5 @@
 //! What a check says about one resource.
-use crate::{Muting, Severity, Status};
+use crate::{Muting, Seen, Severity, Status};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -50,6 +50,9 @@ pub struct Finding {
     /// Why it does not count, when somebody accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted: Option<Arc<Muting>>,
+    /// Since when it fails, where earlier scans are known. No part of a snapshot: it follows from those before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Box<Seen>>,
 }
 
 fn is_empty(list: &Arc<[String]>) -> bool {

@@ -187,7 +187,7 @@ async fn tables<'a>(
 }
 
 /// The tables whose rows a table's list is asked for, nearest first.
-fn parents(spec: &Arc<TableSpec>, schemas: &dyn Schemas) -> Vec<Arc<TableSpec>> {
+pub(crate) fn parents(spec: &Arc<TableSpec>, schemas: &dyn Schemas) -> Vec<Arc<TableSpec>> {
     let mut all: Vec<Arc<TableSpec>> = Vec::new();
     let mut next = spec.list.as_ref().and_then(|l| l.parent.clone());
     while let Some(name) = next {

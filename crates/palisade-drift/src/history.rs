@@ -74,6 +74,12 @@ pub struct FindingHistory {
 }
 
 impl FindingHistory {
+    /// When it was seen to be fixed, or to be gone; nothing while it fails.
+    pub fn closed_at(&self) -> Option<Timestamp> {
+        // nothing about it changes after that
+        (!self.is_open()).then_some(self.last_changed)
+    }
+
     /// Whole days that it has been failing, at a time; nothing when it does not fail.
     pub fn age_days(&self, now: Timestamp) -> Option<i64> {
         matches!(self.standing, Standing::Open | Standing::Muted)
@@ -148,6 +154,11 @@ impl History {
             .collect()
     }
 
+    /// Whether something was judged at all.
+    pub fn is_empty(&self) -> bool {
+        self.trend.is_empty()
+    }
+
     /// The finding's history.
     pub fn find(&self, account_id: &str, key: &FindingKey) -> Option<&FindingHistory> {
         let at = self
@@ -157,7 +168,7 @@ impl History {
         self.findings.get(at)
     }
 
-    /// Goes on with a later snapshot.
+    /// Goes on with a later snapshot; of some accounts only, where they are given.
     ///
     /// # Errors
     /// When it is damaged.
@@ -165,6 +176,7 @@ impl History {
         &mut self,
         snapshot: &Snapshot,
         schemas: &dyn Schemas,
+        accounts: Option<&BTreeSet<String>>,
     ) -> Result<(), StoreError> {
         let side = Side::Stored(snapshot);
         let Some(checks) = side.checks().await? else {
@@ -178,7 +190,8 @@ impl History {
             .map(|h| ((h.account_id.clone(), h.key.clone()), h))
             .collect();
         let mut failed: BTreeMap<Severity, usize> = BTreeMap::new();
-        for account_id in side.accounts() {
+        let wanted = side.accounts().into_iter();
+        for account_id in wanted.filter(|a| accounts.is_none_or(|accounts| accounts.contains(a))) {
             let account = side.account(&account_id).await?;
             let verdicts = Verdicts {
                 checks: &checks,
@@ -233,7 +246,7 @@ impl History {
 }
 
 impl FindingHistory {
-    fn first(finding: &Finding, key: &FindingKey, now: Timestamp) -> Self {
+    pub(crate) fn first(finding: &Finding, key: &FindingKey, now: Timestamp) -> Self {
         Self {
             account_id: finding.account_id.to_string(),
             key: key.clone(),
@@ -254,7 +267,7 @@ impl FindingHistory {
         matches!(self.standing, Standing::Open | Standing::Muted)
     }
 
-    fn again(&mut self, finding: &Finding, now: Timestamp) -> Option<Episode> {
+    pub(crate) fn again(&mut self, finding: &Finding, now: Timestamp) -> Option<Episode> {
         if finding.status == Status::Unknown {
             self.unknown = true;
             return None;
@@ -327,8 +340,17 @@ fn chain(snapshots: &[Snapshot]) -> Vec<String> {
         .collect()
 }
 
-/// The history of a row of snapshots, oldest first. With `keep`, what it gave is kept in the store and used the next
-/// time; a kept one that is damaged is computed anew.
+/// What may be done with what was computed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It is used, and what is computed now is kept in its place.
+    Write,
+    /// It is used, and nothing is written.
+    Read,
+}
+
+/// The history of a row of snapshots, oldest first. What it gave may be kept in the store and used the next time; a kept
+/// one that is damaged is computed anew.
 ///
 /// # Errors
 /// When a snapshot is damaged, or the store cannot be read or written.
@@ -336,30 +358,37 @@ pub async fn history(
     store: &Store,
     snapshots: &[Snapshot],
     schemas: &dyn Schemas,
-    keep: bool,
+    keep: Keep,
 ) -> Result<History, StoreError> {
     let names = chain(snapshots);
     let mut history = History::default();
     let mut done = 0;
-    if keep {
-        for (index, name) in names.iter().enumerate().rev() {
-            let Ok(bytes) = store.read(name).await else {
-                continue;
-            };
-            match serde_json::from_slice::<History>(&bytes) {
-                Ok(kept) if kept.format == FORMAT => {
-                    history = kept;
-                    done = index + 1;
-                    break;
-                }
-                _ => {}
+    let kept: BTreeSet<String> = store
+        .objects_below("history")
+        .await?
+        .into_iter()
+        .map(|(path, ..)| path)
+        .collect();
+    for (index, name) in names.iter().enumerate().rev() {
+        if !kept.contains(name) {
+            continue;
+        }
+        let Ok(bytes) = store.read(name).await else {
+            continue;
+        };
+        match serde_json::from_slice::<History>(&bytes) {
+            Ok(found) if found.format == FORMAT => {
+                history = found;
+                done = index + 1;
+                break;
             }
+            _ => {}
         }
     }
     for snapshot in snapshots.iter().skip(done) {
-        history.add(snapshot, schemas).await?;
+        history.add(snapshot, schemas, None).await?;
     }
-    if keep
+    if keep == Keep::Write
         && done < snapshots.len()
         && let Some(name) = names.last()
     {
@@ -367,15 +396,8 @@ pub async fn history(
         if let Ok(bytes) = serde_json::to_vec(&history) {
             store.write(name, bytes.into()).await?;
         }
-        let old: BTreeSet<String> = store
-            .objects_below("history")
-            .await?
-            .into_iter()
-            .map(|(path, ..)| path)
-            .filter(|path| path != name)
-            .collect();
-        for path in old {
-            store.delete(&path).await?;
+        for path in kept.iter().filter(|path| *path != name) {
+            store.delete(path).await?;
         }
     }
     Ok(history)

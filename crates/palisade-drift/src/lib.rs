@@ -8,11 +8,13 @@ mod change;
 mod diff;
 mod findings;
 mod history;
+mod lifetimes;
 mod marks;
 mod nested;
 mod newly;
 mod pin;
 mod resources;
+mod seen;
 mod show;
 mod side;
 mod value;
@@ -24,10 +26,13 @@ pub use change::{
 pub use diff::{Filter, diff, matches};
 pub use findings::{FindingKey, reopened};
 pub use history::{
-    Episode, FindingHistory, History, ResourceEvent, Standing, TimeToFix, history, resource_history,
+    Episode, FindingHistory, History, Keep, ResourceEvent, Standing, TimeToFix, history,
+    resource_history,
 };
+pub use lifetimes::{Lifetime, Lifetimes, lifetimes};
 pub use newly::{accounts_of, only_added};
 pub use pin::{DRIFT_CHECK, Pin, drift_check, drift_findings, pin, pinned, unpin};
+pub use seen::remember;
 pub use show::{markdown, text};
 pub use side::{Collected, Side};
 

@@ -117,6 +117,7 @@ pub fn drift_findings(diff: &Diff) -> (CheckSummary, Vec<Finding>) {
             evidence,
             requirements: Arc::clone(&requirements),
             fix: FixAvailability::Guided,
+            history: None,
             missing_permissions: Vec::new(),
             muted: None,
         });

@@ -512,16 +512,26 @@ impl<'a> Pair<'a> {
     /// Why a row of this region could not be seen in a state.
     fn unseen(&self, which: Which, region: &str) -> Option<String> {
         let (side, table) = self.side(which);
-        let wide = is_wide(self.spec);
-        let gap = table.gaps.iter().find(|(r, _)| wide || r == region);
-        if let Some((_, error)) = gap {
-            return Some(not_listed(error));
-        }
-        let scanned = side.regions();
-        let bound = is_bound(self.spec, &self.parents) && !region.is_empty();
-        (bound && !scanned.iter().any(|r| r == region))
-            .then(|| "the region was not scanned".to_owned())
+        why_unseen(*side, table, self.spec, &self.parents, region)
     }
+}
+
+/// Why a row of a region could not be seen in a table of a state, if it could not.
+pub(crate) fn why_unseen(
+    side: Side<'_>,
+    table: &TableSide<'_>,
+    spec: &TableSpec,
+    parents: &[Arc<TableSpec>],
+    region: &str,
+) -> Option<String> {
+    let wide = is_wide(spec);
+    let gap = table.gaps.iter().find(|(r, _)| wide || r == region);
+    if let Some((_, error)) = gap {
+        return Some(not_listed(error));
+    }
+    let bound = is_bound(spec, parents) && !region.is_empty();
+    (bound && !side.regions().iter().any(|r| r == region))
+        .then(|| "the region was not scanned".to_owned())
 }
 
 fn not_listed(error: &CallError) -> String {

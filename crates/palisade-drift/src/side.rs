@@ -143,7 +143,7 @@ impl<'a> Side<'a> {
 
     pub(crate) async fn findings(&self, account_id: &str) -> Result<Vec<Finding>, StoreError> {
         match self {
-            Self::Stored(snapshot) => snapshot.findings(account_id).await,
+            Self::Stored(snapshot) => snapshot.verdicts(account_id).await,
             Self::Collected(c) => {
                 let all = c.findings.map(|(_, all)| all).unwrap_or_default();
                 let own = all.iter().filter(|f| &*f.account_id == account_id);

@@ -1,4 +1,5 @@
 mod common;
+mod lifetimes;
 mod properties;
 mod resources;
 mod verdicts;

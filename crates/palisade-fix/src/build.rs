@@ -649,6 +649,7 @@ mod tests {
                         evidence: Map::new(),
                         requirements: Arc::from([]),
                         fix: FixAvailability::Automatic,
+                        history: None,
                         missing_permissions: Vec::new(),
                         muted: None,
                     },

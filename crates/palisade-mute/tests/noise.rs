@@ -24,6 +24,7 @@ fn finding(check: &str, status: Status, name: &str) -> Finding {
         evidence: serde_json::Map::new(),
         requirements: [].into(),
         fix: FixAvailability::Guided,
+        history: None,
         missing_permissions: vec![],
         muted: None,
     }
@@ -40,6 +41,7 @@ fn assessment(findings: Vec<Finding>) -> Assessment {
         findings,
         coverage: Coverage::default(),
         frameworks: vec![],
+        last_scan: None,
         expired_mutes: vec![],
     }
 }

@@ -16,6 +16,7 @@ mod functions;
 mod iam;
 mod lake;
 mod message;
+mod over_time;
 mod plan;
 mod provider;
 mod reach;
@@ -36,5 +37,6 @@ pub use iam::{
     iam_needs,
 };
 pub use lake::{Lake, Only, SNAPSHOT, only};
+pub use over_time::STORE_TABLES;
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};
 pub use reach::{Reach, is_shared};

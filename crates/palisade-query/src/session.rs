@@ -3,6 +3,7 @@ use crate::error::{QueryError, SqlProblem, nearest, plain};
 use crate::functions::{self, STANDARD};
 use crate::iam::{DERIVED_TABLES, DerivedTable, derived};
 use crate::lake::{Lake, LakeTable, one_snapshot_only, with_snapshot};
+use crate::over_time::{STORE_TABLES, needs_a_store, store_table};
 use crate::provider::{CatalogTable, Rows};
 use crate::sql::{self, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -115,7 +116,8 @@ impl Tables {
         let tables = self.schemas.names();
         let views = self.catalog.views.keys();
         let names = tables.iter().chain(views).map(String::as_str);
-        let names = names.chain(DERIVED_TABLES.iter().map(|d| d.name));
+        let computed = DERIVED_TABLES.iter().chain(STORE_TABLES);
+        let names = names.chain(computed.map(|d| d.name));
         let problem = SqlProblem::new(format!("no table `{name}`"));
         match nearest(name, names) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -321,6 +323,12 @@ impl ContextProvider for Planner {
                 name: name.to_owned(),
                 schema,
                 lake: Arc::clone(lake),
+            })));
+        }
+        if store_table(name).is_some() {
+            return Err(DataFusionError::External(Box::new(MissingTable {
+                name: name.to_owned(),
+                problem: needs_a_store(name),
             })));
         }
         if let Some(view) = self.view(name) {

@@ -6,7 +6,7 @@ const SEVERITIES = ["informational", "low", "medium", "high", "critical"];
 const WORST_FIRST = [4, 3, 2, 1, 0];
 // places in a finding
 const CHECK = 0, STATUS = 1, SEVERITY = 2, ACCOUNT = 3, REGION = 4, TYPE = 5, REQUIREMENTS = 6, PERMISSIONS = 7,
-  MUTING = 8, AUTOMATIC = 9, RESOURCE = 10, RESOURCE_ID = 11, MESSAGE = 12, EVIDENCE = 13;
+  MUTING = 8, AUTOMATIC = 9, RESOURCE = 10, RESOURCE_ID = 11, MESSAGE = 12, EVIDENCE = 13, HISTORY = 14;
 
 let D = null;
 let W = null;

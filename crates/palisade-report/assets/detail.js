@@ -30,12 +30,22 @@ function openFinding(finding) {
       fact("Type", W.types[finding[TYPE]]),
       fact("Account", W.accounts[finding[ACCOUNT]]),
       fact("Region", W.regions[finding[REGION]]),
+      finding[HISTORY] ? course(finding[HISTORY]) : null,
       permissions.length ? fact("Missing permissions", permissions.map((p) => el("code", { class: "block" }, p))) : null,
       requirements.length ? fact("Requirements", el("span", { class: "chips" }, requirements.map((r) =>
         el("a", { class: "chip", href: link("findings", { requirement: r }) }, r)))) : null),
     finding[EVIDENCE] ? [el("h3", {}, "Evidence"), evidence(finding[EVIDENCE])] : "");
   sheet.showModal();
   sheet.scrollTop = 0;
+}
+/** Since when it fails, as far as earlier scans are known. */
+function course([first, changed, days, reopened, isNew]) {
+  const fact = (name, value) => [el("dt", {}, name), el("dd", {}, value)];
+  return [
+    fact("First seen", first.slice(0, 10) + (isNew ? ", new since the last scan" : "")),
+    fact("Failing for", count(days, "day") + (reopened ? ", reopened " + count(reopened, "time") : "")),
+    fact("Last changed", changed.slice(0, 10)),
+  ];
 }
 function evidence(values) {
   return el("dl", { class: "evidence" }, Object.entries(values).map(([name, value]) => [

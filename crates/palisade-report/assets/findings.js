@@ -7,7 +7,9 @@ const FACETS = [
   ["region", "Region", (f) => W.regions[f[REGION]]],
   ["category", "Category", (f) => D.checks[f[CHECK]].category],
   ["type", "Resource type", (f) => W.types[f[TYPE]]],
+  ["since", "Since the last scan", (f) => (f[HISTORY] ? SINCE.get(f[HISTORY][4]) : "does not fail")],
 ];
+const SINCE = new Map([[true, "new"], [false, "failed before"], [null, "not comparable"]]);
 const ROW = 64;
 const PRINTED = 1000;
 

@@ -81,6 +81,7 @@ fn assessment(count: usize) -> Assessment {
             evidence,
             requirements: Arc::clone(&requirements[check]),
             fix: FixAvailability::Guided,
+            history: None,
             missing_permissions: if status == Status::Unknown {
                 vec!["service:GetPolicy".into()]
             } else {
@@ -115,6 +116,7 @@ fn assessment(count: usize) -> Assessment {
             .collect(),
         coverage: Coverage::default(),
         frameworks: vec![],
+        last_scan: None,
         expired_mutes: vec![],
     }
 }

@@ -17,6 +17,10 @@ struct Document<'a> {
     generator_id: &'a str,
     aws_account_id: &'a str,
     types: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_observed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_observed_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
     severity: SeverityOf,
@@ -119,6 +123,8 @@ pub const FIELDS: &[&str] = &[
     "GeneratorId",
     "AwsAccountId",
     "Types",
+    "FirstObservedAt",
+    "LastObservedAt",
     "CreatedAt",
     "UpdatedAt",
     "Severity",
@@ -187,6 +193,8 @@ fn document<'a>(
         generator_id: &finding.check,
         aws_account_id: account,
         types: ["Software and Configuration Checks/AWS Security Best Practices"],
+        first_observed_at: finding.history.as_deref().map(|h| h.first_seen),
+        last_observed_at: finding.history.as_deref().map(|h| h.last_seen),
         created_at: at,
         updated_at: at,
         severity: SeverityOf {

@@ -1,6 +1,6 @@
 //! One finding a row, with the texts that a spreadsheet needs beside it.
 use crate::shared::fix_word;
-use palisade_core::Assessment;
+use palisade_core::{Assessment, Finding, Seen};
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -23,6 +23,11 @@ pub const HEADER: &[&str] = &[
     "missing_permissions",
     "fix",
     "muted",
+    "first_seen",
+    "last_changed",
+    "age_days",
+    "reopened",
+    "new",
 ];
 
 /// Writes a header and one row a finding. Lists are joined by `; `, evidence is JSON. Text that a spreadsheet
@@ -64,6 +69,13 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
             &finding.missing_permissions.join("; "),
             fix,
             finding.muted.as_deref().map_or("", |m| m.reason.as_str()),
+            &history(finding, |h| h.first_seen.to_string()),
+            &history(finding, |h| h.last_changed.to_string()),
+            &history(finding, |h| h.age_days.to_string()),
+            &history(finding, |h| h.reopened.to_string()),
+            &history(finding, |h| {
+                h.new.map(|n| n.to_string()).unwrap_or_default()
+            }),
         ];
         for cell in cells {
             rows.write_field(inert(cell).as_bytes())?;
@@ -71,6 +83,11 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         rows.write_record(None::<&[u8]>)?;
     }
     rows.flush()
+}
+
+/// Empty where earlier scans are not known.
+fn history(finding: &Finding, of: impl Fn(&Seen) -> String) -> String {
+    finding.history.as_deref().map(of).unwrap_or_default()
 }
 
 /// Names in an account are chosen by others: a cell that begins like a formula must stay text (OWASP, "CSV

@@ -106,6 +106,7 @@ struct Lost<'a> {
 struct Document<'a> {
     version: &'a str,
     started_at: String,
+    last_scan: Option<String>,
     accounts: &'a [String],
     regions: &'a [String],
     interrupted: bool,
@@ -204,6 +205,10 @@ impl<'a> Document<'a> {
         Self {
             version: &assessment.version,
             started_at: assessment.started_at.to_string(),
+            last_scan: assessment
+                .last_scan
+                .as_ref()
+                .map(|l| l.started_at.to_string()),
             accounts: &assessment.accounts,
             regions: &assessment.regions,
             interrupted: coverage.interrupted,
@@ -236,7 +241,7 @@ impl<'a> Words<'a> {
 }
 
 /// Each finding as `[check, status, severity, account, region, type, requirements, permissions, muting or -1, fix,
-/// resource, resource id, message, evidence]`.
+/// resource, resource id, message, evidence, history or null]`; history is `[first seen, last changed, days, times reopened, new]`.
 struct Findings<'a>(&'a Assessment, Words<'a>);
 
 impl Serialize for Findings<'_> {
@@ -265,6 +270,9 @@ impl Serialize for Findings<'_> {
                 &f.resource_id,
                 &f.message,
                 (!f.evidence.is_empty()).then_some(&f.evidence),
+                f.history
+                    .as_deref()
+                    .map(|h| (h.first_seen, h.last_changed, h.age_days, h.reopened, h.new)),
             ))?;
         }
         rows.end()

@@ -75,6 +75,10 @@ struct FindingInfo<'a> {
     desc: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     types: Option<[&'static str; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_seen_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_time: Option<i64>,
 }
 #[derive(Serialize)]
 struct Compliance<'a> {
@@ -142,6 +146,7 @@ fn event<'a>(
     let (severity_id, severity) = severity(finding.severity);
     let (verdict_id, verdict) = verdict(finding.status);
     let muted = finding.muted.as_deref();
+    let history = finding.history.as_deref();
     let mut standards: Vec<&str> = finding
         .requirements
         .iter()
@@ -190,6 +195,8 @@ fn event<'a>(
             title: checks.title(&finding.check),
             desc: check.map(|c| c.why.as_str()),
             types: check.map(|c| [c.category.as_str()]),
+            first_seen_time: history.map(|h| h.first_seen.as_micros() / 1000),
+            last_seen_time: history.map(|h| h.last_seen.as_micros() / 1000),
         },
         compliance: Compliance {
             control: &finding.check,

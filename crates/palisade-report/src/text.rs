@@ -74,7 +74,7 @@ pub fn write(
     let painter = Painter(options.color);
     let posture = Posture::of(assessment);
     heading(assessment, &painter, out)?;
-    by_severity(&posture, &painter, out)?;
+    by_severity(assessment, &posture, &painter, out)?;
     by_service(&posture, &painter, out)?;
     fix_first(&posture, options, &painter, out)?;
     unseen(assessment, options, &painter, out)?;
@@ -127,7 +127,12 @@ fn tally_cells(tally: &Tally) -> String {
     format!("{:>7} {:>8} {:>7}", tally.fail, tally.unknown, tally.pass)
 }
 
-fn by_severity(posture: &Posture<'_>, p: &Painter, out: &mut dyn Write) -> std::io::Result<()> {
+fn by_severity(
+    assessment: &Assessment,
+    posture: &Posture<'_>,
+    p: &Painter,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     writeln!(
         out,
         "{}",
@@ -148,6 +153,13 @@ fn by_severity(posture: &Posture<'_>, p: &Painter, out: &mut dyn Write) -> std::
     writeln!(out, "{:<16} {}", "all", tally_cells(&posture.total))?;
     if posture.total.muted > 0 {
         writeln!(out, "{:<16} {:>7}", "muted", posture.total.muted)?;
+    }
+    if let Some(last) = &assessment.last_scan {
+        let new = assessment.findings.iter().filter(|f| {
+            f.counts_as_failed() && f.history.as_deref().is_some_and(|h| h.new == Some(true))
+        });
+        let (new, at) = (new.count(), last.started_at);
+        writeln!(out, "{:<16} {new:>7}  since the last scan, {at}", "new")?;
     }
     if posture.total.manual > 0 {
         writeln!(out, "{:<16} {:>7}", "to be attested", posture.total.manual)?;

@@ -5,6 +5,7 @@ mod ahead;
 mod error;
 pub mod inventory;
 pub mod organization;
+mod over_time;
 pub mod policy;
 pub mod reference;
 mod rollup;

@@ -4,7 +4,7 @@ use palisade_catalog::{
     Catalog, Check, Code, ColumnType, Diagnostic, Framework, Scope, TableSchema, TableSpec,
     ViewSpec,
 };
-use palisade_query::{DERIVED_TABLES, DerivedSpec, DerivedType};
+use palisade_query::{DERIVED_TABLES, DerivedSpec, STORE_TABLES};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -51,6 +51,9 @@ pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, St
     }
     for table in DERIVED_TABLES {
         pages.insert(format!("tables/{}.md", table.name), derived_page(table));
+    }
+    for table in STORE_TABLES {
+        pages.insert(format!("tables/{}.md", table.name), over_time_page(table));
     }
     for (id, framework) in catalog.frameworks.iter() {
         let page = framework_page(framework, catalog);
@@ -360,20 +363,35 @@ fn view_page(view: &ViewSpec) -> String {
     out
 }
 
+fn over_time_page(table: &DerivedSpec) -> String {
+    let mut out = String::new();
+    put!(
+        out,
+        "# {} (over snapshots)\n\n{}\n",
+        table.name,
+        table.about
+    );
+    put!(
+        out,
+        "`palisade query --snapshot all \"select … from {}\"` reads it; with the id of a snapshot, as it was then.\n",
+        table.name
+    );
+    columns_of(&mut out, table);
+    out
+}
+
 fn derived_page(table: &DerivedSpec) -> String {
     let mut out = String::new();
     put!(out, "# {} (computed)\n\n{}\n", table.name, table.about);
+    columns_of(&mut out, table);
+    out
+}
+
+fn columns_of(out: &mut String, table: &DerivedSpec) {
     put!(out, "| column | type |\n|---|---|");
     for (name, ty) in table.columns {
-        let ty = match ty {
-            DerivedType::Text => "text",
-            DerivedType::Boolean => "boolean",
-            DerivedType::Integer => "integer",
-            DerivedType::Texts => "[text]",
-        };
-        put!(out, "| `{name}` | {ty} |");
+        put!(out, "| `{name}` | {} |", ty.as_str());
     }
-    out
 }
 
 fn framework_page(framework: &Framework, catalog: &Catalog) -> String {
@@ -466,10 +484,11 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
     let (tables, views) = (&catalog.tables, &catalog.views);
     put!(
         out,
-        "# Tables\n\n{} tables, {} views, {} computed tables.\n",
+        "# Tables\n\n{} tables, {} views, {} computed tables, {} over snapshots.\n",
         tables.len(),
         views.len(),
-        DERIVED_TABLES.len()
+        DERIVED_TABLES.len(),
+        STORE_TABLES.len()
     );
     for (name, table) in tables {
         put!(out, "- [{name}]({name}.md): {}", table.about);
@@ -480,6 +499,14 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
     for table in DERIVED_TABLES {
         let name = table.name;
         put!(out, "- [{name}]({name}.md) (computed): {}", table.about);
+    }
+    for table in STORE_TABLES {
+        let name = table.name;
+        put!(
+            out,
+            "- [{name}]({name}.md) (over snapshots): {}",
+            table.about
+        );
     }
     pages.insert("tables/README.md".to_owned(), out);
     let mut out = String::new();

@@ -249,6 +249,7 @@ fn attest(
             },
             requirements: Arc::clone(&requirements),
             fix: FixAvailability::Guided,
+            history: None,
             missing_permissions: Vec::new(),
             muted: None,
         });

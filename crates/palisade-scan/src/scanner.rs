@@ -340,6 +340,7 @@ impl Scanner {
             counted: Counted::default(),
             coverage,
             frameworks: Vec::new(),
+            last_scan: None,
             expired_mutes: Vec::new(),
         })
     }

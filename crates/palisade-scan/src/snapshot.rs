@@ -1,14 +1,15 @@
 //! Checks and queries over snapshots: what was read then, judged by the checks of now.
 mod pieces;
 
+use crate::over_time;
 use crate::{Planned, ScanError, Scanner, Scope};
 use arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray,
     StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use palisade_catalog::Check;
 use palisade_collect::{ColumnSelection, Request};
 use palisade_core::{Assessment, Listing};
@@ -388,10 +389,10 @@ fn admits(only: &Only, column: &str, value: Option<&str>) -> bool {
 
 impl Lake for SnapshotLake {
     fn tables(&self) -> BTreeMap<String, SchemaRef> {
-        BTreeMap::from([
-            (FINDING.to_owned(), with_snapshot(&finding_schema())),
-            (SNAPSHOTS.to_owned(), snapshots_schema()),
-        ])
+        let mut tables = over_time::tables();
+        tables.insert(FINDING.to_owned(), with_snapshot(&finding_schema()));
+        tables.insert(SNAPSHOTS.to_owned(), snapshots_schema());
+        tables
     }
     fn is_many(&self) -> bool {
         self.snapshots.len() > 1
@@ -406,6 +407,18 @@ impl Lake for SnapshotLake {
             let manifests: Vec<&Manifest> = self.snapshots.iter().map(Snapshot::manifest).collect();
             let rows = snapshots_rows(&manifests).and_then(|all| shaped(&all, "", &schema));
             return futures::stream::iter([rows]).boxed();
+        }
+        if over_time::is_one(table) {
+            let (snapshots, schemas) = (self.snapshots.clone(), self.schemas.clone());
+            let (table, handle) = (table.to_owned(), self.handle.clone());
+            // comparing is work for a thread of its own
+            let made = self.handle.spawn_blocking(move || {
+                let accounts = only.get("account_id");
+                let rows = over_time::rows(&table, &snapshots, accounts, &schemas);
+                shaped(&handle.block_on(rows)?, "", &schema)
+            });
+            let made = made.map(|done| done.map_err(|e| e.to_string()).and_then(|rows| rows));
+            return futures::stream::once(made).boxed();
         }
         let (sender, receiver) = tokio::sync::mpsc::channel(2);
         let work = Reading {

@@ -258,7 +258,13 @@ fn changed(
 /// Whether all that we say of a finding is what the hub has. Times, workflow and notes do not count, nor does the
 /// version of Palisade; what the service or its customers add to a record does not either.
 fn is_same(ours: &Json, theirs: &Json) -> bool {
-    const OF_THEM: &[&str] = &["CreatedAt", "UpdatedAt", "Workflow", "Note"];
+    const OF_THEM: &[&str] = &[
+        "CreatedAt",
+        "UpdatedAt",
+        "LastObservedAt",
+        "Workflow",
+        "Note",
+    ];
     let (Json::Object(ours), Json::Object(known)) = (ours, theirs) else {
         return false;
     };

@@ -27,6 +27,20 @@ const TEXTS: &[&str] = &[
 ];
 const LISTS: &[&str] = &["requirements", "missing_permissions"];
 
+/// What says which finding it is and how it was decided: without evidence and what follows from the check.
+pub(crate) const VERDICT: &[&str] = &[
+    "check",
+    "status",
+    "severity",
+    "account_id",
+    "region",
+    "resource",
+    "resource_id",
+    "resource_type",
+    "message",
+    "muted",
+];
+
 fn list_type() -> DataType {
     DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
 }
@@ -96,18 +110,24 @@ impl Shared {
     }
 }
 
-/// Rows → findings.
-pub(crate) fn from_rows(batches: &[RecordBatch]) -> Result<Vec<Finding>, Why> {
+/// Rows → findings. With `only`, the other columns were not read, and are empty in the findings.
+pub(crate) fn from_rows(
+    batches: &[RecordBatch],
+    only: Option<&[&str]>,
+) -> Result<Vec<Finding>, Why> {
+    let read = |name: &&&str| only.is_none_or(|columns| columns.contains(*name));
     let mut findings = Vec::new();
     let mut shared = Shared::default();
     let mut requirements: BTreeMap<Vec<String>, Arc<[String]>> = BTreeMap::new();
     for batch in batches {
         let texts: BTreeMap<&str, &StringArray> = TEXTS
             .iter()
+            .filter(read)
             .map(|name| text_column(batch, name).map(|c| (*name, c)))
             .collect::<Result<_, Why>>()?;
         let lists: BTreeMap<&str, &ListArray> = LISTS
             .iter()
+            .filter(read)
             .map(|name| list_column(batch, name).map(|c| (*name, c)))
             .collect::<Result<_, Why>>()?;
         for row in 0..batch.num_rows() {
@@ -155,6 +175,7 @@ pub(crate) fn from_rows(batches: &[RecordBatch]) -> Result<Vec<Finding>, Why> {
                     "automatic" => FixAvailability::Automatic,
                     _ => FixAvailability::Guided,
                 },
+                history: None,
                 missing_permissions: list("missing_permissions"),
                 muted: match json("muted")? {
                     None => None,

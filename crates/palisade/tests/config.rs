@@ -686,6 +686,7 @@ fn no_combination_of_evidence_meets_a_requirement_that_lacks_some() {
                     ..Coverage::default()
                 },
                 frameworks: Vec::new(),
+                last_scan: None,
                 expired_mutes: Vec::new(),
             };
             let attestations: Vec<Attestation> = attest

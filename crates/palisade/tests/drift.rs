@@ -56,6 +56,7 @@ fn finding(bucket: &str, status: Status) -> Finding {
         evidence: serde_json::Map::new(),
         requirements: Arc::from([]),
         fix: FixAvailability::Guided,
+        history: None,
         missing_permissions: vec![],
         muted: None,
     }
@@ -404,5 +405,246 @@ fn the_check_has_a_page_and_what_is_new_is_told() {
             .filter(|l| l.contains("s3_bucket"))
             .count(),
         0
+    );
+}
+
+fn lines(output: &Output) -> Vec<Json> {
+    assert!(output.status.success(), "{}", told(output));
+    let text = out(output);
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+fn ask(folder: &Path, snapshot: &str, sql: &str) -> Vec<Json> {
+    let shown = run(
+        folder,
+        &["query", "--snapshot", snapshot, "-q", "-f", "jsonl", sql],
+    );
+    lines(&shown)
+}
+
+/// What SQL says of findings over time, `palisade history` says.
+#[test]
+fn findings_over_time_are_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ids = store(&folder.join("store"), DAYS);
+    let columns = "\"check\", account_id, region, resource, resource_id, resource_type, severity, status, unknown, message, first_seen, last_seen, last_changed, open_since, reopened, age_days";
+    let rows = ask(
+        folder,
+        "all",
+        &format!("SELECT {columns} FROM finding_history ORDER BY resource"),
+    );
+    let shown = out(&run(folder, &["history", "--format", "json"]));
+    let shown: Json = serde_json::from_str(&shown).unwrap();
+    let mut told: Vec<Json> = shown["findings"].as_array().unwrap().clone();
+    told.sort_by_key(|f| f["resource"].as_str().unwrap().to_owned());
+    for finding in &mut told {
+        let finding = finding.as_object_mut().unwrap();
+        let standing = finding.remove("standing").unwrap();
+        finding.insert("status".to_owned(), standing);
+    }
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let time =
+        |row: &Json, name: &str| -> Timestamp { row[name].as_str().unwrap().parse().unwrap() };
+    for (row, told) in rows.iter().zip(&told) {
+        for (name, value) in told.as_object().unwrap() {
+            if name.ends_with("seen") || name == "last_changed" || name == "open_since" {
+                assert_eq!(time(row, name), time(told, name), "{name}: {row}");
+            } else {
+                assert_eq!(&row[name], value, "{name}: {row}");
+            }
+        }
+    }
+    // as it was on the second day: seen to be fixed, and not yet open again
+    let before = ask(
+        folder,
+        &ids[1],
+        "SELECT resource_id, status, fixed_at IS NOT NULL AS fixed, gone_at, opened, age_days FROM finding_history",
+    );
+    assert_eq!(before.len(), 1);
+    assert_eq!(
+        (
+            &before[0]["resource_id"],
+            &before[0]["status"],
+            &before[0]["fixed"],
+            &before[0]["opened"]
+        ),
+        (&json!("a"), &json!("fixed"), &json!(true), &json!(1))
+    );
+    assert!(before[0]["gone_at"].is_null() && before[0]["age_days"].is_null());
+}
+
+#[test]
+fn resources_over_time_are_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ids = store(&folder.join("store"), DAYS);
+    let rows = ask(
+        folder,
+        "all",
+        "SELECT resource_id AS id, present, unknown, changes, to_char(first_seen, '%d') AS first, to_char(last_seen, '%d') AS last, to_char(gone_at, '%d') AS gone FROM resource_history WHERE resource_type = 's3_bucket' ORDER BY id",
+    );
+    let short = |row: &Json| {
+        let gone = row["gone"].as_str().unwrap_or("").to_owned();
+        let text = |name: &str| row[name].as_str().unwrap().to_owned();
+        (
+            text("id"),
+            row["present"] == true,
+            row["changes"].as_i64().unwrap(),
+            text("first"),
+            text("last"),
+            gone,
+        )
+    };
+    let own = |id: &str, present, changes, first: &str, last: &str, gone: &str| {
+        (
+            id.to_owned(),
+            present,
+            changes,
+            first.to_owned(),
+            last.to_owned(),
+            gone.to_owned(),
+        )
+    };
+    assert_eq!(
+        rows.iter().map(short).collect::<Vec<_>>(),
+        [
+            own("a", true, 2, "01", "03", ""),
+            own("b", true, 0, "01", "03", ""),
+            own("c", false, 0, "01", "02", "03"),
+            own("d", true, 0, "03", "03", ""),
+        ]
+    );
+    let changes = ask(
+        folder,
+        "all",
+        "SELECT resource, change, path, before, after FROM resource_change WHERE change <> 'first seen' ORDER BY at, resource",
+    );
+    let words: Vec<String> = changes
+        .iter()
+        .map(|c| {
+            format!(
+                "{} {}",
+                c["change"].as_str().unwrap(),
+                c["resource"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "changed arn:aws:s3:::a",
+            "changed arn:aws:s3:::a",
+            "removed arn:aws:s3:::c",
+            "added arn:aws:s3:::d",
+        ]
+    );
+    assert_eq!(changes[1]["path"], "versioning.status");
+    assert_eq!(changes[1]["after"], "\"Suspended\"");
+    // up to the second snapshot, `c` is there and nobody has heard of `d`
+    let then = ask(
+        folder,
+        &ids[1],
+        "SELECT resource_id AS id FROM resource_history WHERE present ORDER BY id",
+    );
+    assert_eq!(
+        then,
+        [json!({"id":"a"}), json!({"id":"b"}), json!({"id":"c"})]
+    );
+    // joined with what there is now
+    let joined = ask(
+        folder,
+        "latest",
+        "SELECT b.name, h.changes FROM s3_bucket b JOIN resource_history h ON h.resource = b.arn ORDER BY b.name",
+    );
+    assert_eq!(joined.len(), 3, "{joined:?}");
+}
+
+#[test]
+fn history_without_a_store_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let asked = palisade(folder.path())
+        .args(["query", "--demo", "SELECT * FROM finding_history"])
+        .output()
+        .unwrap();
+    assert_eq!(asked.status.code(), Some(2), "{}", told(&asked));
+    assert!(
+        told(&asked).contains("made from the snapshots of a store")
+            && told(&asked).contains("--snapshot all"),
+        "{}",
+        told(&asked)
+    );
+    let shown = palisade(folder.path())
+        .args(["tables", "resource_history"])
+        .output()
+        .unwrap();
+    assert!(out(&shown).contains("last_changed"), "{}", out(&shown));
+}
+
+/// A report says since when its findings fail, from the snapshots before it, the same each time; the first one does not.
+#[test]
+fn reports_say_since_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ids = store(&folder.join("store"), DAYS);
+    let report = |snapshot: &str, format: &str| {
+        let arguments = [
+            "check",
+            "--snapshot",
+            snapshot,
+            "--check",
+            CHECK,
+            "-q",
+            "-f",
+            format,
+        ];
+        let shown = run(folder, &arguments);
+        assert!(!out(&shown).is_empty(), "{}", told(&shown));
+        assert_eq!(out(&shown), out(&run(folder, &arguments)));
+        out(&shown)
+    };
+    assert!(!report(&ids[0], "json").contains("\"history\""));
+    let json: Json = serde_json::from_str(&report(&ids[2], "json")).unwrap();
+    assert_eq!(json["last_scan"]["snapshot"], json!(ids[1]));
+    let of = |bucket: &str| {
+        let findings = json["findings"].as_array().unwrap();
+        findings
+            .iter()
+            .find(|f| f["resource_id"] == bucket)
+            .unwrap()["history"]
+            .clone()
+    };
+    assert_eq!(
+        of("a"),
+        json!({
+            "first_seen": "2026-01-01T12:00:00Z", "last_seen": "2026-01-03T12:00:00Z",
+            "last_changed": "2026-01-03T12:00:00Z", "open_since": "2026-01-03T12:00:00Z",
+            "age_days": 0, "reopened": 1, "new": true,
+        })
+    );
+    assert_eq!(of("d")["first_seen"], "2026-01-03T12:00:00Z");
+    assert_eq!(of("d")["new"], true);
+    // what could not be read says nothing of itself
+    assert_eq!(of("b"), Json::Null);
+    assert!(report(&ids[2], "text").contains("2  since the last scan, 2026-01-02T12:00:00Z"));
+    let asff = report(&ids[2], "asff");
+    assert!(
+        asff.contains("\"FirstObservedAt\":\"2026-01-01T12:00:00Z\""),
+        "{asff}"
+    );
+    let ocsf = report(&ids[2], "ocsf");
+    assert!(ocsf.contains("\"first_seen_time\":1767268800000"), "{ocsf}");
+    let csv = report(&ids[2], "csv");
+    assert!(
+        csv.lines()
+            .next()
+            .unwrap()
+            .ends_with("first_seen,last_changed,age_days,reopened,new")
+    );
+    assert!(
+        csv.contains(",2026-01-01T12:00:00Z,2026-01-03T12:00:00Z,0,1,true"),
+        "{csv}"
     );
 }

@@ -344,3 +344,208 @@ fn a_bucket_holds_snapshots_as_a_folder_does() {
             .any(|f| f.ends_with("manifest.json"))
     );
 }
+
+/// Asks DuckDB, which knows nothing of Palisade, about the files of a snapshot: rows as JSON, one a line.
+fn duckdb(sql: &str) -> Vec<serde_json::Value> {
+    let program = "import sys, json, duckdb\nc = duckdb.connect()\ncursor = c.execute(sys.argv[1])\nnames = [d[0] for d in cursor.description]\nfor row in cursor.fetchall(): print(json.dumps(dict(zip(names, row))))";
+    let asked = std::process::Command::new(common::python())
+        .args(["-c", program, sql])
+        .output()
+        .unwrap();
+    assert!(asked.status.success(), "{sql}: {}", err(&asked));
+    let text = out(&asked);
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+/// The files are plain Parquet in Hive partitions: another engine counts and reads what `palisade query` does.
+#[test]
+fn another_engine_reads_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    good(
+        folder,
+        &[
+            "scan", "--demo", "--store", "lake", "--quiet", "-f", "jsonl",
+        ],
+    );
+    let snapshot = std::fs::read_dir(folder.join("lake/snapshots"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .next()
+        .unwrap();
+    let files = |table: &str| {
+        format!(
+            "read_parquet('{}/table={table}/**/*.parquet', hive_partitioning = true, hive_types_autocast = false)",
+            snapshot.display()
+        )
+    };
+    let ours = |sql: &str| -> Vec<serde_json::Value> {
+        let text = good(
+            folder,
+            &[
+                "query",
+                "--snapshot",
+                "latest",
+                "--store",
+                "lake",
+                "--quiet",
+                "-f",
+                "jsonl",
+                sql,
+            ],
+        );
+        text.lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect()
+    };
+    let mut tables: Vec<String> = std::fs::read_dir(&snapshot)
+        .unwrap()
+        .filter_map(|e| {
+            let name = e.unwrap().file_name().into_string().unwrap();
+            name.strip_prefix("table=").map(str::to_owned)
+        })
+        .collect();
+    tables.sort();
+    assert!(tables.len() > 50, "{tables:?}");
+    // every table: as many rows
+    let counts = |source: &dyn Fn(&str) -> String| -> String {
+        let each = tables
+            .iter()
+            .map(|t| format!("SELECT '{t}' AS name, count(*) AS n FROM {}", source(t)));
+        format!(
+            "SELECT * FROM ({}) ORDER BY name",
+            each.collect::<Vec<_>>().join(" UNION ALL ")
+        )
+    };
+    let theirs = duckdb(&counts(&files));
+    assert_eq!(theirs, ours(&counts(&|t| t.to_owned())));
+    assert!(theirs.iter().any(|row| row["n"].as_i64().unwrap() > 20));
+    // values, nested ones and those that are in the path alone
+    let values = |source: String, region: &str| {
+        format!(
+            "SELECT name, {region} AS region, versioning.status AS versioning, account_id FROM {source} ORDER BY name"
+        )
+    };
+    assert_eq!(
+        duckdb(&values(files("s3_bucket"), "region")),
+        ours(&values("s3_bucket".to_owned(), "region"))
+    );
+    assert_eq!(
+        duckdb(&format!(
+            "SELECT account, status, count(*) AS n FROM {} GROUP BY ALL ORDER BY ALL",
+            files("finding")
+        )),
+        ours(
+            "SELECT account_id AS account, status, count(*) AS n FROM finding GROUP BY account_id, status ORDER BY account_id, status"
+        )
+    );
+    // what could not be read is NULL, and says why
+    let unread = duckdb(&format!(
+        "SELECT name, versioning IS NULL AS empty, _unread FROM {} WHERE _unread IS NOT NULL ORDER BY name",
+        files("s3_bucket")
+    ));
+    let bucket = unread.first().unwrap();
+    let why: serde_json::Value = serde_json::from_str(bucket["_unread"].as_str().unwrap()).unwrap();
+    let (source, error) = (why[0][0].as_str().unwrap(), &why[0][1]);
+    assert!(source.starts_with("Get"), "{why}");
+    assert!(error.to_string().contains("AccessDenied"), "{why}");
+}
+
+/// The questions about IAM are answered from a snapshot as from the account; what it lacks is not known, or an error.
+#[test]
+fn iam_is_asked_of_a_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    good(
+        folder,
+        &["collect", "--demo", "--store", "all", "--table", "all"],
+    );
+    let json = |args: &[&str]| -> serde_json::Value {
+        let text = good(folder, &[&["iam"], args].concat());
+        serde_json::from_str(&text).unwrap()
+    };
+    for question in [
+        &["admins"][..],
+        &["external"],
+        &["unused"],
+        &["escalation"],
+        &[
+            "who-can",
+            "s3:GetObject",
+            "arn:aws:s3:::acme-public-assets/x",
+        ],
+    ] {
+        let live = json(&[question, &["--demo", "--quiet", "-f", "json"]].concat());
+        let kept = json(
+            &[
+                question,
+                &[
+                    "--snapshot",
+                    "latest",
+                    "--store",
+                    "all",
+                    "--quiet",
+                    "-f",
+                    "json",
+                ],
+            ]
+            .concat(),
+        );
+        assert_eq!(live, kept, "{question:?}");
+    }
+    // of the buckets alone
+    good(
+        folder,
+        &[
+            "collect",
+            "--demo",
+            "--store",
+            "few",
+            "--check",
+            "s3-bucket-versioning",
+        ],
+    );
+    let refused = run(
+        folder,
+        &["iam", "admins", "--snapshot", "latest", "--store", "few"],
+    );
+    assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
+    assert!(
+        err(&refused).contains("iam_") && err(&refused).contains("was not collected"),
+        "{}",
+        err(&refused)
+    );
+    // users and roles, and no resource's policy: it depends
+    good(
+        folder,
+        &[
+            "collect",
+            "--demo",
+            "--store",
+            "people",
+            "--table",
+            "iam_user,iam_role,iam_group,iam_policy",
+        ],
+    );
+    let kept = json(&[
+        "who-can",
+        "s3:GetObject",
+        "arn:aws:s3:::acme-public-assets/x",
+        "--snapshot",
+        "latest",
+        "--store",
+        "people",
+        "--quiet",
+        "-f",
+        "json",
+    ]);
+    let unknown = kept["not_known"].to_string();
+    assert!(
+        unknown.contains("`s3_bucket`") && unknown.contains("was not collected for it"),
+        "{unknown}"
+    );
+    let both = run(folder, &["iam", "admins", "--snapshot", "latest", "--demo"]);
+    assert_eq!(both.status.code(), Some(2));
+}

@@ -35,7 +35,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "palisade-scan",
         &[
-            "core", "model", "catalog", "table", "collect", "query", "iam", "store",
+            "core", "model", "catalog", "table", "collect", "query", "iam", "store", "drift",
         ],
     ),
     ("palisade-report", &["core"]),

@@ -111,6 +111,7 @@ pub fn finding(check: &str, bucket: &str, status: Status) -> Finding {
         evidence: serde_json::Map::new(),
         requirements: Arc::from([]),
         fix: FixAvailability::Guided,
+        history: None,
         missing_permissions: vec![],
         muted: None,
     }

@@ -1,6 +1,6 @@
 //! What becomes of findings.
 use super::common::*;
-use crate::{FindingKind, Standing, history, reopened};
+use crate::{FindingKind, Keep, Standing, history, reopened};
 use palisade_core::{Coverage, Finding, MutedBy, Muting, Severity, Status};
 use palisade_store::{AccountResult, NewSnapshot};
 use palisade_table::Dataset;
@@ -186,7 +186,7 @@ async fn an_account_that_was_not_read_is_neither_fixed_nor_gone() {
     assert_eq!(said, ["the account was not read"]);
 
     let all = [before, after];
-    let history = history(&store, &all, &*SHIPPED, false).await.unwrap();
+    let history = history(&store, &all, &*SHIPPED, Keep::Read).await.unwrap();
     let [only] = &history.findings[..] else {
         panic!("{history:?}")
     };

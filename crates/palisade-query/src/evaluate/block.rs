@@ -285,6 +285,7 @@ impl<'a> Block<'a> {
                 evidence,
                 requirements: Arc::clone(&self.planned.requirements),
                 fix: self.planned.fix,
+                history: None,
                 missing_permissions: reason.map(Reason::permissions).unwrap_or_default(),
                 muted: None,
             });

@@ -294,6 +294,7 @@ fn unlisted(planned: &PlannedCheck, account: &str, region: &str, reason: &Reason
         evidence: serde_json::Map::new(),
         requirements: Arc::clone(&planned.requirements),
         fix: planned.fix,
+        history: None,
         missing_permissions: reason.permissions(),
         muted: None,
     }

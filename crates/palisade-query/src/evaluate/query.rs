@@ -258,6 +258,7 @@ fn findings(
             },
             requirements: Arc::clone(&planned.requirements),
             fix: planned.fix,
+            history: None,
             missing_permissions: reason.map(Reason::permissions).unwrap_or_default(),
             muted: None,
         });

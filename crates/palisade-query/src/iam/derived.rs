@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
 };
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -32,6 +32,34 @@ pub enum DerivedType {
     Integer,
     /// A list of texts.
     Texts,
+    /// A point in time.
+    Time,
+}
+
+impl DerivedType {
+    /// As people write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Texts => "[text]",
+            Self::Time => "timestamp",
+        }
+    }
+
+    /// As Arrow has it.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Text => DataType::Utf8,
+            Self::Boolean => DataType::Boolean,
+            Self::Integer => DataType::Int64,
+            Self::Texts => crate::functions::texts(),
+            Self::Time => {
+                DataType::Timestamp(TimeUnit::Microsecond, Some(palisade_table::UTC.into()))
+            }
+        }
+    }
 }
 
 /// A table that is computed from others.
@@ -140,16 +168,9 @@ impl DerivedSpec {
         needs
     }
 
-    fn schema(&self) -> SchemaRef {
-        let field = |(name, ty): &(&str, DerivedType)| {
-            let ty = match ty {
-                Text => DataType::Utf8,
-                Boolean => DataType::Boolean,
-                Integer => DataType::Int64,
-                Texts => crate::functions::texts(),
-            };
-            Field::new(*name, ty, true)
-        };
+    /// Its columns as Arrow has them.
+    pub fn schema(&self) -> SchemaRef {
+        let field = |(name, ty): &(&str, DerivedType)| Field::new(*name, ty.arrow(), true);
         Arc::new(Schema::new(
             self.columns.iter().map(field).collect::<Vec<_>>(),
         ))

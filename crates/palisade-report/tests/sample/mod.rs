@@ -58,6 +58,7 @@ pub fn finding(
         ]
         .into(),
         fix: FixAvailability::Guided,
+        history: None,
         missing_permissions: if status == Status::Unknown {
             vec!["s3:GetBucketPolicy".into()]
         } else {
@@ -120,6 +121,7 @@ pub fn assessment(findings: Vec<Finding>) -> Assessment {
             left_out: vec![],
             interrupted: false,
         },
+        last_scan: None,
         expired_mutes: vec![],
         frameworks: vec![],
     }

@@ -178,6 +178,7 @@ impl Merge {
             counted: self.counted,
             coverage,
             frameworks: Vec::new(),
+            last_scan: None,
             expired_mutes: Vec::new(),
         }
     }

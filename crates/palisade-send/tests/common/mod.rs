@@ -31,6 +31,7 @@ pub fn finding(check: &str, status: Status, resource: &str) -> Finding {
         evidence: Map::new(),
         requirements: Arc::new([]),
         fix: FixAvailability::Guided,
+        history: None,
         missing_permissions: Vec::new(),
         muted: None,
     }
@@ -85,6 +86,7 @@ pub fn assessment(hour: u8, mut findings: Vec<Finding>) -> Assessment {
         findings,
         coverage: Coverage::default(),
         frameworks: Vec::new(),
+        last_scan: None,
         expired_mutes: Vec::new(),
     }
 }

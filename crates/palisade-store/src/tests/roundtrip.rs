@@ -165,6 +165,7 @@ async fn findings_come_back() {
         },
         requirements: Arc::from(vec!["cis-aws-5.0/2.1".to_owned(); n % 3]),
         fix: [FixAvailability::Automatic, FixAvailability::Guided][n % 2],
+        history: None,
         missing_permissions: vec!["s3:GetBucketVersioning".to_owned(); n % 2],
         muted: n.is_multiple_of(4).then(|| {
             Arc::new(Muting {

@@ -93,6 +93,14 @@ pub fn run(
             return Err(super::drift::nothing_pinned());
         }
     }
+    let told = store::remember(
+        &store,
+        palisade_drift::Keep::Read,
+        &mut assessment,
+        &scanner,
+        terminal,
+    );
+    runtime.block_on(told);
     noise.apply(&mut assessment, &super::noise::Tags::new(), terminal);
     palisade_scan::roll_up(
         &mut assessment,

@@ -7,7 +7,7 @@ use crate::output::{Terminal, to_stdout};
 use palisade_catalog::Catalog;
 use palisade_config::Given;
 use palisade_core::{Severity, Timestamp};
-use palisade_drift::{FindingHistory, ResourceEvent, history, resource_history};
+use palisade_drift::{FindingHistory, Keep, ResourceEvent, history, resource_history};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -30,7 +30,12 @@ pub fn run(
     };
     let now = latest.manifest().started_at;
     let runtime = &opened.runtime;
-    let all = runtime.block_on(history(&opened.store, &snapshots, &opened.schemas, true))?;
+    let all = runtime.block_on(history(
+        &opened.store,
+        &snapshots,
+        &opened.schemas,
+        Keep::Write,
+    ))?;
     let events = match args.resource.is_empty() {
         true => Vec::new(),
         false => runtime.block_on(resource_history(

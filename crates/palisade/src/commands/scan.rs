@@ -329,6 +329,9 @@ pub fn assess(
         std::mem::forget(planned);
         done
     };
+    if let Some(keeping) = &keeping {
+        keeping.remember(&connection, &mut assessment, &scanner, terminal);
+    }
     noise.apply(&mut assessment, &tags, terminal);
     palisade_scan::roll_up(
         &mut assessment,

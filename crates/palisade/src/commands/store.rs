@@ -9,6 +9,7 @@ use palisade_aws::{Client, StaticCredentials};
 use palisade_catalog::Catalog;
 use palisade_collect::Collected;
 use palisade_core::Assessment;
+use palisade_drift::Keep;
 use palisade_model::Models;
 use palisade_store::{AccountResult, Credentials, Keys, NewSnapshot, Options, Store};
 use palisade_table::Dataset;
@@ -133,6 +134,41 @@ pub fn opened(
 pub fn nonce() -> String {
     let id = uuid::Uuid::new_v4().simple().to_string();
     id.chars().take(8).collect()
+}
+
+/// Says of the findings since when they fail, from the snapshots before they were judged. A history that cannot be read
+/// costs no report: nothing is said then, and why. Where some findings are only counted no report shows it, and the course
+/// of every finding of an organisation would be in memory for nothing.
+pub async fn remember(
+    store: &Store,
+    keep: Keep,
+    assessment: &mut Assessment,
+    scanner: &palisade_scan::Scanner,
+    terminal: &Terminal,
+) {
+    if assessment.counted.total() > 0 {
+        return;
+    }
+    let schemas = palisade_query::CatalogSchemas::new(
+        Arc::clone(scanner.catalog()),
+        Arc::clone(scanner.models()),
+    );
+    let now = assessment.started_at;
+    let found = async {
+        let listing = store.list().await?;
+        for damaged in &listing.damaged {
+            terminal.warn(&format!("left out of the history: {damaged}"));
+        }
+        let manifests = listing.manifests.into_iter();
+        let before: Vec<_> = manifests
+            .filter(|m| m.started_at < now)
+            .map(|m| store.of(m))
+            .collect();
+        palisade_drift::remember(store, &before, &schemas, keep, assessment).await
+    };
+    if let Err(e) = found.await {
+        terminal.warn(&format!("since when findings fail is not said: {e}"));
+    }
 }
 
 /// A snapshot that is going to be kept.
@@ -301,6 +337,18 @@ impl Keeping {
         let held = super::drift::hold(&self.store, now, &schemas, assessment);
         connection.wait(held)?;
         Ok(())
+    }
+
+    /// Says of the findings since when they fail, from the snapshots before this scan.
+    pub fn remember(
+        &self,
+        connection: &Connection,
+        assessment: &mut Assessment,
+        scanner: &palisade_scan::Scanner,
+        terminal: &Terminal,
+    ) {
+        let told = remember(&self.store, Keep::Write, assessment, scanner, terminal);
+        connection.wait(told);
     }
 
     /// Keeps what was read of an account and how it was judged, before anything is muted.

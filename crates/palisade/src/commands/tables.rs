@@ -5,7 +5,7 @@ use crate::error::Failure;
 use crate::output::to_stdout;
 use palisade_catalog::{Catalog, ColumnType, Scope, TableSchema, TableSpec, ViewSpec};
 use palisade_model::Models;
-use palisade_query::{DERIVED_TABLES, DerivedSpec, DerivedType};
+use palisade_query::{DERIVED_TABLES, DerivedSpec, STORE_TABLES};
 use std::io::Write;
 
 /// Lists tables, or shows the columns of some.
@@ -26,13 +26,15 @@ pub fn run(args: &Tables, catalog: &Catalog) -> Result<Outcome, Failure> {
             shown.push(Shown::View(view));
         } else if let Some(table) = DERIVED_TABLES.iter().find(|d| d.name == name) {
             shown.push(Shown::Computed(table));
+        } else if let Some(table) = STORE_TABLES.iter().find(|d| d.name == name) {
+            shown.push(Shown::OverTime(table));
         } else {
             let known = catalog
                 .tables
                 .keys()
                 .chain(catalog.views.keys())
                 .map(String::as_str)
-                .chain(DERIVED_TABLES.iter().map(|d| d.name));
+                .chain(DERIVED_TABLES.iter().chain(STORE_TABLES).map(|d| d.name));
             let similar = palisade_catalog::similar(name, known);
             let hint = match similar.as_slice() {
                 [] => "`palisade tables` lists all tables".to_owned(),
@@ -54,7 +56,18 @@ pub fn run(args: &Tables, catalog: &Catalog) -> Result<Outcome, Failure> {
             }
             match item {
                 Shown::Table(table, schema) => columns(table, schema, catalog, out)?,
-                Shown::Computed(table) => computed(table, out)?,
+                Shown::Computed(table) => {
+                    head(table, "computed", out)?;
+                    let sources: Vec<String> = table.needs().into_keys().collect();
+                    writeln!(out, "\nmade from: {}", sources.join(", "))?;
+                }
+                Shown::OverTime(table) => {
+                    head(table, "over snapshots", out)?;
+                    writeln!(
+                        out,
+                        "\nmade from: the snapshots of a store (`palisade query --snapshot all`)"
+                    )?;
+                }
                 Shown::View(view) => writeln!(
                     out,
                     "{} (view)\n{}\n\n{}",
@@ -73,6 +86,7 @@ enum Shown<'a> {
     Table(&'a TableSpec, std::sync::Arc<TableSchema>),
     View(&'a ViewSpec),
     Computed(&'static DerivedSpec),
+    OverTime(&'static DerivedSpec),
 }
 
 fn list(catalog: &Catalog, out: &mut dyn Write) -> std::io::Result<()> {
@@ -80,7 +94,7 @@ fn list(catalog: &Catalog, out: &mut dyn Write) -> std::io::Result<()> {
     let computed = DERIVED_TABLES;
     let width = names
         .map(String::len)
-        .chain(computed.iter().map(|d| d.name.len()))
+        .chain(computed.iter().chain(STORE_TABLES).map(|d| d.name.len()))
         .max()
         .unwrap_or(0);
     for table in catalog.tables.values() {
@@ -91,6 +105,10 @@ fn list(catalog: &Catalog, out: &mut dyn Write) -> std::io::Result<()> {
     }
     for table in computed {
         writeln!(out, "{:<width$}  {} (computed)", table.name, table.about)?;
+    }
+    for table in STORE_TABLES {
+        let (name, about) = (table.name, table.about);
+        writeln!(out, "{name:<width$}  {about} (over snapshots)")?;
     }
     Ok(())
 }
@@ -178,19 +196,13 @@ fn kind(ty: &ColumnType) -> String {
     }
 }
 
-fn computed(table: &DerivedSpec, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "{} (computed)\n{}\n", table.name, table.about)?;
+/// Name, what it holds, columns.
+fn head(table: &DerivedSpec, kind: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{} ({kind})\n{}\n", table.name, table.about)?;
     let width = table.columns.iter().map(|(n, _)| n.len()).max();
     let width = width.unwrap_or(0);
     for (name, ty) in table.columns {
-        let ty = match ty {
-            DerivedType::Text => "text",
-            DerivedType::Boolean => "boolean",
-            DerivedType::Integer => "integer",
-            DerivedType::Texts => "[text]",
-        };
-        writeln!(out, "  {name:<width$}  {ty}")?;
+        writeln!(out, "  {name:<width$}  {}", ty.as_str())?;
     }
-    let sources: Vec<String> = table.needs().into_keys().collect();
-    writeln!(out, "\nmade from: {}", sources.join(", "))
+    Ok(())
 }

@@ -77,7 +77,8 @@ pub fn root() -> PathBuf {
         .unwrap()
 }
 
-fn python() -> PathBuf {
+/// Python with what `requirements-test.txt` asks for.
+pub fn python() -> PathBuf {
     let made = Command::new("python3")
         .arg(root().join("tests/venv.py"))
         .stderr(Stdio::inherit())

@@ -280,6 +280,7 @@ fn candidate(key: &Key, call: FixCall, is_last: bool, connection: &Connection) -
         evidence: Map::new(),
         requirements: Arc::from([]),
         fix: FixAvailability::Automatic,
+        history: None,
         missing_permissions: Vec::new(),
         muted: None,
     };

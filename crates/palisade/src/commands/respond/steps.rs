@@ -93,6 +93,7 @@ pub fn candidate(
         evidence: Map::new(),
         requirements: Arc::from([]),
         fix: FixAvailability::Automatic,
+        history: None,
         missing_permissions: Vec::new(),
         muted: None,
     };

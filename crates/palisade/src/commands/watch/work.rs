@@ -672,6 +672,7 @@ impl<'w> Work<'w> {
                 .map_err(wait)?,
             coverage: self.connection.block_on(last.coverage()).map_err(wait)?,
             frameworks: Vec::new(),
+            last_scan: None,
             expired_mutes: Vec::new(),
         };
         let well =
