@@ -507,6 +507,14 @@ impl Run {
         Ok(self.store.of(manifest))
     }
 
+    /// Takes back accounts that are damaged, so that they are read again.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn heal(&self) -> Result<(), StoreError> {
+        self.sound().await.map(|_| ())
+    }
+
     /// Looks whether every account that is written has its files, in their length, and takes back the documents of
     /// those that have not (a machine that lost its power): they are read again. Gives what the others name.
     async fn sound(&self) -> Result<BTreeSet<String>, StoreError> {
