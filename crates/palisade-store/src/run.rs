@@ -212,6 +212,7 @@ impl Store {
                 Ok(plan) => plans.push(plan),
                 // cleared away in the meantime
                 Err(e) if e.is_missing() => {}
+                Err(e @ StoreError::Storage { .. }) => return Err(e),
                 Err(e) => damaged.push(e),
             }
         }
@@ -228,6 +229,7 @@ impl Store {
         for plan in self.runs().await?.0 {
             match self.manifest(&plan.snapshot).await {
                 Err(e) if e.is_missing() => open.push(plan),
+                Err(e @ StoreError::Storage { .. }) => return Err(e),
                 // damaged or newer: it is there
                 _ => {}
             }
@@ -309,9 +311,15 @@ impl Store {
                 continue;
             };
             match self.run_plan(name).await {
-                Ok(plan) if of(&plan, written) => self.delete(&path).await?,
-                // what is not understood is needed by nobody, and is named where runs are listed
-                _ => {}
+                Ok(plan) => {
+                    if of(&plan, written) {
+                        self.delete(&path).await?;
+                    }
+                }
+                // what could not be read may be the one that must not be left
+                Err(e @ StoreError::Storage { .. }) if !e.is_missing() => return Err(e),
+                // what is not understood is gone on with by nobody
+                Err(_) => {}
             }
         }
         Ok(())
