@@ -220,13 +220,14 @@ impl Store {
         Ok((plans, damaged))
     }
 
-    /// The plans of runs that are not committed, oldest first.
+    /// The plans of runs that are not committed, oldest first, and what could not be understood of any.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn unfinished_runs(&self) -> Result<Vec<RunPlan>, StoreError> {
+    pub async fn unfinished_runs(&self) -> Result<(Vec<RunPlan>, Vec<StoreError>), StoreError> {
         let mut open = Vec::new();
-        for plan in self.runs().await?.0 {
+        let (plans, damaged) = self.runs().await?;
+        for plan in plans {
             match self.manifest(&plan.snapshot).await {
                 Err(e) if e.is_missing() => open.push(plan),
                 Err(e @ StoreError::Storage { .. }) => return Err(e),
@@ -234,7 +235,7 @@ impl Store {
                 _ => {}
             }
         }
-        Ok(open)
+        Ok((open, damaged))
     }
 
     /// A run by its name, by the id of its snapshot or what that begins with, or as `last`: the latest that is not
@@ -253,7 +254,7 @@ impl Store {
             location: self.location().to_owned(),
         };
         if wanted == "last" {
-            let mut plans = self.unfinished_runs().await?.into_iter().rev();
+            let mut plans = self.unfinished_runs().await?.0.into_iter().rev();
             let plan = plans.find(|p| judged.is_none_or(|judged| judged == p.judged));
             return Ok(self.run_of(plan.ok_or_else(missing)?, attempt));
         }

@@ -163,6 +163,10 @@ async fn workers_agree_on_what_the_first_has_decided() {
         let run = store.find_run(wanted, None, "00000004").await;
         assert_eq!(run.is_ok(), found, "{wanted}");
     }
+    store.write("runs/cut.json", "{".into()).await.unwrap();
+    let (open, damaged) = store.unfinished_runs().await.unwrap();
+    assert_eq!((open.len(), damaged.len()), (1, 1));
+    assert!(damaged[0].to_string().contains("runs/cut.json"));
     let scan = store.find_run("last", Some(true), "00000004").await;
     assert!(matches!(scan, Err(StoreError::NoRun { .. })));
 }
@@ -190,7 +194,7 @@ async fn the_snapshot_is_committed_when_every_account_is_there_and_once() {
     assert!(said.contains("2 of 3 accounts are missing"), "{said}");
     let listing = store.list().await.unwrap();
     assert_eq!((listing.manifests.len(), listing.unfinished.len()), (0, 1));
-    assert_eq!(store.unfinished_runs().await.unwrap().len(), 1);
+    assert_eq!(store.unfinished_runs().await.unwrap().0.len(), 1);
 
     write(&workers[1], OTHER, &buckets(&[])).await.unwrap();
     // refused is done, a failure that may pass is not
@@ -221,7 +225,7 @@ async fn the_snapshot_is_committed_when_every_account_is_there_and_once() {
     }
     assert_eq!(won, 1);
     assert_eq!(rows(&store).await, (2, vec![THIRD.to_owned()]));
-    assert!(store.unfinished_runs().await.unwrap().is_empty());
+    assert!(store.unfinished_runs().await.unwrap().0.is_empty());
     assert!(store.list().await.unwrap().unfinished.is_empty());
     assert!(!paths(&store).await.iter().any(|p| p.contains("/unread/")));
 }
