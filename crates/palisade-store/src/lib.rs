@@ -2,7 +2,8 @@
 //! bucket, as Parquet that any engine reads. Formats: `docs/specs/snapshot.md`.
 //!
 //! Invariants: a reader sees a whole snapshot or none (the manifest is written last, and once); what could not be read
-//! is stored with the rows; nothing is believed without its checksum; no AWS API is called.
+//! is stored with the rows; nothing is believed without its checksum; no AWS API is called. Of several workers or attempts
+//! that make one snapshot (`run`), whoever is first writes an account, and nobody writes it again.
 
 mod encode;
 mod error;

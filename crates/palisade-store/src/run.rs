@@ -212,6 +212,7 @@ impl Store {
                 Ok(plan) => plans.push(plan),
                 // cleared away in the meantime
                 Err(e) if e.is_missing() => {}
+                Err(e @ StoreError::Storage { .. }) => return Err(e),
                 Err(e) => damaged.push(e),
             }
         }
@@ -219,20 +220,22 @@ impl Store {
         Ok((plans, damaged))
     }
 
-    /// The plans of runs that are not committed, oldest first.
+    /// The plans of runs that are not committed, oldest first, and what could not be understood of any.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn unfinished_runs(&self) -> Result<Vec<RunPlan>, StoreError> {
+    pub async fn unfinished_runs(&self) -> Result<(Vec<RunPlan>, Vec<StoreError>), StoreError> {
         let mut open = Vec::new();
-        for plan in self.runs().await?.0 {
+        let (plans, damaged) = self.runs().await?;
+        for plan in plans {
             match self.manifest(&plan.snapshot).await {
                 Err(e) if e.is_missing() => open.push(plan),
+                Err(e @ StoreError::Storage { .. }) => return Err(e),
                 // damaged or newer: it is there
                 _ => {}
             }
         }
-        Ok(open)
+        Ok((open, damaged))
     }
 
     /// A run by its name, by the id of its snapshot or what that begins with, or as `last`: the latest that is not
@@ -251,7 +254,7 @@ impl Store {
             location: self.location().to_owned(),
         };
         if wanted == "last" {
-            let mut plans = self.unfinished_runs().await?.into_iter().rev();
+            let mut plans = self.unfinished_runs().await?.0.into_iter().rev();
             let plan = plans.find(|p| judged.is_none_or(|judged| judged == p.judged));
             return Ok(self.run_of(plan.ok_or_else(missing)?, attempt));
         }
@@ -309,9 +312,15 @@ impl Store {
                 continue;
             };
             match self.run_plan(name).await {
-                Ok(plan) if of(&plan, written) => self.delete(&path).await?,
-                // what is not understood is needed by nobody, and is named where runs are listed
-                _ => {}
+                Ok(plan) => {
+                    if of(&plan, written) {
+                        self.delete(&path).await?;
+                    }
+                }
+                // what could not be read may be the one that must not be left
+                Err(e @ StoreError::Storage { .. }) if !e.is_missing() => return Err(e),
+                // what is not understood is gone on with by nobody
+                Err(_) => {}
             }
         }
         Ok(())
@@ -505,6 +514,14 @@ impl Run {
     pub async fn draft(&self) -> Result<crate::Snapshot, StoreError> {
         let manifest = self.writer.draft(self.plan.started_at, None).await?;
         Ok(self.store.of(manifest))
+    }
+
+    /// Takes back accounts that are damaged, so that they are read again.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn heal(&self) -> Result<(), StoreError> {
+        self.sound().await.map(|_| ())
     }
 
     /// Looks whether every account that is written has its files, in their length, and takes back the documents of

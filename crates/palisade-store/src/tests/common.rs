@@ -1,5 +1,6 @@
 //! A catalogue's tables, small datasets, and a store that fails when it is told to.
 use crate::{AccountResult, NewSnapshot, Snapshot, Store};
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -157,6 +158,93 @@ impl ObjectStore for Failing {
         to: &Path,
         options: CopyOptions,
     ) -> object_store::Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// Fails one request of any kind, as a bucket does that answers 503 until whoever asks has given up.
+#[derive(Debug)]
+pub struct Flaky {
+    pub inner: Arc<dyn ObjectStore>,
+    /// So many are answered before.
+    pub left: AtomicUsize,
+}
+
+impl Flaky {
+    fn ask(&self) -> object_store::Result<()> {
+        match self.left.fetch_sub(1, Ordering::SeqCst) {
+            0 => Err(object_store::Error::Generic {
+                store: "flaky",
+                source: "503 Slow Down".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+    /// Whether the one that fails has been.
+    pub fn has_failed(&self) -> bool {
+        self.left.load(Ordering::SeqCst) > usize::MAX / 2
+    }
+}
+
+impl std::fmt::Display for Flaky {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("flaky")
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Flaky {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        self.ask()?;
+        self.inner.put_opts(location, payload, options).await
+    }
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.ask()?;
+        self.inner.put_multipart_opts(location, options).await
+    }
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        self.ask()?;
+        self.inner.get_opts(location, options).await
+    }
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        match self.ask() {
+            Ok(()) => self.inner.delete_stream(locations),
+            Err(e) => futures::stream::once(async { Err(e) }).boxed(),
+        }
+    }
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        match self.ask() {
+            Ok(()) => self.inner.list(prefix),
+            Err(e) => futures::stream::once(async { Err(e) }).boxed(),
+        }
+    }
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.ask()?;
+        self.inner.list_with_delimiter(prefix).await
+    }
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        self.ask()?;
         self.inner.copy_opts(from, to, options).await
     }
 }

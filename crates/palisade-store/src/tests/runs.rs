@@ -1,5 +1,5 @@
 //! Runs: several workers make one snapshot, and what one leaves behind another goes on with.
-use super::common::{Failing, SHIPPED, buckets, memory, now};
+use super::common::{Failing, Flaky, SHIPPED, buckets, memory, now};
 use crate::{AccountResult, Committed, Run, RunPlan, Shard, Store, StoreError, Wanted};
 use object_store::memory::InMemory;
 use palisade_core::{CallError, CallErrorKind, Coverage, Timestamp};
@@ -163,6 +163,10 @@ async fn workers_agree_on_what_the_first_has_decided() {
         let run = store.find_run(wanted, None, "00000004").await;
         assert_eq!(run.is_ok(), found, "{wanted}");
     }
+    store.write("runs/cut.json", "{".into()).await.unwrap();
+    let (open, damaged) = store.unfinished_runs().await.unwrap();
+    assert_eq!((open.len(), damaged.len()), (1, 1));
+    assert!(damaged[0].to_string().contains("runs/cut.json"));
     let scan = store.find_run("last", Some(true), "00000004").await;
     assert!(matches!(scan, Err(StoreError::NoRun { .. })));
 }
@@ -190,7 +194,7 @@ async fn the_snapshot_is_committed_when_every_account_is_there_and_once() {
     assert!(said.contains("2 of 3 accounts are missing"), "{said}");
     let listing = store.list().await.unwrap();
     assert_eq!((listing.manifests.len(), listing.unfinished.len()), (0, 1));
-    assert_eq!(store.unfinished_runs().await.unwrap().len(), 1);
+    assert_eq!(store.unfinished_runs().await.unwrap().0.len(), 1);
 
     write(&workers[1], OTHER, &buckets(&[])).await.unwrap();
     // refused is done, a failure that may pass is not
@@ -221,7 +225,7 @@ async fn the_snapshot_is_committed_when_every_account_is_there_and_once() {
     }
     assert_eq!(won, 1);
     assert_eq!(rows(&store).await, (2, vec![THIRD.to_owned()]));
-    assert!(store.unfinished_runs().await.unwrap().is_empty());
+    assert!(store.unfinished_runs().await.unwrap().0.is_empty());
     assert!(store.list().await.unwrap().unfinished.is_empty());
     assert!(!paths(&store).await.iter().any(|p| p.contains("/unread/")));
 }
@@ -332,8 +336,12 @@ async fn an_account_whose_files_are_cut_is_read_again() {
             "document" => store.write(&document, "{".into()).await.unwrap(),
             _ => store.delete(file).await.unwrap(),
         }
-        let refused = commit(&run, false).await.unwrap_err().to_string();
-        assert!(refused.contains(FIXTURE_ACCOUNT), "{refused}");
+        if damage == "gone" {
+            run.heal().await.unwrap();
+        } else {
+            let refused = commit(&run, false).await.unwrap_err().to_string();
+            assert!(refused.contains(FIXTURE_ACCOUNT), "{refused}");
+        }
         let again = store
             .find_run("last", Some(false), "00000002")
             .await
@@ -392,6 +400,69 @@ async fn a_full_disk_stops_a_run_and_does_not_spoil_it() {
         assert_eq!(parts.iter().filter(|p| p.ends_with(".parquet")).count(), 1);
     }
     assert!((1..16).contains(&finished), "{finished}");
+}
+
+/// What a worker does from its beginning to the commit, where there is something to clear away.
+async fn work(store: &Store, attempt: &str) -> Result<Committed, StoreError> {
+    let run = store.begin_run(plan(attempt), attempt).await?;
+    let written = run.state().await?.written;
+    for (account, names) in [(FIXTURE_ACCOUNT, &["a", "b"][..]), (OTHER, &[])] {
+        if !written.contains(&account.to_owned()) {
+            write(&run, account, &buckets(names)).await?;
+        }
+    }
+    run.unread(&denied(THIRD), true).await?;
+    commit(&run, false).await
+}
+
+/// Whichever request to a bucket fails for good, of collecting, committing and removing: nothing is damaged, and the same
+/// again comes to the end.
+#[tokio::test]
+async fn a_request_that_fails_is_made_good_by_the_same_again() {
+    let mut failed = 0;
+    for left in 0.. {
+        let inner = Arc::new(InMemory::new());
+        let healthy = Store::over(inner.clone(), "healthy");
+        let killed = begin(&healthy, "0000dead").await;
+        write(&killed, FIXTURE_ACCOUNT, &buckets(&["a", "b"]))
+            .await
+            .unwrap();
+        let document = format!(
+            "snapshots/{}/accounts/{FIXTURE_ACCOUNT}.json",
+            killed.plan().snapshot
+        );
+        healthy.delete(&document).await.unwrap();
+
+        let flaky = Arc::new(Flaky {
+            inner,
+            left: AtomicUsize::new(left),
+        });
+        let store = Store::over(flaky.clone(), "flaky");
+        let made = async {
+            let committed = work(&store, "00000001").await?;
+            let (Committed::Now(manifest) | Committed::Before(manifest)) = committed;
+            store.remove(&[manifest.id]).await
+        };
+        let made = made.await;
+        assert_eq!(made.is_err(), flaky.has_failed(), "{left}");
+        let listing = healthy.list().await.unwrap();
+        assert!(listing.damaged.is_empty(), "{left}");
+        if let Err(e) = &made {
+            assert!(e.to_string().contains("503"), "{e}");
+            failed += 1;
+            // if it had come to removing, that is done again as well
+            if let Some(manifest) = listing.manifests.first() {
+                assert_eq!(rows(&healthy).await, (2, vec![THIRD.to_owned()]), "{left}");
+                let id = manifest.id.clone();
+                healthy.remove(&[id]).await.unwrap();
+            }
+            work(&healthy, "00000002").await.unwrap();
+            assert_eq!(rows(&healthy).await, (2, vec![THIRD.to_owned()]), "{left}");
+        } else {
+            break;
+        }
+    }
+    assert!(failed > 30, "{failed}");
 }
 
 #[tokio::test]

@@ -273,6 +273,9 @@ impl Session {
             let committed = run.committed().await?;
             if known.is_some() && committed.is_none() {
                 run.touch().await?;
+                if asked.resume.is_some() {
+                    run.heal().await?;
+                }
             }
             let state = run.state().await?;
             Ok::<_, StoreError>((run, committed, state))

@@ -165,7 +165,10 @@ fn unfinished(
     ids: &[String],
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let plans = runtime.block_on(store.unfinished_runs())?;
+    let (plans, damaged) = runtime.block_on(store.unfinished_runs())?;
+    for damaged in &damaged {
+        terminal.error(&damaged.to_string());
+    }
     for plan in &plans {
         let run = runtime.block_on(store.find_run(&plan.run, None, &store::nonce()))?;
         let state = runtime.block_on(run.state())?;
