@@ -96,7 +96,12 @@ fn by_accounts(binary: &Path, most: u64) -> anyhow::Result<()> {
 fn one_account(binary: &Path, resources: u64) -> anyhow::Result<()> {
     let store = store(1, resources, None)?;
     let run = run_of(binary, &store, &["check", "--snapshot", "latest"])?;
-    tell("check, one account", resources, &run, "(aim: under 1024 MiB)");
+    tell(
+        "check, one account",
+        resources,
+        &run,
+        "(aim: under 1024 MiB)",
+    );
     Ok(())
 }
 

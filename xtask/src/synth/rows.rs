@@ -10,7 +10,9 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::DataType;
 use palisade_catalog::{ColumnType, FixtureStatus, Scope, TableSchema};
 use palisade_core::{CallError, Status, Timestamp};
-use palisade_table::{Batch, FIXTURE_ACCOUNT, Failure, Schemas, Table, arrow_schema, fixture_table};
+use palisade_table::{
+    Batch, FIXTURE_ACCOUNT, Failure, Schemas, Table, arrow_schema, fixture_table,
+};
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -378,7 +380,13 @@ impl Kind {
         rows: &[Numbered],
     ) -> anyhow::Result<Batch> {
         let pattern = |(row, changed): &Numbered| {
-            let of = [5, place.shape.number, self.number, place.region as u64, *row];
+            let of = [
+                5,
+                place.shape.number,
+                self.number,
+                place.region as u64,
+                *row,
+            ];
             let chosen = generator.number(&of).wrapping_add(u64::from(*changed));
             if place.shape.is_denied() {
                 return u32::try_from(chosen % PATTERNS).unwrap_or(0);
@@ -413,7 +421,10 @@ impl Kind {
                 "partition" => texts(vec!["aws".to_owned(); rows.len()]),
                 "arn" if spec.id != "arn" => {
                     let arns = ids.iter().enumerate();
-                    texts(arns.map(|(at, id)| self.arn(place, &taken, at, id)).collect())
+                    texts(
+                        arns.map(|(at, id)| self.arn(place, &taken, at, id))
+                            .collect(),
+                    )
                 }
                 _ if name == spec.id => texts(ids.clone()),
                 _ => match self.foreign.get(name) {
@@ -545,7 +556,12 @@ fn rebound(array: &ArrayRef, account: &str) -> anyhow::Result<ArrayRef> {
             let from = array.as_list::<i32>();
             let values = inner(from.values())?;
             let (offsets, nulls) = (from.offsets().clone(), array.nulls().cloned());
-            Arc::new(ListArray::try_new(Arc::clone(item), offsets, values, nulls)?)
+            Arc::new(ListArray::try_new(
+                Arc::clone(item),
+                offsets,
+                values,
+                nulls,
+            )?)
         }
         DataType::Map(entries, sorted) => {
             let from = array.as_map();
