@@ -28,6 +28,9 @@ const MUCH: &[(&str, u64)] = &[
     ("sqs_queue", 15),
 ];
 
+/// How many an account may have at most ("IAM and AWS STS quotas", AWS IAM User Guide).
+const MOST: &[(&str, u64)] = &[("iam_policy", 5000), ("iam_role", 5000), ("iam_user", 5000)];
+
 /// Rows below which a table is in one region of an account only.
 const SPREAD: u64 = 8;
 /// Rows of tables about the organisation, which the first account alone has.
@@ -89,7 +92,9 @@ impl Shape {
             };
             // what is less than one row is a row in some accounts
             let chance = generator.number(&[1, number, kind.number]) % of;
-            let rows = (part / of + u64::from(chance < part % of)).min(left);
+            let most = MOST.iter().find(|(n, _)| *n == kind.table.spec.name);
+            let most = most.map_or(left, |(_, most)| left.min(*most));
+            let rows = (part / of + u64::from(chance < part % of)).min(most);
             totals[i] = rows;
             left -= rows;
             if largest.is_none_or(|known: usize| totals[known] < rows) {

@@ -55,13 +55,13 @@ fn a_seed_gives_the_same_bytes_and_another_gives_others() {
 #[test]
 fn every_check_is_answered_and_in_every_way() {
     let folder = tempfile::tempdir().unwrap();
-    let made = made(folder.path(), 4000, None);
+    let made = made(folder.path(), 16_000, None);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = Store::open(folder.path().to_str().unwrap(), &Options::default()).unwrap();
     let snapshot = runtime.block_on(store.snapshot(&made[0].0)).unwrap();
     let verified = runtime.block_on(store.verify(&snapshot));
     assert!(verified.damaged.is_empty(), "{:?}", verified.damaged);
-    assert_eq!(snapshot.manifest().rows(), 4000);
+    assert_eq!(snapshot.manifest().rows(), 16_000);
 
     let catalog = Arc::new(load(&[Source::embedded()]).catalog);
     let checks: Vec<_> = catalog.checks.values().cloned().collect();

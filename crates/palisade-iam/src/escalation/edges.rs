@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::rules::{Gain, Rule, Rules};
 use super::{Edge, Target};
-use crate::account::{Entity, ManagedPolicy, Model, NamedPolicy};
+use crate::account::{Entity, Group, ManagedPolicy, Model, NamedPolicy};
 use crate::arn_pattern::{ArnText, Widest};
 use crate::capability::{grants_iam_change, is_admin};
 use crate::catalogue::Catalogue;
@@ -44,12 +44,17 @@ pub(super) struct Finder<'a> {
     model: &'a Model,
     rules: &'a Rules,
     context: Context,
-    /// Roles by the services that they trust.
-    trusting: BTreeMap<&'a str, Vec<usize>>,
+    /// Entities by account: what IAM's own actions are done on is always in the account of who does them ("Actions,
+    /// resources, and condition keys for AWS IAM", Service Authorization Reference; only roles are used from outside).
+    within: BTreeMap<&'a str, Vec<usize>>,
+    /// Roles by account and the services that they trust: roles are passed within their account only.
+    trusting: BTreeMap<&'a str, BTreeMap<&'a str, Vec<usize>>>,
     /// Roles by what their trust policies name: an ARN, an account, or `*`.
     named: BTreeMap<&'a str, Vec<usize>>,
-    /// Entities by attached managed policy, also through groups.
-    holders: BTreeMap<&'a str, Vec<usize>>,
+    /// By the account of a managed policy: entities by the policy that is attached, also through groups.
+    holders: BTreeMap<&'a str, BTreeMap<&'a str, Vec<usize>>>,
+    /// Groups by account, in order of ARN.
+    groups: BTreeMap<&'a str, Vec<&'a Group>>,
 }
 
 /// Whether something is possible: certainly, or depending on what is not known.
@@ -123,10 +128,16 @@ impl<'a> Finder<'a> {
             model,
             rules,
             context,
+            within: BTreeMap::new(),
             trusting: BTreeMap::new(),
             named: BTreeMap::new(),
             holders: BTreeMap::new(),
+            groups: BTreeMap::new(),
         };
+        for group in model.groups.values() {
+            let account = ArnText::new(&group.arn).account().unwrap_or_default();
+            finder.groups.entry(account).or_default().push(group);
+        }
         let services: BTreeSet<&'a str> = rules
             .rules
             .iter()
@@ -134,18 +145,19 @@ impl<'a> Finder<'a> {
             .map(String::as_str)
             .collect();
         for (at, entity) in model.entities.iter().enumerate() {
-            for arn in &entity.attached {
-                finder.holders.entry(arn).or_default().push(at);
-            }
-            for group in entity.groups.iter().filter_map(|g| model.groups.get(g)) {
-                for arn in &group.attached {
-                    finder.holders.entry(arn).or_default().push(at);
-                }
+            finder.within.entry(&entity.account).or_default().push(at);
+            let groups = entity.groups.iter().filter_map(|g| model.groups.get(g));
+            let through_groups = groups.flat_map(|g| &g.attached);
+            for arn in entity.attached.iter().chain(through_groups) {
+                let account = ArnText::new(arn).account().unwrap_or_default();
+                let of = finder.holders.entry(account).or_default();
+                of.entry(arn).or_default().push(at);
             }
             let Some(trust) = &entity.trust else { continue };
             for service in &services {
                 if trusts_service(&trust.policy, service) {
-                    finder.trusting.entry(service).or_default().push(at);
+                    let of = finder.trusting.entry(&entity.account).or_default();
+                    of.entry(service).or_default().push(at);
                 }
             }
             for entry in trust
@@ -177,6 +189,30 @@ impl<'a> Finder<'a> {
             }
         }
         finder
+    }
+
+    /// The entities of an entity's account, itself among them.
+    fn neighbours(&self, entity: &Entity) -> impl Iterator<Item = (usize, &'a Entity)> {
+        let own = self.within.get(entity.account.as_str());
+        let model = self.model;
+        own.into_iter()
+            .flatten()
+            .filter_map(move |at| Some((*at, model.entities.get(*at)?)))
+    }
+
+    /// The managed policies of an entity's account that somebody holds, with who does.
+    fn held(&self, entity: &Entity) -> impl Iterator<Item = (&'a str, &Vec<usize>)> {
+        let own = self.holders.get(entity.account.as_str());
+        own.into_iter()
+            .flatten()
+            .map(|(policy, holders)| (*policy, holders))
+    }
+
+    /// The roles of an entity's account that trust a service.
+    fn trusting(&self, entity: &Entity, service: &str) -> &[usize] {
+        let own = self.trusting.get(entity.account.as_str());
+        own.and_then(|own| own.get(service))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Whether the entity may do an action on a resource.
@@ -267,10 +303,7 @@ impl<'a> Finder<'a> {
             indirect: false,
         };
         let others = |kind: PrincipalKind| {
-            self.model
-                .entities
-                .iter()
-                .enumerate()
+            self.neighbours(entity)
                 .filter(move |(at, e)| *at != from && e.kind == kind)
         };
         let [first, ..] = rule.actions.as_slice() else {
@@ -324,7 +357,7 @@ impl<'a> Finder<'a> {
                 }
             }
             Gain::PolicyAssume | Gain::PolicyTrust => {
-                for (policy, holders) in &self.holders {
+                for (policy, holders) in self.held(entity) {
                     let Some(conditional) = self.may_change(entity, first, policy) else {
                         continue;
                     };
@@ -420,7 +453,7 @@ impl<'a> Finder<'a> {
                 });
             }
         }
-        for (policy, holders) in &self.holders {
+        for (policy, holders) in self.held(entity) {
             let useful = rule.gain == Gain::Policy || self.has_wider_version(policy);
             let Some(conditional) = self.may_change(entity, action, policy).filter(|_| useful)
             else {
@@ -473,7 +506,7 @@ impl<'a> Finder<'a> {
         {
             return Some(edge(Target::Admin, &entity.arn, conditional));
         }
-        for (at, other) in self.model.entities.iter().enumerate() {
+        for (at, other) in self.neighbours(entity) {
             if at != from
                 && other.kind == kind
                 && self.model.ceiling_allows_admin(other)
@@ -498,7 +531,8 @@ impl<'a> Finder<'a> {
         let action = rule.actions.first()?;
         let ceiling = self.model.ceiling_allows_admin(entity);
         let mut indirect = None;
-        for group in self.model.groups.values() {
+        let groups = self.groups.get(entity.account.as_str());
+        for group in groups.into_iter().flatten() {
             let Some(conditional) = self.may(entity, action, &group.arn) else {
                 continue;
             };
@@ -536,12 +570,8 @@ impl<'a> Finder<'a> {
         } else {
             PrincipalKind::Role
         };
-        for other in self
-            .model
-            .entities
-            .iter()
-            .filter(|e| e.kind == kind && e.boundary.is_some())
-        {
+        let others = self.neighbours(entity).map(|(_, other)| other);
+        for other in others.filter(|e| e.kind == kind && e.boundary.is_some()) {
             let own: Vec<&Policy> = other.policies.iter().map(|p| &*p.policy).collect();
             if !is_admin(&own) || !self.model.guardrails_allow_admin(other) {
                 continue;
@@ -598,12 +628,11 @@ impl<'a> Finder<'a> {
         };
         let mut done = BTreeSet::new();
         for service in &rule.services {
-            for at in self.trusting.get(service.as_str()).into_iter().flatten() {
+            for at in self.trusting(entity, service) {
                 let Some(role) = self.model.entities.get(*at) else {
                     continue;
                 };
-                // Roles are passed within their account only.
-                if role.account != entity.account || done.contains(at) {
+                if done.contains(at) {
                     continue;
                 }
                 if let Some(conditional) =
@@ -673,15 +702,9 @@ impl<'a> Finder<'a> {
         for at in rule
             .services
             .iter()
-            .filter_map(|s| self.trusting.get(s.as_str()))
-            .flatten()
+            .flat_map(|s| self.trusting(entity, s))
         {
-            let same = self
-                .model
-                .entities
-                .get(*at)
-                .is_some_and(|r| r.account == entity.account);
-            if same && done.insert(*at) {
+            if done.insert(*at) {
                 out.push(Edge {
                     from,
                     to: Target::Entity(*at),
