@@ -1,6 +1,6 @@
 //! Processes that are killed (SIGKILL) at random points: collecting alone and with others, scanning, committing, joining
 //! files and clearing away, over a store on the disk. Whatever a process was doing, no snapshot is damaged, what can be
-//! seen is right, and going on gives what an undisturbed run gives. `PALISADE_CRASHES` says how often (12).
+//! seen is right, and going on gives what an undisturbed run gives. `PALISADE_CRASHES` says how often (6).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -466,7 +466,7 @@ fn single_rows(batch: &Batch) -> Vec<Batch> {
 
 #[test]
 fn nothing_that_is_killed_spoils_a_store() {
-    let kills: usize = std::env::var("PALISADE_CRASHES").map_or(12, |n| n.parse().unwrap());
+    let kills: usize = std::env::var("PALISADE_CRASHES").map_or(6, |n| n.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = organization(Some(Refusal::Denied), Faults::none());
