@@ -22,7 +22,7 @@ fn model(allows: Value, rcp: Value) -> Model {
         "ServiceControlPolicies": { "*": [] },
         "ResourceControlPolicies": { OWN: level },
         "ResourcePolicies": { BUCKET: {
-            "Account": OWN,
+            "Owner": OWN,
             "Policy": { "Version": "2012-10-17", "Statement": [allows] },
         } },
     });
