@@ -241,12 +241,7 @@ impl Now<'_> {
         Ok(())
     }
 
-    fn event(
-        &self,
-        of: &Lifetime,
-        what: &str,
-        columns: Vec<crate::ColumnChange>,
-    ) -> ResourceEvent {
+    fn event(&self, of: &Lifetime, what: &str, columns: Vec<crate::ColumnChange>) -> ResourceEvent {
         ResourceEvent {
             at: self.snapshot.manifest().started_at,
             snapshot: self.snapshot.manifest().id.clone(),

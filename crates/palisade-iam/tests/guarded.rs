@@ -27,7 +27,9 @@ fn model(allows: Value, rcp: Value) -> Model {
         } },
     });
     model.add_file(&document.to_string()).unwrap();
-    model.organizations.insert(OWN.to_owned(), "o-own".to_owned());
+    model
+        .organizations
+        .insert(OWN.to_owned(), "o-own".to_owned());
     model
 }
 
@@ -58,9 +60,13 @@ fn what_the_organisation_denies_to_outsiders_is_blocked() {
     // whose account it is is known once the organisation's accounts are
     let mut other = model(allows(json!({ "AWS": "222222222222" })), own_people());
     assert_eq!(blocked(&other), [""; 0]);
-    other.organizations.insert("333333333333".to_owned(), "o-own".to_owned());
+    other
+        .organizations
+        .insert("333333333333".to_owned(), "o-own".to_owned());
     assert_eq!(blocked(&other), ["own-people"]);
-    other.organizations.insert("222222222222".to_owned(), "o-own".to_owned());
+    other
+        .organizations
+        .insert("222222222222".to_owned(), "o-own".to_owned());
     assert_eq!(blocked(&other), [""; 0]);
 }
 
@@ -78,10 +84,19 @@ fn what_is_left_or_not_sure_is_not_blocked() {
         // one bucket of another name
         change("Resource", json!("arn:aws:s3:::c*")),
         // depends on what a request says
-        change("Condition", json!({ "StringNotEquals": { "aws:PrincipalTag/team": "a" } })),
-        change("Condition", json!({ "NotIpAddress": { "aws:SourceIp": "10.0.0.0/8" } })),
+        change(
+            "Condition",
+            json!({ "StringNotEquals": { "aws:PrincipalTag/team": "a" } }),
+        ),
+        change(
+            "Condition",
+            json!({ "NotIpAddress": { "aws:SourceIp": "10.0.0.0/8" } }),
+        ),
         // callers without credentials have no such key
-        change("Condition", json!({ "Bool": { "aws:PrincipalIsAWSService": "false" } })),
+        change(
+            "Condition",
+            json!({ "Bool": { "aws:PrincipalIsAWSService": "false" } }),
+        ),
     ] {
         assert_eq!(blocked(&model(everyone(), rcp.clone())), [""; 0], "{rcp}");
     }

@@ -73,7 +73,9 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
             &history(finding, |h| h.last_changed.to_string()),
             &history(finding, |h| h.age_days.to_string()),
             &history(finding, |h| h.reopened.to_string()),
-            &history(finding, |h| h.new.map(|n| n.to_string()).unwrap_or_default()),
+            &history(finding, |h| {
+                h.new.map(|n| n.to_string()).unwrap_or_default()
+            }),
         ];
         for cell in cells {
             rows.write_field(inert(cell).as_bytes())?;

@@ -205,7 +205,10 @@ impl<'a> Document<'a> {
         Self {
             version: &assessment.version,
             started_at: assessment.started_at.to_string(),
-            last_scan: assessment.last_scan.as_ref().map(|l| l.started_at.to_string()),
+            last_scan: assessment
+                .last_scan
+                .as_ref()
+                .map(|l| l.started_at.to_string()),
             accounts: &assessment.accounts,
             regions: &assessment.regions,
             interrupted: coverage.interrupted,
@@ -267,9 +270,9 @@ impl Serialize for Findings<'_> {
                 &f.resource_id,
                 &f.message,
                 (!f.evidence.is_empty()).then_some(&f.evidence),
-                f.history.as_deref().map(|h| {
-                    (h.first_seen, h.last_changed, h.age_days, h.reopened, h.new)
-                }),
+                f.history
+                    .as_deref()
+                    .map(|h| (h.first_seen, h.last_changed, h.age_days, h.reopened, h.new)),
             ))?;
         }
         rows.end()

@@ -52,11 +52,9 @@ pub(crate) async fn rows(
             let now = all.last().map(|s| s.manifest().started_at);
             let found = match all.last() {
                 // what is kept is about all accounts
-                Some(last) if wanted.is_none() => {
-                    history(last.store(), &all, schemas, Keep::Read)
-                        .await
-                        .map_err(told)?
-                }
+                Some(last) if wanted.is_none() => history(last.store(), &all, schemas, Keep::Read)
+                    .await
+                    .map_err(told)?,
                 _ => {
                     let mut found = History::default();
                     for snapshot in &all {
@@ -105,18 +103,10 @@ fn numbers<T>(rows: &[T], of: impl Fn(&T) -> Option<i64>) -> ArrayRef {
     Arc::new(rows.iter().map(of).collect::<Int64Array>())
 }
 
-fn findings(
-    found: &History,
-    accounts: &BTreeSet<String>,
-    now: Option<Timestamp>,
-) -> Vec<ArrayRef> {
+fn findings(found: &History, accounts: &BTreeSet<String>, now: Option<Timestamp>) -> Vec<ArrayRef> {
     let own = found.findings.iter();
     let rows: Vec<_> = own.filter(|h| accounts.contains(&h.account_id)).collect();
-    let closed = |how: Standing| {
-        times(&rows, move |h| {
-            h.closed_at().filter(|_| h.standing == how)
-        })
-    };
+    let closed = |how: Standing| times(&rows, move |h| h.closed_at().filter(|_| h.standing == how));
     vec![
         texts(&rows, |h| Some(h.key.check.clone())),
         texts(&rows, |h| Some(h.account_id.clone())),

@@ -365,7 +365,12 @@ fn view_page(view: &ViewSpec) -> String {
 
 fn over_time_page(table: &DerivedSpec) -> String {
     let mut out = String::new();
-    put!(out, "# {} (over snapshots)\n\n{}\n", table.name, table.about);
+    put!(
+        out,
+        "# {} (over snapshots)\n\n{}\n",
+        table.name,
+        table.about
+    );
     put!(
         out,
         "`palisade query --snapshot all \"select … from {}\"` reads it; with the id of a snapshot, as it was then.\n",
@@ -497,7 +502,11 @@ fn indexes(catalog: &Catalog, pages: &mut BTreeMap<String, String>) {
     }
     for table in STORE_TABLES {
         let name = table.name;
-        put!(out, "- [{name}]({name}.md) (over snapshots): {}", table.about);
+        put!(
+            out,
+            "- [{name}]({name}.md) (over snapshots): {}",
+            table.about
+        );
     }
     pages.insert("tables/README.md".to_owned(), out);
     let mut out = String::new();

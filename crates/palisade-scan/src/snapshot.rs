@@ -6,8 +6,8 @@ use arrow::array::{
     StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use futures::{FutureExt, StreamExt};
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use palisade_catalog::Check;
 use palisade_collect::Collected;
 use palisade_core::{Assessment, Coverage};

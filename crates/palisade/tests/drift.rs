@@ -446,7 +446,8 @@ fn findings_over_time_are_a_table() {
         finding.insert("status".to_owned(), standing);
     }
     assert_eq!(rows.len(), 2, "{rows:?}");
-    let time = |row: &Json, name: &str| -> Timestamp { row[name].as_str().unwrap().parse().unwrap() };
+    let time =
+        |row: &Json, name: &str| -> Timestamp { row[name].as_str().unwrap().parse().unwrap() };
     for (row, told) in rows.iter().zip(&told) {
         for (name, value) in told.as_object().unwrap() {
             if name.ends_with("seen") || name == "last_changed" || name == "open_since" {
@@ -464,7 +465,12 @@ fn findings_over_time_are_a_table() {
     );
     assert_eq!(before.len(), 1);
     assert_eq!(
-        (&before[0]["resource_id"], &before[0]["status"], &before[0]["fixed"], &before[0]["opened"]),
+        (
+            &before[0]["resource_id"],
+            &before[0]["status"],
+            &before[0]["fixed"],
+            &before[0]["opened"]
+        ),
         (&json!("a"), &json!("fixed"), &json!(true), &json!(1))
     );
     assert!(before[0]["gone_at"].is_null() && before[0]["age_days"].is_null());
@@ -483,10 +489,24 @@ fn resources_over_time_are_tables() {
     let short = |row: &Json| {
         let gone = row["gone"].as_str().unwrap_or("").to_owned();
         let text = |name: &str| row[name].as_str().unwrap().to_owned();
-        (text("id"), row["present"] == true, row["changes"].as_i64().unwrap(), text("first"), text("last"), gone)
+        (
+            text("id"),
+            row["present"] == true,
+            row["changes"].as_i64().unwrap(),
+            text("first"),
+            text("last"),
+            gone,
+        )
     };
     let own = |id: &str, present, changes, first: &str, last: &str, gone: &str| {
-        (id.to_owned(), present, changes, first.to_owned(), last.to_owned(), gone.to_owned())
+        (
+            id.to_owned(),
+            present,
+            changes,
+            first.to_owned(),
+            last.to_owned(),
+            gone.to_owned(),
+        )
     };
     assert_eq!(
         rows.iter().map(short).collect::<Vec<_>>(),
@@ -504,7 +524,13 @@ fn resources_over_time_are_tables() {
     );
     let words: Vec<String> = changes
         .iter()
-        .map(|c| format!("{} {}", c["change"].as_str().unwrap(), c["resource"].as_str().unwrap()))
+        .map(|c| {
+            format!(
+                "{} {}",
+                c["change"].as_str().unwrap(),
+                c["resource"].as_str().unwrap()
+            )
+        })
         .collect();
     assert_eq!(
         words,
@@ -523,7 +549,10 @@ fn resources_over_time_are_tables() {
         &ids[1],
         "SELECT resource_id AS id FROM resource_history WHERE present ORDER BY id",
     );
-    assert_eq!(then, [json!({"id":"a"}), json!({"id":"b"}), json!({"id":"c"})]);
+    assert_eq!(
+        then,
+        [json!({"id":"a"}), json!({"id":"b"}), json!({"id":"c"})]
+    );
     // joined with what there is now
     let joined = ask(
         folder,
@@ -561,7 +590,16 @@ fn reports_say_since_when() {
     let folder = folder.path();
     let ids = store(&folder.join("store"), DAYS);
     let report = |snapshot: &str, format: &str| {
-        let arguments = ["check", "--snapshot", snapshot, "--check", CHECK, "-q", "-f", format];
+        let arguments = [
+            "check",
+            "--snapshot",
+            snapshot,
+            "--check",
+            CHECK,
+            "-q",
+            "-f",
+            format,
+        ];
         let shown = run(folder, &arguments);
         assert!(!out(&shown).is_empty(), "{}", told(&shown));
         assert_eq!(out(&shown), out(&run(folder, &arguments)));
@@ -572,7 +610,11 @@ fn reports_say_since_when() {
     assert_eq!(json["last_scan"]["snapshot"], json!(ids[1]));
     let of = |bucket: &str| {
         let findings = json["findings"].as_array().unwrap();
-        findings.iter().find(|f| f["resource_id"] == bucket).unwrap()["history"].clone()
+        findings
+            .iter()
+            .find(|f| f["resource_id"] == bucket)
+            .unwrap()["history"]
+            .clone()
     };
     assert_eq!(
         of("a"),
@@ -588,10 +630,21 @@ fn reports_say_since_when() {
     assert_eq!(of("b"), Json::Null);
     assert!(report(&ids[2], "text").contains("2  since the last scan, 2026-01-02T12:00:00Z"));
     let asff = report(&ids[2], "asff");
-    assert!(asff.contains("\"FirstObservedAt\":\"2026-01-01T12:00:00Z\""), "{asff}");
+    assert!(
+        asff.contains("\"FirstObservedAt\":\"2026-01-01T12:00:00Z\""),
+        "{asff}"
+    );
     let ocsf = report(&ids[2], "ocsf");
     assert!(ocsf.contains("\"first_seen_time\":1767268800000"), "{ocsf}");
     let csv = report(&ids[2], "csv");
-    assert!(csv.lines().next().unwrap().ends_with("first_seen,last_changed,age_days,reopened,new"));
-    assert!(csv.contains(",2026-01-01T12:00:00Z,2026-01-03T12:00:00Z,0,1,true"), "{csv}");
+    assert!(
+        csv.lines()
+            .next()
+            .unwrap()
+            .ends_with("first_seen,last_changed,age_days,reopened,new")
+    );
+    assert!(
+        csv.contains(",2026-01-01T12:00:00Z,2026-01-03T12:00:00Z,0,1,true"),
+        "{csv}"
+    );
 }

@@ -329,7 +329,9 @@ fn duckdb(sql: &str) -> Vec<serde_json::Value> {
         .unwrap();
     assert!(asked.status.success(), "{sql}: {}", err(&asked));
     let text = out(&asked);
-    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
 }
 
 /// The files are plain Parquet in Hive partitions: another engine counts and reads what `palisade query` does.
@@ -339,7 +341,9 @@ fn another_engine_reads_the_files() {
     let folder = folder.path();
     good(
         folder,
-        &["scan", "--demo", "--store", "lake", "--quiet", "-f", "jsonl"],
+        &[
+            "scan", "--demo", "--store", "lake", "--quiet", "-f", "jsonl",
+        ],
     );
     let snapshot = std::fs::read_dir(folder.join("lake/snapshots"))
         .unwrap()
@@ -356,10 +360,20 @@ fn another_engine_reads_the_files() {
         let text = good(
             folder,
             &[
-                "query", "--snapshot", "latest", "--store", "lake", "--quiet", "-f", "jsonl", sql,
+                "query",
+                "--snapshot",
+                "latest",
+                "--store",
+                "lake",
+                "--quiet",
+                "-f",
+                "jsonl",
+                sql,
             ],
         );
-        text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+        text.lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect()
     };
     let mut tables: Vec<String> = std::fs::read_dir(&snapshot)
         .unwrap()
@@ -372,10 +386,13 @@ fn another_engine_reads_the_files() {
     assert!(tables.len() > 50, "{tables:?}");
     // every table: as many rows
     let counts = |source: &dyn Fn(&str) -> String| -> String {
-        let each = tables.iter().map(|t| {
-            format!("SELECT '{t}' AS name, count(*) AS n FROM {}", source(t))
-        });
-        format!("SELECT * FROM ({}) ORDER BY name", each.collect::<Vec<_>>().join(" UNION ALL "))
+        let each = tables
+            .iter()
+            .map(|t| format!("SELECT '{t}' AS name, count(*) AS n FROM {}", source(t)));
+        format!(
+            "SELECT * FROM ({}) ORDER BY name",
+            each.collect::<Vec<_>>().join(" UNION ALL ")
+        )
     };
     let theirs = duckdb(&counts(&files));
     assert_eq!(theirs, ours(&counts(&|t| t.to_owned())));
@@ -395,7 +412,9 @@ fn another_engine_reads_the_files() {
             "SELECT account, status, count(*) AS n FROM {} GROUP BY ALL ORDER BY ALL",
             files("finding")
         )),
-        ours("SELECT account_id AS account, status, count(*) AS n FROM finding GROUP BY account_id, status ORDER BY account_id, status")
+        ours(
+            "SELECT account_id AS account, status, count(*) AS n FROM finding GROUP BY account_id, status ORDER BY account_id, status"
+        )
     );
     // what could not be read is NULL, and says why
     let unread = duckdb(&format!(
@@ -403,8 +422,7 @@ fn another_engine_reads_the_files() {
         files("s3_bucket")
     ));
     let bucket = unread.first().unwrap();
-    let why: serde_json::Value =
-        serde_json::from_str(bucket["_unread"].as_str().unwrap()).unwrap();
+    let why: serde_json::Value = serde_json::from_str(bucket["_unread"].as_str().unwrap()).unwrap();
     let (source, error) = (why[0][0].as_str().unwrap(), &why[0][1]);
     assert!(source.starts_with("Get"), "{why}");
     assert!(error.to_string().contains("AccessDenied"), "{why}");
@@ -428,20 +446,46 @@ fn iam_is_asked_of_a_snapshot() {
         &["external"],
         &["unused"],
         &["escalation"],
-        &["who-can", "s3:GetObject", "arn:aws:s3:::acme-public-assets/x"],
+        &[
+            "who-can",
+            "s3:GetObject",
+            "arn:aws:s3:::acme-public-assets/x",
+        ],
     ] {
         let live = json(&[question, &["--demo", "--quiet", "-f", "json"]].concat());
         let kept = json(
-            &[question, &["--snapshot", "latest", "--store", "all", "--quiet", "-f", "json"]].concat(),
+            &[
+                question,
+                &[
+                    "--snapshot",
+                    "latest",
+                    "--store",
+                    "all",
+                    "--quiet",
+                    "-f",
+                    "json",
+                ],
+            ]
+            .concat(),
         );
         assert_eq!(live, kept, "{question:?}");
     }
     // of the buckets alone
     good(
         folder,
-        &["collect", "--demo", "--store", "few", "--check", "s3-bucket-versioning"],
+        &[
+            "collect",
+            "--demo",
+            "--store",
+            "few",
+            "--check",
+            "s3-bucket-versioning",
+        ],
     );
-    let refused = run(folder, &["iam", "admins", "--snapshot", "latest", "--store", "few"]);
+    let refused = run(
+        folder,
+        &["iam", "admins", "--snapshot", "latest", "--store", "few"],
+    );
     assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
     assert!(
         err(&refused).contains("iam_") && err(&refused).contains("was not collected"),
@@ -452,15 +496,31 @@ fn iam_is_asked_of_a_snapshot() {
     good(
         folder,
         &[
-            "collect", "--demo", "--store", "people", "--table", "iam_user,iam_role,iam_group,iam_policy",
+            "collect",
+            "--demo",
+            "--store",
+            "people",
+            "--table",
+            "iam_user,iam_role,iam_group,iam_policy",
         ],
     );
     let kept = json(&[
-        "who-can", "s3:GetObject", "arn:aws:s3:::acme-public-assets/x", "--snapshot", "latest",
-        "--store", "people", "--quiet", "-f", "json",
+        "who-can",
+        "s3:GetObject",
+        "arn:aws:s3:::acme-public-assets/x",
+        "--snapshot",
+        "latest",
+        "--store",
+        "people",
+        "--quiet",
+        "-f",
+        "json",
     ]);
     let unknown = kept["not_known"].to_string();
-    assert!(unknown.contains("`s3_bucket`") && unknown.contains("was not collected for it"), "{unknown}");
+    assert!(
+        unknown.contains("`s3_bucket`") && unknown.contains("was not collected for it"),
+        "{unknown}"
+    );
     let both = run(folder, &["iam", "admins", "--snapshot", "latest", "--demo"]);
     assert_eq!(both.status.code(), Some(2));
 }

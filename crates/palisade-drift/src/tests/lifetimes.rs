@@ -5,7 +5,10 @@ use palisade_store::Snapshot;
 use serde_json::json;
 
 async fn course(snapshots: &[Snapshot]) -> Vec<Lifetime> {
-    lifetimes(snapshots, &*SHIPPED, None).await.unwrap().resources
+    lifetimes(snapshots, &*SHIPPED, None)
+        .await
+        .unwrap()
+        .resources
 }
 
 /// Not listed is not gone; a snapshot of other tables in between says nothing; what comes back has returned.
@@ -18,7 +21,10 @@ async fn only_what_was_looked_for_is_gone() {
     gap(&mut refused, "s3_bucket", ACCOUNT, REGION);
     let other = tables(&json!({ "sqs_queue": [] }));
     let mut all = Vec::new();
-    for (day, data) in [&both, &refused, &other, &one, &both].into_iter().enumerate() {
+    for (day, data) in [&both, &refused, &other, &one, &both]
+        .into_iter()
+        .enumerate()
+    {
         all.push(commit(&store, day as u32 + 1, &[ACCOUNT], data, None).await);
     }
     let b = |all: &[Lifetime]| all.iter().find(|r| r.resource_id == "b").unwrap().clone();

@@ -107,10 +107,7 @@ impl Model {
             return of.into_iter().map(|o| in_account(who, o)).collect();
         }
         vec![
-            (
-                Principal::anonymous(),
-                self.context_of(None, None, owner),
-            ),
+            (Principal::anonymous(), self.context_of(None, None, owner)),
             in_account(SOMEBODY, None),
             in_account(SOMEBODY, Some(ANOTHER)),
         ]
@@ -145,7 +142,12 @@ impl Model {
             }
         }
         // Only services that act for somebody say for whom.
-        for key in ["SourceAccount", "SourceArn", "SourceOrgID", "SourceOrgPaths"] {
+        for key in [
+            "SourceAccount",
+            "SourceArn",
+            "SourceOrgID",
+            "SourceOrgPaths",
+        ] {
             context.set_absent(&format!("aws:{key}"));
         }
         context.set("aws:ResourceAccount", [owner]);
@@ -188,7 +190,10 @@ fn actions(policy: &Policy, service: &str, who: &str) -> BTreeSet<String> {
         })
     };
     let allowing: Vec<&Statement> = policy.with_effect(Effect::Allow).filter(means).collect();
-    let names = known.actions.iter().map(|a| format!("{service}:{}", a.name));
+    let names = known
+        .actions
+        .iter()
+        .map(|a| format!("{service}:{}", a.name));
     names
         .filter(|name| {
             let lower = name.to_ascii_lowercase();

@@ -30,7 +30,12 @@ pub fn run(
     };
     let now = latest.manifest().started_at;
     let runtime = &opened.runtime;
-    let all = runtime.block_on(history(&opened.store, &snapshots, &opened.schemas, Keep::Write))?;
+    let all = runtime.block_on(history(
+        &opened.store,
+        &snapshots,
+        &opened.schemas,
+        Keep::Write,
+    ))?;
     let events = match args.resource.is_empty() {
         true => Vec::new(),
         false => runtime.block_on(resource_history(
