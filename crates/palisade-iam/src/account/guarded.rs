@@ -165,7 +165,7 @@ fn denying(request: &Request, guardrails: &[Level<'_>]) -> Vec<String> {
         for policy in &level.policies {
             let one = [Level {
                 name: level.name,
-                policies: vec![policy.clone()],
+                policies: vec![*policy],
             }];
             if resource_control_denies(request, &one).is_true() {
                 out.push(policy.name.to_owned());
