@@ -939,6 +939,8 @@ fn questions_about_a_snapshot() {
     let refused = iam(&["admins", "--snapshot", "latest", "--store", &none]);
     assert_eq!(refused.code, 2);
     assert!(refused.err.contains("of `iam_"), "{}", refused.err);
+    let both = iam(&["admins", "--snapshot", "latest", "--demo"]);
+    assert_eq!(both.code, 2, "{}", both.err);
     let missing = iam(&["admins", "--snapshot", "2020", "--store", &none]);
     assert_eq!(missing.code, 2, "{}", missing.err);
 }

@@ -31,7 +31,7 @@ impl<'m> Guard<'m> {
         let levels = model.rcp.get(owner).or_else(|| model.rcp.get("*"));
         let policies = levels.into_iter().flatten().flat_map(|l| &l.policies);
         let policies = if has_resource_control(&format!("{service}:")) {
-            policies.filter(|p| denies(p)).collect()
+            policies.filter(denies).collect()
         } else {
             Vec::new()
         };
