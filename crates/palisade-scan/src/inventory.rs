@@ -189,9 +189,10 @@ impl Inventory {
         if options.unmanaged {
             conditions.push(format!("tags['{STACK_TAG}'] IS NULL"));
         }
-        let condition = match conditions.as_slice() {
-            [] => String::new(),
-            some => format!(" WHERE {}", some.join(" AND ")),
+        // Which table has a resource is decided first: one that lists it without its tags does not make it untagged.
+        let wanted = match conditions.as_slice() {
+            [] => "true".to_owned(),
+            some => some.join(" AND "),
         };
         let mut all = String::new();
         for table in self.counted() {
@@ -199,7 +200,7 @@ impl Inventory {
             let (name, service, id) = (&table.name, &table.service, &table.id);
             let _ = write!(
                 all,
-                "{separator}SELECT '{service}' AS service, '{name}' AS type, account_id, region, CAST({id} AS VARCHAR) AS id, arn{extra} FROM {name}{condition}"
+                "{separator}SELECT '{service}' AS service, '{name}' AS type, account_id, region, CAST({id} AS VARCHAR) AS id, arn{extra}, ({wanted}) AS wanted FROM {name}"
             );
         }
         let each = format!(
@@ -207,7 +208,7 @@ impl Inventory {
         );
         if options.list {
             return format!(
-                "SELECT service, type, account_id, region, id, arn{by_tag} FROM ({each}) WHERE n = 1 ORDER BY service, type, account_id, region, id, arn"
+                "SELECT service, type, account_id, region, id, arn{by_tag} FROM ({each}) WHERE n = 1 AND wanted ORDER BY service, type, account_id, region, id, arn"
             );
         }
         let usual = [By::Service, By::Type, By::Account, By::Region];
@@ -219,7 +220,7 @@ impl Inventory {
         let names: Vec<String> = by.iter().map(By::column).collect();
         let names = names.join(", ");
         format!(
-            "SELECT {names}, count(*) AS resources FROM ({each}) WHERE n = 1 GROUP BY {names} ORDER BY {names}"
+            "SELECT {names}, count(*) AS resources FROM ({each}) WHERE n = 1 AND wanted GROUP BY {names} ORDER BY {names}"
         )
     }
 }

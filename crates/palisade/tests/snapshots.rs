@@ -452,3 +452,48 @@ fn another_engine_reads_the_files() {
     assert!(source.starts_with("Get"), "{why}");
     assert!(error.to_string().contains("AccessDenied"), "{why}");
 }
+
+/// Counts by account, region, service and tag are counts of the same resources; without tags and unmanaged are some of them.
+#[test]
+fn inventory_counts_the_same_resources_in_every_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let output = palisade(folder.path())
+            .args([
+                "inventory",
+                "--demo",
+                "--quiet",
+                "-s",
+                "s3,ec2",
+                "-f",
+                "jsonl",
+            ])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", err(&output));
+        let text = out(&output);
+        text.lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect()
+    };
+    let sum = |arguments: &[&str]| -> i64 {
+        let counted = rows(arguments);
+        counted
+            .iter()
+            .map(|r| r["resources"].as_i64().unwrap())
+            .sum()
+    };
+    let all = i64::try_from(rows(&["--list"]).len()).unwrap();
+    for by in ["account", "region", "service", "type", "account,region"] {
+        assert_eq!(sum(&["--by", by]), all, "{by}");
+    }
+    let tagged = rows(&["--by", "tag:team"]);
+    assert!(tagged.iter().any(|r| r["tag:team"] != ""), "{tagged:?}");
+    let untagged = sum(&["--untagged", "--by", "service"]);
+    let without_team = sum(&["--untagged", "--required-tag", "team", "--by", "service"]);
+    let unteamed = tagged.iter().find(|r| r["tag:team"] == "").unwrap();
+    assert!(untagged > 0 && untagged < without_team, "{untagged}");
+    assert_eq!(Some(without_team), unteamed["resources"].as_i64());
+    assert!(sum(&["--unmanaged", "--by", "service"]) <= all);
+}
