@@ -52,12 +52,7 @@ fn latest(store: &Path) -> common::Taken {
 }
 
 /// An organisation made of the demo account.
-fn copies(
-    folder: &Path,
-    catalog: &Arc<Catalog>,
-    accounts: usize,
-    times: usize,
-) -> common::Taken {
+fn copies(folder: &Path, catalog: &Arc<Catalog>, accounts: usize, times: usize) -> common::Taken {
     let demo = common::demo(catalog);
     let members = common::members(accounts).into_iter().enumerate();
     let members = members.map(|(number, account)| {

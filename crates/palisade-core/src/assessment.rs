@@ -1,5 +1,7 @@
 //! What a scan ends in: the findings, the checks that made them, and what could not be seen.
-use crate::{CallError, Category, Counted, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp};
+use crate::{
+    CallError, Category, Counted, ExpiredMute, Finding, FrameworkSummary, Severity, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,9 +11,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use palisade_catalog::Check;
 use palisade_core::{Assessment, Listing};
-use palisade_query::{
-    CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT,
-};
+use palisade_query::{CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT};
 use palisade_store::{FINDING, Manifest, Snapshot, StoreError, finding_schema};
 use palisade_table::UTC;
 use std::collections::{BTreeMap, BTreeSet};

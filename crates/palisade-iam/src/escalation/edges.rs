@@ -699,11 +699,7 @@ impl<'a> Finder<'a> {
         let Some((resource, conditional)) = self.may_every(entity, &rule.actions) else {
             return;
         };
-        for at in rule
-            .services
-            .iter()
-            .flat_map(|s| self.trusting(entity, s))
-        {
+        for at in rule.services.iter().flat_map(|s| self.trusting(entity, s)) {
             if done.insert(*at) {
                 out.push(Edge {
                     from,

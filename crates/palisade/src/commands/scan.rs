@@ -288,8 +288,8 @@ pub(super) fn outcome(args: &Scan, assessment: &Assessment) -> Outcome {
             || counted.any(|k| k.status == Status::Fail && k.severity >= least)
     };
     let mut listed = assessment.findings.iter();
-    let unknown = assessment.counted.of(Status::Unknown) > 0
-        || listed.any(|f| f.status == Status::Unknown);
+    let unknown =
+        assessment.counted.of(Status::Unknown) > 0 || listed.any(|f| f.status == Status::Unknown);
     if assessment.coverage.interrupted {
         Outcome::Failed
     } else if args.fail_on.is_some_and(failed) {

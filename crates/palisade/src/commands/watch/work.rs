@@ -583,7 +583,9 @@ impl<'w> Work<'w> {
             evidence: self.ready.args.evidence,
             ..palisade_query::Options::default()
         };
-        let assessed = self.scanner.assess_snapshot(checks, draft, options, Listing::All);
+        let assessed = self
+            .scanner
+            .assess_snapshot(checks, draft, options, Listing::All);
         let (mut assessment, left_out) = self.connection.block_on(assessed)?;
         for left in &left_out {
             self.terminal.warn(&format!(
