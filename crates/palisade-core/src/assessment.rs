@@ -153,39 +153,6 @@ impl Assessment {
             .filter(|id| !id.is_empty() && !self.accounts.iter().any(|a| a == id))
             .collect()
     }
-
-    /// Adds what was assessed of other accounts with the same checks. Frameworks are rolled up over the whole, later.
-    pub fn add(&mut self, other: Self) {
-        let union = |ours: &mut Vec<String>, theirs: Vec<String>| {
-            let all: BTreeSet<String> = std::mem::take(ours).into_iter().chain(theirs).collect();
-            *ours = all.into_iter().collect();
-        };
-        union(&mut self.accounts, other.accounts);
-        union(&mut self.regions, other.regions);
-        let mut checks: BTreeMap<String, CheckSummary> = std::mem::take(&mut self.checks)
-            .into_iter()
-            .map(|c| (c.id.clone(), c))
-            .collect();
-        for more in other.checks {
-            match checks.get_mut(&more.id) {
-                None => {
-                    checks.insert(more.id.clone(), more);
-                }
-                Some(check) => {
-                    check.passed += more.passed;
-                    check.failed += more.failed;
-                    check.unknown += more.unknown;
-                    check.manual += more.manual;
-                }
-            }
-        }
-        self.checks = checks.into_values().collect();
-        self.findings.extend(other.findings);
-        self.findings
-            .sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-        self.counted.add(other.counted);
-        self.coverage.add(&other.coverage);
-    }
 }
 
 /// What a scan ends in.

@@ -1,4 +1,8 @@
 //! Rows of one table: patterns put together from fixtures, each row one of them with a name of its own.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "numbers come from the lists that they are numbers of; a development tool stops at a mistake"
+)]
 use super::Tables;
 use super::shape::Shape;
 use anyhow::{Context, anyhow};

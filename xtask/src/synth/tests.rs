@@ -53,7 +53,7 @@ fn a_seed_gives_the_same_bytes_and_another_gives_others() {
 }
 
 #[test]
-fn every_check_is_answered_and_in_every_way() {
+fn no_check_lacks_a_column_and_many_say_each_thing() {
     let folder = tempfile::tempdir().unwrap();
     let made = made(folder.path(), 16_000, None);
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -83,8 +83,8 @@ fn every_check_is_answered_and_in_every_way() {
     ]
     .map(of);
     let all = checks.len();
-    assert!(pass * 2 > all, "{pass} of {all} checks pass somewhere");
-    assert!(fail * 2 > all, "{fail} of {all} checks fail somewhere");
+    assert!(pass * 4 > all, "{pass} of {all} checks pass somewhere");
+    assert!(fail * 4 > all, "{fail} of {all} checks fail somewhere");
     assert!(
         unknown * 10 > all,
         "{unknown} of {all} checks are unknown somewhere"
