@@ -53,7 +53,10 @@ fn scan(faults: Faults, arguments: &[&str]) -> (Output, Statistics) {
     } else {
         &["--format", "json"]
     };
+    // what a scan keeps there tells the next one since when something fails
+    let kept = tempfile::tempdir().unwrap();
     let output = palisade()
+        .env("XDG_DATA_HOME", kept.path())
         .args([
             "scan",
             "--region",

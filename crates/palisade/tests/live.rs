@@ -95,6 +95,7 @@ fn the_seeded_account_is_read_as_it_is() {
     let output = Command::new(env!("CARGO_BIN_EXE_palisade"))
         .args([
             "scan",
+            "--no-snapshot",
             // nothing is in the seeded VPCs
             "--param",
             "ec2-vpc-flow-logs.unused=true",

@@ -185,6 +185,7 @@ fn every_level_of_the_organisation_decides() {
     // All accounts at once, through the role that Organizations makes in each.
     let mut scan = Command::new(env!("CARGO_BIN_EXE_palisade"));
     scan.args(["scan", "--organization", "--region", "us-east-1"])
+        .arg("--no-snapshot")
         .args(["--organization-role", "OrganizationAccountAccessRole"])
         .args(["--service", "organizations,iam", "--format", "json"]);
     let scanned = with_credentials(&mut scan, &moto.url).output().unwrap();

@@ -8,7 +8,7 @@ use crate::output::Terminal;
 use palisade_aws::{Client, StaticCredentials};
 use palisade_catalog::Catalog;
 use palisade_collect::Collected;
-use palisade_core::Assessment;
+use palisade_core::{Assessment, Status};
 use palisade_drift::Keep;
 use palisade_model::Models;
 use palisade_store::{AccountResult, Credentials, Keys, NewSnapshot, Options, Store};
@@ -137,8 +137,8 @@ pub fn nonce() -> String {
 }
 
 /// Says of the findings since when they fail, from the snapshots before they were judged. A history that cannot be read
-/// costs no report: nothing is said then, and why. Where some findings are only counted no report shows it, and the course
-/// of every finding of an organisation would be in memory for nothing.
+/// costs no report: nothing is said then, and why. Where some fails are only counted, how many are new is not known, and the
+/// course of every finding of an organisation would be in memory for nothing.
 pub async fn remember(
     store: &Store,
     keep: Keep,
@@ -146,7 +146,7 @@ pub async fn remember(
     scanner: &palisade_scan::Scanner,
     terminal: &Terminal,
 ) {
-    if assessment.counted.total() > 0 {
+    if assessment.counted.of(Status::Fail) > 0 {
         return;
     }
     let schemas = palisade_query::CatalogSchemas::new(
