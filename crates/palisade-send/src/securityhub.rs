@@ -261,6 +261,8 @@ fn is_same(ours: &Json, theirs: &Json) -> bool {
     const OF_THEM: &[&str] = &[
         "CreatedAt",
         "UpdatedAt",
+        // known from the second scan on, which changes nothing about the finding
+        "FirstObservedAt",
         "LastObservedAt",
         "Workflow",
         "Note",
