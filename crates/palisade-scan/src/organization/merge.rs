@@ -21,7 +21,7 @@ pub struct Merge {
     first: BTreeMap<Arc<str>, Vec<Finding>>,
     counted: Counted,
     calls: BTreeMap<String, CallStatistics>,
-    failures: Vec<(CallError, usize)>,
+    failures: BTreeMap<CallError, usize>,
     skipped: BTreeSet<SkippedScope>,
     left_out: BTreeSet<LeftOutAccount>,
     interrupted: bool,
@@ -113,7 +113,9 @@ impl Merge {
             known.requests += call.requests;
             known.throttled += call.throttled;
         }
-        self.failures.extend(coverage.failures);
+        for (error, times) in coverage.failures {
+            *self.failures.entry(error).or_default() += times;
+        }
         self.skipped.extend(coverage.skipped);
         self.left_out.extend(coverage.left_out);
         self.interrupted |= coverage.interrupted;
@@ -151,11 +153,9 @@ impl Merge {
 
     /// What was and was not read until now.
     pub fn coverage(&mut self) -> Coverage {
-        let mut failures = std::mem::take(&mut self.failures);
-        failures.sort();
         Coverage {
             calls: std::mem::take(&mut self.calls).into_values().collect(),
-            failures,
+            failures: std::mem::take(&mut self.failures).into_iter().collect(),
             skipped: std::mem::take(&mut self.skipped).into_iter().collect(),
             left_out: std::mem::take(&mut self.left_out).into_iter().collect(),
             interrupted: self.interrupted,

@@ -65,7 +65,7 @@ async fn rows(store: &Store) -> (usize, Vec<String>) {
     let snapshot = store.snapshot("latest").await.unwrap();
     assert!(store.verify(&snapshot).await.damaged.is_empty());
     let wanted = Wanted::from([("s3_bucket".to_owned(), BTreeSet::from(["name".to_owned()]))]);
-    let accounts = snapshot.accounts();
+    let accounts = snapshot.everyone();
     let dataset = snapshot.dataset(&accounts, &wanted, &*SHIPPED).await;
     let table = dataset.unwrap().tables.remove("s3_bucket").unwrap();
     let gaps = table.gaps.iter().map(|g| g.account_id.clone()).collect();
