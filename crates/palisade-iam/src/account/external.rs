@@ -156,32 +156,30 @@ impl Model {
             let guard = Guard::of(self, arn, owner);
             for grant in grants {
                 if let SharedWith::Account(account) = SharedWith::parse(&grant.grantee) {
-                    let blocked = guard.over_account(&account);
-                    add(arn, owner, &account, &account, "grant", &blocked);
+                    for (who, blocked) in guard.over_account(&account) {
+                        add(arn, owner, &who, &who, "grant", &blocked);
+                    }
                 }
             }
         }
         for share in &self.shares {
-            let (near, who) = match &share.with {
-                SharedWith::Everyone => ("*", "*"),
-                SharedWith::Account(id) | SharedWith::Organization(id) => (&**id, &**id),
-                SharedWith::Unit(organization, arn) => (&**organization, &**arn),
-                SharedWith::Other(name) => (&**name, &**name),
+            let (arn, owner) = (share.resource.as_str(), share.owner.as_str());
+            let through = &share.through;
+            let with = match &share.with {
+                SharedWith::Everyone => "*",
+                SharedWith::Account(id) => id,
+                SharedWith::Organization(name) | SharedWith::Other(name) => {
+                    add(arn, owner, name, name, through, &[]);
+                    continue;
+                }
+                SharedWith::Unit(organization, unit) => {
+                    add(arn, owner, organization, unit, through, &[]);
+                    continue;
+                }
             };
-            let guard = Guard::of(self, &share.resource, &share.owner);
-            let blocked = match &share.with {
-                SharedWith::Account(id) => guard.over_account(id),
-                SharedWith::Everyone => guard.over_account("*"),
-                _ => Vec::new(),
-            };
-            add(
-                &share.resource,
-                &share.owner,
-                near,
-                who,
-                &share.through,
-                &blocked,
-            );
+            for (who, blocked) in Guard::of(self, arn, owner).over_account(with) {
+                add(arn, owner, &who, &who, through, &blocked);
+            }
         }
         out.into_iter().collect()
     }

@@ -69,17 +69,17 @@ impl<'m> Guard<'m> {
         out
     }
 
-    /// The policies that deny an account, or everyone, whatever a grant or list allows it.
-    pub(super) fn over_account(&self, who: &str) -> Vec<String> {
+    /// The same for an account, or everyone, whatever a grant or list allows it.
+    pub(super) fn over_account(&self, who: &str) -> Vec<(String, Vec<String>)> {
+        let let_in = vec![who.to_owned()];
         let everything = serde_json::json!({
             "Version": "2012-10-17",
             "Statement": [{ "Effect": "Allow", "Principal": { "AWS": who }, "Action": format!("{}:*", self.service), "Resource": "*" }],
         });
-        let Ok(policy) = Policy::parse(&everything.to_string()) else {
-            return Vec::new();
-        };
-        let found = self.over(&policy, vec![who.to_owned()]);
-        found.into_iter().next().map(|f| f.1).unwrap_or_default()
+        match Policy::parse(&everything.to_string()) {
+            Ok(policy) => self.over(&policy, let_in),
+            Err(_) => let_in.into_iter().map(|who| (who, Vec::new())).collect(),
+        }
     }
 
     /// By name: those that are enough by themselves, else all of them.
