@@ -12,10 +12,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use palisade_catalog::Check;
 use palisade_collect::{ColumnSelection, Request};
-use palisade_core::{Assessment, Listing};
-use palisade_query::{
-    CatalogSchemas, Lake, Needs, Only, Options, QueryResult, Reach, SNAPSHOT, is_shared,
-};
+use palisade_query::{CatalogSchemas, Lake, Needs, Only, QueryResult, Reach, SNAPSHOT, is_shared};
 use palisade_store::{FINDING, Manifest, Snapshot, StoreError, finding_schema};
 use palisade_table::{Dataset, UTC};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,23 +49,6 @@ pub struct SnapshotQuery {
 impl Scanner {
     fn schemas(&self) -> CatalogSchemas {
         CatalogSchemas::new(Arc::clone(self.catalog()), Arc::clone(self.models()))
-    }
-
-    /// Evaluates checks over a snapshot, account by account and large accounts piece by piece: the memory that it takes
-    /// does not grow with their number, apart from the findings that are listed and from checks that read across
-    /// accounts. Checks that the snapshot has not been collected for are left out and named. Ages are counted from the
-    /// time of the scanner, which should be the snapshot's.
-    ///
-    /// # Errors
-    /// When a check is wrong, or the snapshot is damaged.
-    pub async fn assess_snapshot(
-        &self,
-        checks: &[Arc<Check>],
-        snapshot: &Snapshot,
-        options: Options,
-        listing: Listing,
-    ) -> Result<(Assessment, Vec<LeftOut>), ScanError> {
-        self.assess_pieces(checks, snapshot, options, listing).await
     }
 
     /// The checks that a snapshot has been collected for, planned, and the others.

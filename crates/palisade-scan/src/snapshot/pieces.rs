@@ -27,7 +27,14 @@ struct Judging<'a> {
 }
 
 impl Scanner {
-    pub(super) async fn assess_pieces(
+    /// Evaluates checks over a snapshot, account by account and large accounts piece by piece: the memory that it takes
+    /// does not grow with their number, apart from the findings that are listed and from checks that read across
+    /// accounts. Checks that the snapshot has not been collected for are left out and named. Ages are counted from the
+    /// time of the scanner, which should be the snapshot's.
+    ///
+    /// # Errors
+    /// When a check is wrong, or the snapshot is damaged.
+    pub async fn assess_snapshot(
         &self,
         checks: &[Arc<Check>],
         snapshot: &Snapshot,
@@ -60,20 +67,20 @@ impl Scanner {
         };
         merge.add(judging.assess(&part(&planned, &[]), &[], Collected::default())?);
         let mut rows: BTreeMap<String, usize> = BTreeMap::new();
-        for account_id in snapshot.accounts() {
-            let account = snapshot.account(&account_id).await?;
+        for entry in &snapshot.manifest().accounts {
+            let account = snapshot.account(&entry.account_id).await?;
+            if entry.unread {
+                // what stays within accounts says nothing of one that was not entered
+                merge.add_coverage(account.coverage);
+                continue;
+            }
             for (table, count) in rows_of(&account) {
                 *rows.entry(table.to_owned()).or_default() += count;
             }
             judging.account(&each, &account, &mut merge).await?;
         }
-        // what could not be entered is judged by nothing that stays within accounts
-        let read = snapshot.accounts();
-        let everyone = snapshot.everyone();
-        for account_id in everyone.iter().filter(|id| !read.contains(id)) {
-            merge.add_coverage(snapshot.account(account_id).await?.coverage);
-        }
         if !whole.checks.is_empty() {
+            let everyone = snapshot.everyone();
             for group in judging.groups(&whole, &rows) {
                 let needs = group.needs();
                 let asked = self.dataset(snapshot, &everyone, &needs, &judging.schemas);

@@ -154,6 +154,20 @@ pub struct FixPlan {
     pub format: ListFormat,
 }
 
+/// How a plan's other accounts are entered.
+#[derive(Debug, Args)]
+pub struct OtherAccounts {
+    /// Name of the role that changes in every other account of the plan; that of the credentials needs none
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PALISADE_ACCOUNT_ROLE",
+        hide_env = true,
+        help_heading = "Account and regions"
+    )]
+    pub account_role: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub struct FixApply {
     /// The plan; with --resume the run has it
@@ -213,15 +227,8 @@ pub struct FixApply {
     pub retire: bool,
     #[command(flatten)]
     pub protect: Protect,
-    /// Name of the role that changes in every other account of the plan; that of the credentials needs none
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "PALISADE_ACCOUNT_ROLE",
-        hide_env = true,
-        help_heading = "Account and regions"
-    )]
-    pub account_role: Option<String>,
+    #[command(flatten)]
+    pub others: OtherAccounts,
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
@@ -261,15 +268,8 @@ pub struct FixUndo {
     pub production: Vec<String>,
     #[command(flatten)]
     pub protect: Protect,
-    /// Name of the role that changes in every other account of the plan; that of the credentials needs none
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "PALISADE_ACCOUNT_ROLE",
-        hide_env = true,
-        help_heading = "Account and regions"
-    )]
-    pub account_role: Option<String>,
+    #[command(flatten)]
+    pub others: OtherAccounts,
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]

@@ -69,10 +69,45 @@ struct Entry {
     shared: Option<Arc<SharedAnswers>>,
     regions: Arc<Regions>,
     every_region: bool,
-    role: String,
+    role: RoleOf,
+}
+
+/// The role of the same name in every account, and how it is assumed.
+struct RoleOf {
+    partition: String,
+    name: String,
     external_id: Option<String>,
     session_name: Option<String>,
     duration: Option<Duration>,
+}
+
+impl RoleOf {
+    /// # Errors
+    /// When the name is none.
+    fn new(name: &str, partition: &str, target: &Target) -> Result<Self, Failure> {
+        check_role(name)?;
+        Ok(Self {
+            partition: partition.to_owned(),
+            name: name.trim_start_matches('/').to_owned(),
+            external_id: target.external_id.clone(),
+            session_name: target.session_name.clone(),
+            duration: target
+                .session_duration
+                .map(|seconds| Duration::from_secs(seconds.into())),
+        })
+    }
+
+    fn of(&self, account_id: &str) -> Role {
+        Role {
+            arn: format!(
+                "arn:{}:iam::{account_id}:role/{}",
+                self.partition, self.name
+            ),
+            external_id: self.external_id.clone(),
+            session_name: self.session_name.clone(),
+            duration: self.duration,
+        }
+    }
 }
 
 /// What came of an account.
@@ -111,12 +146,12 @@ impl<'c> Organization<'c> {
     ) -> Result<Self, Failure> {
         let filters = filters(args)?;
         check_ids(&args.accounts)?;
-        check_role(&args.organization_role)?;
         let (client, models) = connection.client();
         let before = client.statistics();
         let (Some(own), regions) = connection.account() else {
             return Err(usage("there is no account".to_owned(), None));
         };
+        let role = RoleOf::new(&args.organization_role, &own.partition, target)?;
         let asked = args.accounts.is_empty();
         let shared = asked.then(|| Arc::new(SharedAnswers::new(Arc::clone(&own.api))));
         let known_before = known.is_some();
@@ -138,12 +173,7 @@ impl<'c> Organization<'c> {
             shared: shared.clone(),
             regions: Arc::clone(regions),
             every_region: target.region.iter().any(|r| r == "all"),
-            role: args.organization_role.trim_start_matches('/').to_owned(),
-            external_id: target.external_id.clone(),
-            session_name: target.session_name.clone(),
-            duration: target
-                .session_duration
-                .map(|seconds| Duration::from_secs(seconds.into())),
+            role,
         };
         if !known_before {
             tell(&found, terminal);
@@ -370,26 +400,15 @@ pub fn enter(
     accounts: &[String],
     models: &Arc<Models>,
 ) -> Result<BTreeMap<String, Entered>, Failure> {
-    check_role(role)?;
     let (Some(own), _) = connection.account() else {
         return Err(usage("there is no account".to_owned(), None));
     };
+    let role = RoleOf::new(role, &own.partition, target)?;
     let (reader, _) = connection.client();
     let writer = connection.once(models)?;
     let mut entered = BTreeMap::new();
     for account_id in accounts {
-        let role = Role {
-            arn: format!(
-                "arn:{}:iam::{account_id}:role/{}",
-                own.partition,
-                role.trim_start_matches('/')
-            ),
-            external_id: target.external_id.clone(),
-            session_name: target.session_name.clone(),
-            duration: target
-                .session_duration
-                .map(|seconds| Duration::from_secs(seconds.into())),
-        };
+        let role = role.of(account_id);
         let arn = role.arn.clone();
         let assumed = connection.wait(async {
             let reads = reader.assume(role.clone()).await?;
@@ -538,18 +557,9 @@ impl Entry {
         if account_id == self.own.account_id {
             return Ok(self.own.clone());
         }
-        let role = Role {
-            arn: format!(
-                "arn:{}:iam::{account_id}:role/{}",
-                self.own.partition, self.role
-            ),
-            external_id: self.external_id.clone(),
-            session_name: self.session_name.clone(),
-            duration: self.duration,
-        };
         let client = self
             .client
-            .assume(role)
+            .assume(self.role.of(account_id))
             .await
             .map_err(|failure| self.unread(account_id, &failure))?;
         let regions: Vec<Region> = if self.every_region {

@@ -54,7 +54,7 @@ pub fn apply(
     regions_of_the_plan(&mut target, &plan);
     let models = Arc::new(Models::embedded());
     let connection = Connection::open(&target, &models, terminal)?;
-    let role = account_role(args.account_role.as_deref(), &settings);
+    let role = account_role(args.others.account_role.as_deref(), &settings);
     let accounts = accounts(&plan, &connection, role.as_deref());
     check_plan(&plan, &catalog, &accounts, connection.now)?;
     check_limits(&plan, &limits)?;
@@ -166,7 +166,7 @@ pub fn undo(
     let models = Arc::new(Models::embedded());
     let connection = Connection::open(&target, &models, terminal)?;
     check_limits(&plan, &limits)?;
-    let role = account_role(args.account_role.as_deref(), &settings);
+    let role = account_role(args.others.account_role.as_deref(), &settings);
     let accounts = accounts(&plan, &connection, role.as_deref());
     if let Some(item) = plan
         .items
