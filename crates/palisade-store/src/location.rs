@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Documents that are read at once: from a bucket each takes its time.
+pub(crate) const AT_ONCE: usize = 16;
+
 /// Who signs requests to a bucket.
 #[async_trait::async_trait]
 pub trait Credentials: std::fmt::Debug + Send + Sync {

@@ -2,12 +2,13 @@
 use crate::encode::{from_parquet, stored_type, table_batch};
 use crate::error::StoreError;
 use crate::findings;
-use crate::location::{Store, sha256};
+use crate::location::{AT_ONCE, Store, sha256};
 use crate::manifest::{AccountPart, Checks, FORMAT, FilePart, Manifest, ObjectPart};
 use crate::write::{folder, manifest_path, parse};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use futures::StreamExt;
 use palisade_catalog::TableSpec;
 use palisade_core::{CheckSummary, Coverage, Finding};
 use palisade_table::{Batch, Dataset, Gap, Schemas, Table, arrow_schema, arrow_type};
@@ -51,8 +52,12 @@ impl Store {
     /// When the store cannot be listed.
     pub async fn list(&self) -> Result<Listing, StoreError> {
         let mut listing = Listing::default();
-        for id in self.folders("snapshots").await? {
-            match self.manifest(&id).await {
+        let ids = self.folders("snapshots").await?;
+        let mut read = futures::stream::iter(ids)
+            .map(|id| async move { (self.manifest(&id).await, id) })
+            .buffered(AT_ONCE);
+        while let Some((manifest, id)) = read.next().await {
+            match manifest {
                 Ok(manifest) => listing.manifests.push(manifest),
                 // a folder may stay behind when what was in it is gone
                 Err(e) if e.is_missing() => {

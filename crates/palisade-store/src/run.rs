@@ -5,7 +5,7 @@
 //! that no other attempt has. The manifest is written last, once. So nothing that an attempt leaves behind, and nothing
 //! that two attempts do at the same time, can be seen or change what is committed.
 use crate::error::StoreError;
-use crate::location::{Store, sha256};
+use crate::location::{AT_ONCE, Store, sha256};
 use crate::manifest::{AccountPart, FORMAT, FilePart, Manifest, ObjectPart};
 use crate::shard::Shard;
 use crate::write::{AccountResult, NewSnapshot, Writer, account_path, document, folder, parse};
@@ -15,9 +15,6 @@ use palisade_core::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Documents that are read at once.
-const AT_ONCE: usize = 16;
 
 /// What a run reads, as its first worker decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
