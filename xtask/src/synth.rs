@@ -11,12 +11,10 @@
 mod rows;
 mod shape;
 
-use anyhow::{Context, ensure};
-use palisade_catalog::{Catalog, Source, TableSchema, TableSpec, load};
+use anyhow::Context;
 use palisade_core::{CallError, CallStatistics, Coverage, Timestamp};
-use palisade_model::Models;
 use palisade_store::{NewSnapshot, Options, Store, Writer};
-use palisade_table::{Gap, Schemas, Table};
+use palisade_table::{CatalogSchemas, Gap, Table};
 use rows::{Generator, Place};
 use shape::Shape;
 use std::collections::BTreeMap;
@@ -61,11 +59,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Writes the snapshots; their ids, with their rows.
 pub fn write(arguments: &Arguments) -> anyhow::Result<Vec<(String, u64)>> {
-    let loaded = load(&[Source::embedded()]);
-    let tables = Tables {
-        catalog: loaded.catalog,
-        models: Models::embedded(),
-    };
+    let tables = CatalogSchemas::shipped();
     let location = arguments.store.to_str().context("the store's path")?;
     let store = Store::open(location, &Options::default())?;
     let now: Timestamp = TAKEN.parse()?;
@@ -81,7 +75,7 @@ pub fn write(arguments: &Arguments) -> anyhow::Result<Vec<(String, u64)>> {
             nonce: format!("{:08x}", arguments.seed),
             started_at,
             palisade: env!("CARGO_PKG_VERSION").to_owned(),
-            catalog: tables.catalog.fingerprint.clone(),
+            catalog: tables.catalog().fingerprint.clone(),
             regions: rows::REGIONS.iter().map(|r| (*r).to_owned()).collect(),
         });
         let mut rows = 0;
@@ -203,45 +197,6 @@ impl Failures {
             failures: self.failures.into_iter().collect(),
             ..Coverage::default()
         }
-    }
-}
-
-/// The shipped tables.
-pub struct Tables {
-    pub catalog: Catalog,
-    models: Models,
-}
-
-impl Tables {
-    /// Table → the columns that shipped checks read of it.
-    fn read(&self) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
-        let mut read: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for check in self.catalog.checks.values() {
-            for (table, columns) in self.catalog.reads_of(check).into_iter().flatten() {
-                let known = read.entry(table.clone()).or_default();
-                known.extend(columns.iter().cloned());
-            }
-        }
-        ensure!(!read.is_empty(), "docs/reference/reads.json is stale");
-        for columns in read.values_mut() {
-            columns.sort();
-            columns.dedup();
-        }
-        Ok(read)
-    }
-}
-
-impl Schemas for Tables {
-    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
-        let spec = self.catalog.tables.get(name)?;
-        let schema = self.catalog.table_schema(name, &self.models).ok()?;
-        Some((Arc::clone(spec), schema))
-    }
-    fn names(&self) -> Vec<String> {
-        self.catalog.tables.keys().cloned().collect()
-    }
-    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
-        self.catalog.permissions(service, operation)
     }
 }
 

@@ -9,46 +9,16 @@ use crate::sql::{self, Values};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::LogicalPlan;
-use palisade_catalog::{
-    Catalog, Check, Diagnostic, DiagnosticLevel, Membership, ParameterValue, TableSchema, TableSpec,
-};
+use palisade_catalog::{Catalog, Check, Diagnostic, DiagnosticLevel, Membership, ParameterValue};
 use palisade_core::Timestamp;
 use palisade_model::Models;
-use palisade_table::{Dataset, Schemas};
+use palisade_table::{CatalogSchemas, Dataset, Schemas};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Check → parameter → value, where the user set one; other parameters have their defaults.
 pub type Params = BTreeMap<String, BTreeMap<String, ParameterValue>>;
-
-/// The tables of a catalogue, as the API models make them.
-#[derive(Debug, Clone)]
-pub struct CatalogSchemas {
-    catalog: Arc<Catalog>,
-    models: Arc<Models>,
-}
-
-impl CatalogSchemas {
-    /// Tables are computed when first asked for.
-    pub fn new(catalog: Arc<Catalog>, models: Arc<Models>) -> Self {
-        Self { catalog, models }
-    }
-}
-
-impl Schemas for CatalogSchemas {
-    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
-        let spec = self.catalog.tables.get(name)?;
-        let schema = self.catalog.table_schema(name, &self.models).ok()?;
-        Some((Arc::clone(spec), schema))
-    }
-    fn names(&self) -> Vec<String> {
-        self.catalog.tables.keys().cloned().collect()
-    }
-    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
-        self.catalog.permissions(service, operation)
-    }
-}
 
 /// Rows of a query, with their schema also when there are none.
 #[derive(Debug, Clone)]

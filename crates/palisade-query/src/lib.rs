@@ -28,7 +28,7 @@ mod sql;
 pub use distributed::{
     Part, Wanted, computed_needs, function_time, on_deep_stack, own_functions, sort_findings,
 };
-pub use engine::{CatalogSchemas, Engine, Params, QueryResult};
+pub use engine::{Engine, Params, QueryResult};
 pub use error::{QueryError, SqlProblem};
 pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
 pub use fixtures::{FIXTURE_NOW, FixtureFailure};
@@ -38,5 +38,6 @@ pub use iam::{
 };
 pub use lake::{Lake, Only, SNAPSHOT, only};
 pub use over_time::STORE_TABLES;
+pub use palisade_table::CatalogSchemas;
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};
 pub use reach::{Reach, is_shared};

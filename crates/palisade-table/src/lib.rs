@@ -3,6 +3,7 @@
 //! Invariant: a cell whose call failed is NULL *and* marked; nothing may turn it into a verdict.
 
 mod access;
+mod catalogued;
 mod column;
 mod fixture;
 mod mask;
@@ -12,6 +13,7 @@ mod text;
 mod types;
 
 pub use access::{Access, Mismatch, PathError, kind_name, output_shape, parse_path, path_text};
+pub use catalogued::CatalogSchemas;
 pub use column::{ColumnBuilder, ValueShape, transformed};
 pub use fixture::{
     FIXTURE_ACCOUNT, FIXTURE_PARTITION, FIXTURE_REGION, FixtureError, Schemas, fixture_dataset,

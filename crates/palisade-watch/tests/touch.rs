@@ -6,43 +6,19 @@
     reason = "a test fails by panicking"
 )]
 
-use palisade_catalog::{Catalog, Source, TableSchema, TableSpec};
 use palisade_collect::Narrowing;
-use palisade_model::Models;
-use palisade_table::Schemas;
+use palisade_table::CatalogSchemas;
 use palisade_watch::{Event, Index, Message, Touch, read};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-struct Shipped {
-    catalog: Arc<Catalog>,
-    models: Models,
-}
-
-impl Schemas for Shipped {
-    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
-        let spec = self.catalog.tables.get(name)?;
-        let schema = self.catalog.table_schema(name, &self.models).ok()?;
-        Some((Arc::clone(spec), schema))
-    }
-    fn names(&self) -> Vec<String> {
-        self.catalog.tables.keys().cloned().collect()
-    }
-    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
-        self.catalog.permissions(service, operation)
-    }
-}
-
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let shipped = Shipped {
-        catalog: Arc::new(palisade_catalog::load(&[Source::embedded()]).catalog),
-        models: Models::embedded(),
-    };
-    let tables: BTreeSet<String> = shipped.catalog.tables.keys().cloned().collect();
+    let shipped = CatalogSchemas::shipped();
+    let tables: BTreeSet<String> = shipped.catalog().tables.keys().cloned().collect();
     Index::new(
-        Arc::clone(&shipped.catalog),
-        &shipped.models,
+        Arc::clone(shipped.catalog()),
+        shipped.models(),
         &shipped,
         &tables,
     )
@@ -378,7 +354,7 @@ fn touches_add_up() {
 /// Every service that is watched has a source of events, and an event of which nothing is known reads its tables.
 #[test]
 fn every_table_is_reached_by_events_of_its_service() {
-    let catalog = palisade_catalog::load(&[Source::embedded()]).catalog;
+    let catalog = palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog;
     for table in catalog.tables.values() {
         let json = cloudtrail(&table.model, "Zzz", Json::Null, Json::Null, &[]);
         let touched = touched(&json);

@@ -6,12 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
-use palisade_catalog::{Catalog, Source, TableSchema, TableSpec};
 use palisade_collect::{Collected, Narrowing, Rows};
 use palisade_core::{CallError, CallErrorKind, Coverage, Timestamp};
-use palisade_model::Models;
 use palisade_store::{AccountPart, AccountResult, NewSnapshot, Options, Snapshot, Store, Wanted};
-use palisade_table::{Dataset, FIXTURE_ACCOUNT, Gap, Schemas, fixture_dataset};
+use palisade_table::{CatalogSchemas, Dataset, FIXTURE_ACCOUNT, Gap, fixture_dataset};
 use palisade_watch::{
     ChangeKind, Ledger, Ledgers, Update, Updated, changes, merge, request_of, widened,
 };
@@ -19,29 +17,7 @@ use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-struct Shipped {
-    catalog: Catalog,
-    models: Models,
-}
-
-static SHIPPED: LazyLock<Shipped> = LazyLock::new(|| Shipped {
-    catalog: palisade_catalog::load(&[Source::embedded()]).catalog,
-    models: Models::embedded(),
-});
-
-impl Schemas for Shipped {
-    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
-        let spec = self.catalog.tables.get(name)?;
-        let schema = self.catalog.table_schema(name, &self.models).ok()?;
-        Some((Arc::clone(spec), schema))
-    }
-    fn names(&self) -> Vec<String> {
-        self.catalog.tables.keys().cloned().collect()
-    }
-    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
-        self.catalog.permissions(service, operation)
-    }
-}
+static SHIPPED: LazyLock<CatalogSchemas> = LazyLock::new(CatalogSchemas::shipped);
 
 fn now() -> Timestamp {
     "2026-01-31T12:00:00Z".parse().unwrap()

@@ -9,38 +9,17 @@
 mod common;
 
 use common::palisade;
-use palisade_catalog::{Catalog, TableSchema, TableSpec};
 use palisade_core::{
     Category, CheckSummary, Coverage, Finding, FixAvailability, Severity, Status, Timestamp,
 };
-use palisade_model::Models;
 use palisade_store::{AccountResult, NewSnapshot, Options, Store};
-use palisade_table::{FIXTURE_ACCOUNT, FIXTURE_REGION, Schemas, fixture_dataset};
+use palisade_table::{CatalogSchemas, FIXTURE_ACCOUNT, FIXTURE_REGION, fixture_dataset};
 use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 
 const CHECK: &str = "s3-bucket-versioning";
-
-struct Shipped {
-    catalog: Catalog,
-    models: Models,
-}
-
-impl Schemas for Shipped {
-    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
-        let spec = self.catalog.tables.get(name)?;
-        let schema = self.catalog.table_schema(name, &self.models).ok()?;
-        Some((Arc::clone(spec), schema))
-    }
-    fn names(&self) -> Vec<String> {
-        self.catalog.tables.keys().cloned().collect()
-    }
-    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
-        self.catalog.permissions(service, operation)
-    }
-}
 
 fn finding(bucket: &str, status: Status) -> Finding {
     Finding {
@@ -67,10 +46,7 @@ type Bucket = (&'static str, &'static str, Status);
 
 /// Writes a snapshot of each day and gives their ids.
 fn store(folder: &Path, days: &[(u32, &[Bucket])]) -> Vec<String> {
-    let shipped = Shipped {
-        catalog: palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog,
-        models: Models::embedded(),
-    };
+    let shipped = CatalogSchemas::shipped();
     let store = Store::open(folder.to_str().unwrap(), &Options::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -3,19 +3,18 @@
     clippy::indexing_slicing,
     reason = "numbers come from the lists that they are numbers of; a development tool stops at a mistake"
 )]
-use super::Tables;
 use super::shape::Shape;
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use arrow::array::{
     Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringArray, StructArray,
     UInt32Array,
 };
 use arrow::compute::take_record_batch;
 use arrow::datatypes::DataType;
-use palisade_catalog::{ColumnType, FixtureStatus, Scope, TableSchema};
+use palisade_catalog::{Catalog, ColumnType, FixtureStatus, Scope, TableSchema};
 use palisade_core::{CallError, Status, Timestamp};
 use palisade_table::{
-    Batch, FIXTURE_ACCOUNT, Failure, Schemas, Table, arrow_schema, fixture_table,
+    Batch, CatalogSchemas, FIXTURE_ACCOUNT, Failure, Schemas, Table, arrow_schema, fixture_table,
 };
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,8 +86,8 @@ impl Generator {
     ///
     /// # Errors
     /// When a fixture does not fit its table.
-    pub fn new(tables: &Tables, seed: u64, now: Timestamp) -> anyhow::Result<Self> {
-        let read = tables.read()?;
+    pub fn new(tables: &CatalogSchemas, seed: u64, now: Timestamp) -> anyhow::Result<Self> {
+        let read = reads(tables.catalog())?;
         let examples = examples(tables);
         let none = Vec::new();
         let mut kinds = Vec::new();
@@ -117,13 +116,30 @@ fn number(seed: u64, of: &[u64]) -> u64 {
     of.iter().fold(mixed(seed), |state, n| mixed(state ^ n))
 }
 
+/// Table → the columns that shipped checks read of it.
+fn reads(catalog: &Catalog) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let mut read: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for check in catalog.checks.values() {
+        for (table, columns) in catalog.reads_of(check).into_iter().flatten() {
+            let known = read.entry(table.clone()).or_default();
+            known.extend(columns.iter().cloned());
+        }
+    }
+    ensure!(!read.is_empty(), "docs/reference/reads.json is stale");
+    for columns in read.values_mut() {
+        columns.sort();
+        columns.dedup();
+    }
+    Ok(read)
+}
+
 /// A fixture's row of a table, with how often it is taken.
 type Example = (u64, Row);
 
 /// Table → by check, the rows of its fixtures.
-fn examples(tables: &Tables) -> BTreeMap<String, Vec<Vec<Example>>> {
+fn examples(tables: &CatalogSchemas) -> BTreeMap<String, Vec<Vec<Example>>> {
     let mut all: BTreeMap<String, Vec<Vec<Example>>> = BTreeMap::new();
-    for check in tables.catalog.checks.values() {
+    for check in tables.catalog().checks.values() {
         let mut own: BTreeMap<&str, Vec<Example>> = BTreeMap::new();
         for fixture in &check.fixtures {
             let often = match fixture.expect {
@@ -152,7 +168,7 @@ fn examples(tables: &Tables) -> BTreeMap<String, Vec<Vec<Example>>> {
 }
 
 fn kind(
-    tables: &Tables,
+    tables: &CatalogSchemas,
     seed: u64,
     name: &str,
     columns: &[String],

@@ -63,7 +63,7 @@ fn no_check_lacks_a_column_and_many_say_each_thing() {
     assert!(verified.damaged.is_empty(), "{:?}", verified.damaged);
     assert_eq!(snapshot.manifest().rows(), 16_000);
 
-    let catalog = Arc::new(load(&[Source::embedded()]).catalog);
+    let catalog = Arc::new(palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog);
     let checks: Vec<_> = catalog.checks.values().cloned().collect();
     let mut scanner = Scanner::new(catalog);
     scanner.set_now(snapshot.manifest().started_at);
@@ -101,8 +101,7 @@ fn drift_is_about_what_was_asked_for() {
         let (id, _): &(String, u64) = &made[n];
         runtime.block_on(store.snapshot(id)).unwrap()
     });
-    let catalog = Arc::new(load(&[Source::embedded()]).catalog);
-    let schemas = CatalogSchemas::new(catalog, Arc::new(Models::embedded()));
+    let schemas = CatalogSchemas::shipped();
     let sides = [&before, &after].map(palisade_drift::Side::Stored);
     let filter = palisade_drift::Filter {
         findings: false,
@@ -121,7 +120,7 @@ fn pieces_and_counts_change_nothing_that_is_told() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = Store::open(folder.path().to_str().unwrap(), &Options::default()).unwrap();
     let snapshot = runtime.block_on(store.snapshot(&made[0].0)).unwrap();
-    let catalog = Arc::new(load(&[Source::embedded()]).catalog);
+    let catalog = Arc::new(palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog);
     let checks: Vec<_> = catalog.checks.values().cloned().collect();
     let assessed = |rows: usize, listing: Listing| {
         let mut scanner = Scanner::new(Arc::clone(&catalog));

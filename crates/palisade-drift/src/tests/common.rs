@@ -1,40 +1,16 @@
 //! A catalogue's tables, small datasets, snapshots of them.
 use crate::{Diff, Filter, Side, diff};
 use object_store::memory::InMemory;
-use palisade_catalog::{Catalog, TableSchema, TableSpec};
 use palisade_core::{
     CallError, CallErrorKind, CheckSummary, Coverage, Finding, FixAvailability, Severity, Status,
     Timestamp,
 };
-use palisade_model::Models;
 use palisade_store::{AccountResult, NewSnapshot, Snapshot, Store};
-use palisade_table::{Dataset, Gap, Schemas, fixture_dataset};
+use palisade_table::{CatalogSchemas, Dataset, Gap, fixture_dataset};
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, LazyLock};
 
-pub struct Shipped {
-    pub catalog: Catalog,
-    models: Models,
-}
-
-pub static SHIPPED: LazyLock<Shipped> = LazyLock::new(|| Shipped {
-    catalog: palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog,
-    models: Models::embedded(),
-});
-
-impl Schemas for Shipped {
-    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
-        let spec = self.catalog.tables.get(name)?;
-        let schema = self.catalog.table_schema(name, &self.models).ok()?;
-        Some((Arc::clone(spec), schema))
-    }
-    fn names(&self) -> Vec<String> {
-        self.catalog.tables.keys().cloned().collect()
-    }
-    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
-        self.catalog.permissions(service, operation)
-    }
-}
+pub static SHIPPED: LazyLock<CatalogSchemas> = LazyLock::new(CatalogSchemas::shipped);
 
 pub const ACCOUNT: &str = palisade_table::FIXTURE_ACCOUNT;
 pub const REGION: &str = palisade_table::FIXTURE_REGION;

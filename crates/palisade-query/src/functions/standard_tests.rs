@@ -1,6 +1,6 @@
 //! What SQL may call is what the page says, whatever else is in the build.
 use super::{STANDARD, all};
-use crate::engine::CatalogSchemas;
+use crate::CatalogSchemas;
 use crate::session::Planner;
 use palisade_catalog::Catalog;
 use palisade_core::Timestamp;

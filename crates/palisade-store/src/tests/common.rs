@@ -8,36 +8,12 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult,
 };
-use palisade_catalog::{Catalog, TableSchema, TableSpec};
 use palisade_core::{Coverage, Finding, Timestamp};
-use palisade_model::Models;
-use palisade_table::{Dataset, Schemas};
+use palisade_table::{CatalogSchemas, Dataset};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-pub struct Shipped {
-    pub catalog: Catalog,
-    models: Models,
-}
-
-pub static SHIPPED: LazyLock<Shipped> = LazyLock::new(|| Shipped {
-    catalog: palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog,
-    models: Models::embedded(),
-});
-
-impl Schemas for Shipped {
-    fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
-        let spec = self.catalog.tables.get(name)?;
-        let schema = self.catalog.table_schema(name, &self.models).ok()?;
-        Some((Arc::clone(spec), schema))
-    }
-    fn names(&self) -> Vec<String> {
-        self.catalog.tables.keys().cloned().collect()
-    }
-    fn permissions(&self, service: &str, operation: &str) -> Vec<String> {
-        self.catalog.permissions(service, operation)
-    }
-}
+pub static SHIPPED: LazyLock<CatalogSchemas> = LazyLock::new(CatalogSchemas::shipped);
 
 pub fn now() -> Timestamp {
     "2026-01-31T12:00:00Z".parse().unwrap()

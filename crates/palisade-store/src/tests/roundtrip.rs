@@ -23,7 +23,7 @@ async fn fixtures_come_back() {
     let mut compared = 0;
     let mut seen = BTreeSet::new();
     let mut number = 0;
-    for check in SHIPPED.catalog.checks.values() {
+    for check in SHIPPED.catalog().checks.values() {
         for fixture in &check.fixtures {
             let Ok(dataset) = fixture_dataset(
                 &*SHIPPED,
