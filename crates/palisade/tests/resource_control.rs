@@ -472,4 +472,35 @@ fn what_the_organisation_denies_is_not_reachable() {
         said.contains("by policy; denied by the resource control policy own-people"),
         "{said}"
     );
+
+    // so it is with a list for everyone, where such policies count; images are not under them
+    let image = "arn:aws:ec2:us-east-1::image/ami-1";
+    write(
+        "shares.json",
+        &json!({ "Shares": [
+            { "Resource": "arn:aws:s3:::listed", "Owner": SHOP, "With": "all", "Through": "access list" },
+            { "Resource": image, "Owner": SHOP, "With": "all", "Through": "launch permission" },
+        ]}),
+    );
+    let ran = palisade(folder.path())
+        .args(["iam", "external", "--format", "json"])
+        .args(files)
+        .arg("shares.json")
+        .output()
+        .unwrap();
+    let answer: Value = serde_json::from_str(&out(&ran)).unwrap();
+    let of = |resource: &str| -> Vec<(Value, Value)> {
+        let all = answer["external"].as_array().unwrap().iter();
+        let own = all.filter(|e| e["resource"] == resource);
+        own.map(|e| (e["who"].clone(), e["blocked_by"].clone()))
+            .collect()
+    };
+    assert_eq!(
+        of("arn:aws:s3:::listed"),
+        [
+            (json!("*"), json!(["own-people"])),
+            (json!("o-example"), json!([]))
+        ]
+    );
+    assert_eq!(of(image), [(json!("*"), json!([]))]);
 }
