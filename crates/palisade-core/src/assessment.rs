@@ -91,6 +91,19 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// Of an account that could not be read at all: the one call that was to open it failed.
+    pub fn of_unread(error: CallError) -> Self {
+        Self {
+            calls: vec![CallStatistics {
+                operation: format!("{}:{}", error.service, error.operation),
+                planned: 1,
+                failed: 1,
+                ..CallStatistics::default()
+            }],
+            failures: vec![(error, 1)],
+            ..Self::default()
+        }
+    }
     /// Calls that had to be made.
     pub fn planned(&self) -> usize {
         self.calls.iter().map(|c| c.planned).sum()

@@ -10,9 +10,7 @@ use crate::manifest::{AccountPart, FORMAT, FilePart, Manifest, ObjectPart};
 use crate::shard::Shard;
 use crate::write::{AccountResult, NewSnapshot, Writer, account_path, document, folder, parse};
 use futures::StreamExt;
-use palisade_core::{
-    CallError, CallErrorKind, CallStatistics, Coverage, LeftOutAccount, Timestamp,
-};
+use palisade_core::{CallError, CallErrorKind, Coverage, LeftOutAccount, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -584,19 +582,9 @@ impl Run {
 
 /// The document of an account of which nothing was read: no table is in it, so none looks empty.
 fn not_read(account_id: &str, error: CallError) -> AccountPart {
-    let call = CallStatistics {
-        operation: format!("{}:{}", error.service, error.operation),
-        planned: 1,
-        failed: 1,
-        ..CallStatistics::default()
-    };
     AccountPart {
         account_id: account_id.to_owned(),
-        coverage: Coverage {
-            calls: vec![call],
-            failures: vec![(error, 1)],
-            ..Coverage::default()
-        },
+        coverage: Coverage::of_unread(error),
         tables: BTreeMap::new(),
         findings: None,
         counts: BTreeMap::new(),

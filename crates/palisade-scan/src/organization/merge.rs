@@ -123,17 +123,7 @@ impl Merge {
 
     /// Adds an account that could not be read at all.
     pub fn add_failure(&mut self, error: CallError) {
-        let call = CallStatistics {
-            operation: format!("{}:{}", error.service, error.operation),
-            planned: 1,
-            failed: 1,
-            ..CallStatistics::default()
-        };
-        self.add_coverage(Coverage {
-            calls: vec![call],
-            failures: vec![(error, 1)],
-            ..Coverage::default()
-        });
+        self.add_coverage(Coverage::of_unread(error));
     }
 
     /// Adds requests that belong to no account's own reading.
