@@ -106,7 +106,7 @@ impl Cluster {
         let mut all = self.evaluate(&job, &works).await?;
 
         // What failed on values takes rows along, in the embedded engine those of one account.
-        let within = all.iter().zip(&works).filter(|(_, work)| work.shared);
+        let within = all.iter().zip(&works).filter(|(_, work)| work.within);
         let unsettled: BTreeSet<String> = within
             .flat_map(|(part, _)| part.unsettled.iter().cloned())
             .collect();
@@ -371,7 +371,7 @@ fn works(
             works.push(Work {
                 number: works.len(),
                 accounts: part.clone(),
-                shared: true,
+                within: true,
                 checks: within.clone(),
             });
         }
@@ -396,7 +396,7 @@ fn works(
         works.push(Work {
             number: works.len(),
             accounts: everyone.to_vec(),
-            shared: false,
+            within: false,
             checks: some,
         });
     }
@@ -421,7 +421,7 @@ fn again(
         works.push(Work {
             number: works.len(),
             accounts: vec![account.clone()],
-            shared: true,
+            within: true,
             checks: places(false),
         });
     }
@@ -429,7 +429,7 @@ fn again(
         works.push(Work {
             number: works.len(),
             accounts: everyone.to_vec(),
-            shared: false,
+            within: false,
             checks: places(true),
         });
     }

@@ -155,7 +155,7 @@ mod tests {
         let work = Work {
             number: 0,
             accounts: vec!["123456789012".to_owned()],
-            shared: false,
+            within: false,
             checks: Vec::new(),
         };
         let exec = WorkExec::over(job, result::schema(), &[work]).unwrap();

@@ -105,9 +105,9 @@ pub(crate) struct Work {
     pub number: usize,
     /// The accounts whose rows are read.
     pub accounts: Vec<String>,
-    /// Whether shared tables are read for all accounts of the snapshot.
+    /// Whether its checks stay within accounts.
     #[serde(default)]
-    pub shared: bool,
+    pub within: bool,
     /// Places of the checks in the task's list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<usize>,

@@ -112,7 +112,7 @@ impl TableProvider for LakeTable {
         let work = |(number, accounts): (usize, &Vec<String>)| Work {
             number,
             accounts: accounts.clone(),
-            shared: false,
+            within: false,
             checks: Vec::new(),
         };
         let works: Vec<Work> = if self.computed {
