@@ -18,10 +18,10 @@ mod template;
 pub use error::PlanError;
 pub use plan::{Plan, plan, plan_with};
 pub use request::{
-    AccountTarget, Collected, ColumnSelection, Limits, Narrowed, Narrowing, Progress, Request,
+    AccountTarget, Collected, ColumnSelection, Early, Limits, Narrowed, Narrowing, Progress, Request,
     Rows, Silent, Targets,
 };
-pub use run::{run, run_narrowed};
+pub use run::{run, run_narrowed, run_telling};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! What is to be collected, where, and within which limits.
 use palisade_core::{Coverage, Region};
 use palisade_model::{Api, Regions};
-use palisade_table::Dataset;
+use palisade_table::{Dataset, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -156,9 +156,21 @@ pub trait Progress: Send + Sync {
     fn throttled(&self, total: u64);
 }
 
+/// Takes the tables of an account as soon as they are whole, while others are still being read: nothing is added to them
+/// any more, neither rows nor gaps. The same tables are in what is collected in the end.
+pub trait Early: Send + Sync {
+    /// A table that was asked for, with the rows and gaps of one account. Called once for each, between calls: what takes
+    /// long is for another thread.
+    fn whole(&self, account_id: &str, table: Table);
+}
+
 /// Hears nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
+
+impl Early for Silent {
+    fn whole(&self, _: &str, _: Table) {}
+}
 
 impl Progress for Silent {
     fn planned(&self, _: &str, _: usize) {}

@@ -1,6 +1,6 @@
 //! The door to everything: plan, evaluate, test, query.
 use crate::error::{QueryError, SqlProblem, plain};
-use crate::evaluate::{self, Block, CheckError, Evaluation, Options};
+use crate::evaluate::{self, Block, CheckError, Early, Evaluation, Options};
 use crate::plan::{Needs, Plan, PlannedCheck, plan_check};
 use crate::provider::Rows;
 use crate::scans;
@@ -12,10 +12,11 @@ use datafusion::logical_expr::LogicalPlan;
 use palisade_catalog::{Catalog, Check, Diagnostic, DiagnosticLevel, Membership, ParameterValue};
 use palisade_core::Timestamp;
 use palisade_model::Models;
-use palisade_table::{CatalogSchemas, Dataset, Schemas};
+use palisade_table::{CatalogSchemas, Dataset, Schemas, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 
 /// Check → parameter → value, where the user set one; other parameters have their defaults.
 pub type Params = BTreeMap<String, BTreeMap<String, ParameterValue>>;
@@ -192,6 +193,28 @@ impl Engine {
     /// Evaluates all checks of the plan.
     pub fn evaluate(&self, plan: &Plan, dataset: &Dataset, options: Options) -> Evaluation {
         evaluate::findings(&self.planner, plan, dataset, options)
+    }
+
+    /// Judges while tables are read, until no more come: the tables of one account, each once it is whole. Checks whose
+    /// tables are there are evaluated, and others are made ready meanwhile.
+    pub fn evaluate_early(
+        &self,
+        plan: &Plan,
+        tables: &Receiver<Table>,
+        options: Options,
+    ) -> Early {
+        evaluate::early(&self.planner, plan, tables, options)
+    }
+
+    /// As [`Engine::evaluate`], of what is left to do after [`Engine::evaluate_early`] with the same plan and options.
+    pub fn evaluate_rest(
+        &self,
+        plan: &Plan,
+        dataset: &Dataset,
+        options: Options,
+        early: Early,
+    ) -> Evaluation {
+        evaluate::rest(&self.planner, plan, dataset, options, early)
     }
 
     /// Evaluates all checks of the plan; each block of verdicts is handed over as it is made, and findings are built

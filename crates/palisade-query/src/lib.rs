@@ -30,7 +30,7 @@ pub use distributed::{
 };
 pub use engine::{Engine, Params, QueryResult};
 pub use error::{QueryError, SqlProblem};
-pub use evaluate::{Block, CheckError, Counts, Evaluation, Options};
+pub use evaluate::{Block, CheckError, Counts, Early, Evaluation, Options};
 pub use fixtures::{FIXTURE_NOW, FixtureFailure};
 pub use iam::{
     DERIVED_TABLES, DerivedSpec, DerivedType, IamAccounts, IamQuestion, IamScope, iam_accounts,

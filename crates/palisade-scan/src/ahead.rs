@@ -1,7 +1,9 @@
-//! Planning while the answers of AWS are awaited.
+//! Planning, and judging, while the answers of AWS are awaited.
 use crate::{Planned, ScanError, Scanner};
 use palisade_catalog::Check;
 use palisade_collect::Request;
+use palisade_query::{Early, Options};
+use palisade_table::Table;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -13,9 +15,40 @@ pub struct PlanAhead {
     enough: Arc<AtomicBool>,
 }
 
+/// What takes the tables of an account as they become whole, and judges them.
+#[derive(Debug)]
+pub struct JudgeAhead {
+    tables: mpsc::Sender<Table>,
+    judged: mpsc::Receiver<Early>,
+}
+
 impl PlanAhead {
     /// Begins to plan the checks.
     pub fn start(scanner: Arc<Scanner>, checks: Vec<Arc<Check>>) -> Self {
+        Self::and_then(scanner, checks, |planned, enough| planned.prepare(enough))
+    }
+
+    /// Begins to plan the checks, which then judge the tables of one account as they come.
+    pub fn judging(
+        scanner: Arc<Scanner>,
+        checks: Vec<Arc<Check>>,
+        options: Options,
+    ) -> (Self, JudgeAhead) {
+        let (tables, whole) = mpsc::channel();
+        let (sender, judged) = mpsc::sync_channel(1);
+        let plan = Self::and_then(scanner, checks, move |planned, _| {
+            let early = planned.engine.evaluate_early(&planned.plan, &whole, options);
+            // nobody waits for it when the scan has failed
+            let _ = sender.send(early);
+        });
+        (plan, JudgeAhead { tables, judged })
+    }
+
+    fn and_then(
+        scanner: Arc<Scanner>,
+        checks: Vec<Arc<Check>>,
+        then: impl FnOnce(&Planned, &AtomicBool) + Send + 'static,
+    ) -> Self {
         let (sender, plan) = mpsc::channel();
         let enough = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&enough);
@@ -29,7 +62,7 @@ impl PlanAhead {
             {
                 // the findings name requirements: their frameworks are parsed before they are asked for
                 let _ = scanner.catalog().frameworks.len();
-                planned.prepare(&told);
+                then(&planned, &told);
             }
         });
         Self { plan, enough }
@@ -48,5 +81,20 @@ impl PlanAhead {
         } else {
             Err(ScanError::StaleReads)
         }
+    }
+}
+
+impl JudgeAhead {
+    /// What was judged; nothing when that has failed, and all is to be judged. Asked for when no more tables come.
+    pub fn wait(self) -> Option<Early> {
+        drop(self.tables);
+        self.judged.recv().ok()
+    }
+}
+
+impl palisade_collect::Early for JudgeAhead {
+    fn whole(&self, _: &str, table: Table) {
+        // it is in what is collected as well
+        let _ = self.tables.send(table);
     }
 }

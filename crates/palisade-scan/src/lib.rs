@@ -13,7 +13,7 @@ mod scanner;
 mod selection;
 mod snapshot;
 
-pub use ahead::PlanAhead;
+pub use ahead::{JudgeAhead, PlanAhead};
 pub use error::ScanError;
 pub use palisade_query::{IamAccounts, IamQuestion, IamScope, Params, QueryResult};
 pub use rollup::roll_up;

@@ -5,7 +5,7 @@ use palisade_collect::{Collected, Limits, Narrowed, Narrowing, Progress, Request
 use palisade_core::{Assessment, CheckSummary, Counted, Coverage, Status, Timestamp};
 use palisade_model::Models;
 use palisade_query::{
-    Engine, Evaluation, IamAccounts, IamQuestion, IamScope, Needs, Options, Params, Plan,
+    Early, Engine, Evaluation, IamAccounts, IamQuestion, IamScope, Needs, Options, Params, Plan,
     QueryResult,
 };
 use palisade_table::Dataset;
@@ -250,8 +250,27 @@ impl Scanner {
         progress: &dyn Progress,
         cancel: watch::Receiver<bool>,
     ) -> Result<Collected, ScanError> {
+        let nobody = palisade_collect::Silent;
+        let collected = self.collect_telling(request, targets, limits, progress, cancel, &nobody);
+        collected.await
+    }
+
+    /// The same; tables are handed over as soon as they are whole.
+    ///
+    /// # Errors
+    /// As [`Scanner::collect`].
+    pub async fn collect_telling(
+        &self,
+        request: &Request,
+        targets: &Targets,
+        limits: &Limits,
+        progress: &dyn Progress,
+        cancel: watch::Receiver<bool>,
+        early: &dyn palisade_collect::Early,
+    ) -> Result<Collected, ScanError> {
         let plan = self.calls(request)?;
-        Ok(palisade_collect::run(&plan, targets, limits, progress, cancel).await)
+        let run = palisade_collect::run_telling(&plan, targets, limits, progress, cancel, early);
+        Ok(run.await)
     }
 
     /// The same for some rows of some tables.
@@ -284,9 +303,26 @@ impl Scanner {
         scope: Scope,
         options: Options,
     ) -> Result<Assessment, ScanError> {
-        let evaluation = planned
-            .engine
-            .evaluate(&planned.plan, &collected.dataset, options);
+        self.assess_rest(planned, collected, scope, options, None)
+    }
+
+    /// The same, of what is left to do after a part was judged while tables were read, with the same options.
+    ///
+    /// # Errors
+    /// As [`Scanner::assess`].
+    pub fn assess_rest(
+        &self,
+        planned: &Planned,
+        collected: Collected,
+        scope: Scope,
+        options: Options,
+        early: Option<Early>,
+    ) -> Result<Assessment, ScanError> {
+        let (engine, plan, dataset) = (&planned.engine, &planned.plan, &collected.dataset);
+        let evaluation = match early {
+            Some(early) => engine.evaluate_rest(plan, dataset, options, early),
+            None => engine.evaluate(plan, dataset, options),
+        };
         let mut assessment = self.assessment(planned, evaluation, collected.coverage, scope)?;
         if !options.passes {
             let counted = &mut assessment.counted;

@@ -91,6 +91,18 @@ impl AccountFiles {
             .extend(own.map(|g| (g.region.clone(), (*g.error).clone())));
     }
 
+    /// Writes a table that is whole: its name, its gaps and all its rows.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn whole(&mut self, table: &Table) -> Result<(), StoreError> {
+        self.table(table);
+        for batch in &table.batches {
+            self.rows(table, batch).await?;
+        }
+        Ok(())
+    }
+
     /// Writes rows of a table, of one account and region; those of other accounts are left out.
     ///
     /// # Errors
@@ -214,11 +226,31 @@ impl Writer {
     /// # Errors
     /// When a table cannot be written.
     pub async fn account_part(&self, result: AccountResult<'_>) -> Result<AccountPart, StoreError> {
-        let mut files = self.account_files(result.account_id);
-        for table in result.dataset.tables.values() {
-            files.table(table);
-            for batch in &table.batches {
-                files.rows(table, batch).await?;
+        let files = self.account_files(result.account_id);
+        self.rest_of_account(files, result).await
+    }
+
+    /// As [`Writer::account`], of whose tables some were written while others were read.
+    ///
+    /// # Errors
+    /// When a table cannot be written.
+    pub async fn account_begun(
+        &self,
+        files: AccountFiles,
+        result: AccountResult<'_>,
+    ) -> Result<(), StoreError> {
+        let part = self.rest_of_account(files, result).await?;
+        self.account_document(&part).await
+    }
+
+    async fn rest_of_account(
+        &self,
+        mut files: AccountFiles,
+        result: AccountResult<'_>,
+    ) -> Result<AccountPart, StoreError> {
+        for (name, table) in &result.dataset.tables {
+            if !files.tables.contains_key(name) {
+                files.whole(table).await?;
             }
         }
         let mut part = files.part(result.coverage.clone());

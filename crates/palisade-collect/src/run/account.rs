@@ -6,11 +6,11 @@ use super::state::{BatchState, Call, CallKey, CallState, Fill, Group, Instance, 
 use super::tally::Tally;
 use super::view::RowView;
 use crate::plan::{OperationPlan, Plan, SlotKind, TablePlan};
-use crate::request::{AccountTarget, Limits, Progress};
+use crate::request::{AccountTarget, Early, Limits, Progress};
 use palisade_catalog::Scope;
 use palisade_core::{CallError, CallErrorKind};
 use palisade_model::{ApiError, Regions};
-use palisade_table::Gap;
+use palisade_table::{Batch, Gap, Table};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub(super) struct Shared<'r> {
     pub limits: &'r Limits,
     pub regions: &'r Regions,
     pub progress: &'r dyn Progress,
+    pub early: &'r dyn Early,
     pub queue: Queue,
     pub tally: Tally,
     /// Rows that wait for calls of their own.
@@ -46,6 +47,14 @@ pub(super) struct Account<'r> {
     pub tags: BTreeMap<Arc<str>, Tags>,
     pub outputs: Vec<TableOutput>,
     pub gaps: Vec<BTreeSet<GapKey>>,
+    /// Of each table, lists that have not ended and pages that are not output yet.
+    pub live: Vec<usize>,
+    /// Tables of which nothing may be live any more.
+    pub quiet: Vec<usize>,
+    /// What whole tables hold.
+    pub whole: Vec<Option<TableRows>>,
+    /// Where the rows of instances stand, as far as that was asked.
+    pub orders: HashMap<usize, Vec<u32>>,
     /// Pages of tables whose rows are unique, until all their lists have ended.
     pub held: BTreeMap<usize, Vec<usize>>,
     /// Lists of such a table that have not ended.
@@ -57,6 +66,9 @@ pub(super) struct Account<'r> {
 }
 
 pub(super) type GapKey = (String, CallError);
+
+/// Rows and gaps of one account's table.
+pub(super) type TableRows = (Vec<Batch>, Vec<Gap>);
 
 /// Why a region is not asked.
 const NOT_THERE: &str = "the service does not exist in this region";
@@ -84,6 +96,10 @@ impl<'r> Account<'r> {
             tags: BTreeMap::new(),
             outputs: plan.tables.iter().map(|_| TableOutput::default()).collect(),
             gaps: plan.tables.iter().map(|_| BTreeSet::new()).collect(),
+            live: vec![0; plan.tables.len()],
+            quiet: (0..plan.tables.len()).rev().collect(),
+            whole: plan.tables.iter().map(|_| None).collect(),
+            orders: HashMap::new(),
             held: BTreeMap::new(),
             open_lists: BTreeMap::new(),
             open: 0,
@@ -264,6 +280,10 @@ impl<'r> Account<'r> {
     /// Rows of a table may be missing, and so may those of the tables below.
     pub(super) fn gap(&mut self, table: usize, region: &str, error: &Arc<CallError>) {
         let plan = self.plan;
+        debug_assert!(
+            self.whole.get(table).is_some_and(Option::is_none),
+            "a gap in a table that was handed over as whole"
+        );
         if let Some(gaps) = self.gaps.get_mut(table) {
             gaps.insert((region.to_owned(), error.as_ref().clone()));
         }
@@ -359,66 +379,123 @@ impl<'r> Account<'r> {
         self.open = 0;
     }
 
-    /// What was read, table by table.
-    pub(super) fn finish(
-        mut self,
-        shared: &mut Shared<'r>,
-    ) -> Vec<(Vec<palisade_table::Batch>, Vec<Gap>)> {
-        let orders = self.orders();
-        let mut all = Vec::new();
-        for (index, table) in self.plan.tables.iter().enumerate() {
-            let output = self
-                .outputs
-                .get_mut(index)
-                .map(std::mem::take)
-                .unwrap_or_default();
-            let batches = match output.finish(table, &orders) {
-                Ok(batches) => batches,
-                Err(error) => {
-                    // Arrow refused what was built: nothing of the table can be trusted.
-                    let region = self.target.home_region.clone();
-                    let operation = table
-                        .list
-                        .and_then(|l| self.plan.lists.get(l))
-                        .map_or(0, |l| l.operation);
-                    let error = self.malformed(operation, &region, error.to_string());
-                    shared.tally.record(&error);
-                    self.gap(index, &region, &error);
-                    Vec::new()
-                }
-            };
-            all.push(batches);
+    /// A list or a page of a table begins.
+    pub(super) fn enliven(&mut self, table: usize) {
+        if let Some(live) = self.live.get_mut(table) {
+            *live += 1;
         }
-        let account_id = self.target.account_id.clone();
+    }
+
+    /// A list or a page of a table is done, with its gaps noted and its rows output.
+    pub(super) fn quieten(&mut self, table: usize) {
+        if let Some(live) = self.live.get_mut(table) {
+            *live = live.saturating_sub(1);
+            if *live == 0 {
+                self.quiet.push(table);
+            }
+        }
+    }
+
+    /// Hands over the tables that have become whole: nothing of them is live, and nothing can become so, as the tables
+    /// whose rows they belong to are whole.
+    pub(super) fn hand_over(&mut self, shared: &mut Shared<'r>) {
+        while let Some(index) = self.quiet.pop() {
+            let is_live = self.live.get(index).is_none_or(|live| *live > 0);
+            let is_told = self.whole.get(index).is_none_or(Option::is_some);
+            let Some(table) = self.plan.tables.get(index) else {
+                continue;
+            };
+            let parent = table.list.and_then(|l| self.plan.lists.get(l)?.parent);
+            let is_open = |parent| self.whole.get(parent).is_some_and(Option::is_none);
+            if is_live || is_told || parent.is_some_and(is_open) {
+                continue;
+            }
+            self.complete(index, shared);
+            let children = table.children.iter();
+            let lists = children.filter_map(|c| self.plan.lists.get(*c));
+            self.quiet.extend(lists.flat_map(|list| &list.tables));
+        }
+    }
+
+    /// Takes a table as it is for whole.
+    fn complete(&mut self, index: usize, shared: &mut Shared<'r>) {
+        let Some(table) = self.plan.tables.get(index) else {
+            return;
+        };
+        let output = self
+            .outputs
+            .get_mut(index)
+            .map(std::mem::take)
+            .unwrap_or_default();
+        for instance in output.instances() {
+            self.order_of(instance);
+        }
+        let batches = match output.finish(table, &self.orders) {
+            Ok(batches) => batches,
+            Err(error) => {
+                // Arrow refused what was built: nothing of the table can be trusted.
+                let region = self.target.home_region.clone();
+                let operation = table
+                    .list
+                    .and_then(|l| self.plan.lists.get(l))
+                    .map_or(0, |l| l.operation);
+                let error = self.malformed(operation, &region, error.to_string());
+                shared.tally.record(&error);
+                self.gap(index, &region, &error);
+                Vec::new()
+            }
+        };
+        let found = self.gaps.get_mut(index).map(std::mem::take);
+        let found = found.unwrap_or_default().into_iter();
+        let own = found.filter(|(region, _)| shared.wants.has_gap(index, region));
         let gap = |(region, error): GapKey| Gap {
-            account_id: account_id.clone(),
+            account_id: self.target.account_id.clone(),
             region,
             error: Arc::new(error),
         };
-        let gaps = std::mem::take(&mut self.gaps).into_iter().enumerate();
-        all.into_iter()
-            .zip(gaps)
-            .map(|(batches, (table, gaps))| {
-                let own = gaps.into_iter();
-                let own = own.filter(|(region, _)| shared.wants.has_gap(table, region));
-                (batches, own.map(gap).collect())
-            })
-            .collect()
+        let gaps: Vec<Gap> = own.map(gap).collect();
+        if table.output {
+            let whole = Table {
+                spec: Arc::clone(&table.spec),
+                schema: Arc::clone(&table.arrow),
+                batches: batches.clone(),
+                gaps: gaps.clone(),
+            };
+            shared.early.whole(&self.target.account_id, whole);
+        }
+        if let Some(place) = self.whole.get_mut(index) {
+            *place = Some((batches, gaps));
+        }
     }
 
-    /// Where the rows of each instance stand: region of the list, then page and row of each parent.
-    fn orders(&self) -> Vec<Vec<u32>> {
-        let mut orders: Vec<Vec<u32>> = Vec::with_capacity(self.instances.len());
-        // Parents come before their children.
-        for instance in &self.instances {
-            let from_parent = instance.parents.iter().filter_map(|(parent, page, row)| {
-                let mut order = orders.get(*parent)?.clone();
-                order.extend([*page, *row]);
-                Some(order)
-            });
-            orders.push(from_parent.min().unwrap_or_else(|| vec![instance.rank]));
+    /// What was read, table by table.
+    pub(super) fn finish(mut self, shared: &mut Shared<'r>) -> Vec<TableRows> {
+        // an account that was given up has open ends
+        self.live.fill(0);
+        self.quiet = (0..self.live.len()).rev().collect();
+        self.hand_over(shared);
+        self.whole.into_iter().map(Option::unwrap_or_default).collect()
+    }
+
+    /// Where the rows of an instance stand: region of the list, then page and row of each parent.
+    fn order_of(&mut self, instance: usize) -> Vec<u32> {
+        if let Some(known) = self.orders.get(&instance) {
+            return known.clone();
         }
-        orders
+        let Some(state) = self.instances.get(instance) else {
+            return Vec::new();
+        };
+        let (rank, parents) = (state.rank, state.parents.clone());
+        let mut from_parent = Vec::new();
+        for (parent, page, row) in parents {
+            let mut order = self.order_of(parent);
+            order.extend([page, row]);
+            from_parent.push(order);
+        }
+        let order = from_parent.into_iter().min();
+        let order = order.unwrap_or_else(|| vec![rank]);
+        self.orders.insert(instance, order.clone());
+        order
     }
 }
 

@@ -123,8 +123,12 @@ impl<'r> Account<'r> {
         let mut instances = self.instances_of(plan, &region, rank, None, &[]);
         // tables that share the call and want nothing of this region take no rows from it
         for instance in &instances {
-            if let Some(state) = self.instances.get_mut(*instance) {
-                state.ended = !shared.wants.asks(&[state.table], plan.scope, &region);
+            if let Some(state) = self.instances.get_mut(*instance)
+                && !shared.wants.asks(&[state.table], plan.scope, &region)
+            {
+                state.ended = true;
+                let table = state.table;
+                self.quieten(table);
             }
         }
         instances.retain(|i| self.instances.get(*i).is_some_and(|s| !s.ended));
@@ -154,6 +158,7 @@ impl<'r> Account<'r> {
         let mut made = Vec::new();
         for (position, table) in plan.tables.iter().enumerate() {
             made.push(self.instances.len());
+            self.enliven(*table);
             self.instances.push(Instance {
                 table: *table,
                 region: Arc::clone(region),

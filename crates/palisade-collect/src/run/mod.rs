@@ -19,7 +19,9 @@ mod tally;
 mod view;
 
 use crate::plan::Plan;
-use crate::request::{AccountTarget, Collected, Limits, Narrowed, Narrowing, Progress, Targets};
+use crate::request::{
+    AccountTarget, Collected, Early, Limits, Narrowed, Narrowing, Progress, Silent, Targets,
+};
 use account::{Account, Shared};
 use calls::{Answered, Asked, not_made};
 use narrow::Wants;
@@ -80,8 +82,21 @@ pub async fn run(
     progress: &dyn Progress,
     cancel: watch::Receiver<bool>,
 ) -> Collected {
+    run_telling(plan, targets, limits, progress, cancel, &Silent).await
+}
+
+/// As [`run`]; tables are handed over as soon as they are whole.
+pub async fn run_telling(
+    plan: &Plan,
+    targets: &Targets,
+    limits: &Limits,
+    progress: &dyn Progress,
+    cancel: watch::Receiver<bool>,
+    early: &dyn Early,
+) -> Collected {
     let nothing = Narrowing::new();
-    let narrowed = run_narrowed(plan, targets, limits, progress, cancel, &nothing);
+    let told = Told { progress, early };
+    let narrowed = make_all(plan, targets, limits, told, cancel, &nothing);
     narrowed.await.collected
 }
 
@@ -95,6 +110,28 @@ pub async fn run_narrowed(
     cancel: watch::Receiver<bool>,
     narrowing: &Narrowing,
 ) -> Narrowed {
+    let told = Told {
+        progress,
+        early: &Silent,
+    };
+    make_all(plan, targets, limits, told, cancel, narrowing).await
+}
+
+/// Who hears of the work.
+#[derive(Clone, Copy)]
+struct Told<'t> {
+    progress: &'t dyn Progress,
+    early: &'t dyn Early,
+}
+
+async fn make_all(
+    plan: &Plan,
+    targets: &Targets,
+    limits: &Limits,
+    told: Told<'_>,
+    cancel: watch::Receiver<bool>,
+    narrowing: &Narrowing,
+) -> Narrowed {
     let mut sorted: Vec<&AccountTarget> = targets.accounts.iter().collect();
     sorted.sort_by(|a, b| a.account_id.cmp(&b.account_id));
     let before = sent(&sorted);
@@ -103,7 +140,8 @@ pub async fn run_narrowed(
         wants: Wants::of(plan, narrowing),
         limits,
         regions: &targets.regions,
-        progress,
+        progress: told.progress,
+        early: told.early,
         queue: Queue::default(),
         tally: Tally::default(),
         waiting_rows: 0,
@@ -281,11 +319,14 @@ impl<'r> Engine<'r> {
         }
     }
 
-    /// Lets go of an account that is done.
+    /// Hands over the tables of an account that have become whole, and lets go of an account that is done.
     fn retire(&mut self, index: usize) {
         let Some(place) = self.accounts.get_mut(index) else {
             return;
         };
+        if let Some(account) = place {
+            account.hand_over(&mut self.shared);
+        }
         if !place.as_ref().is_some_and(Account::is_done) {
             return;
         }

@@ -10,7 +10,7 @@ use palisade_core::CallError;
 use palisade_model::Value;
 use palisade_table::{Batch, ColumnBuilder, Failure};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Rows of one account's table.
@@ -140,11 +140,16 @@ impl TableOutput {
         Ok(())
     }
 
+    /// The instances that gave rows.
+    pub(super) fn instances(&self) -> BTreeSet<usize> {
+        self.keys.iter().map(|key| key.0).collect()
+    }
+
     /// The rows by region and then in the order of the lists, one batch for each region.
     pub(super) fn finish(
         mut self,
         table: &TablePlan,
-        orders: &[Vec<u32>],
+        orders: &HashMap<usize, Vec<u32>>,
     ) -> Result<Vec<Batch>, ArrowError> {
         if let Some(reason) = self.broken {
             return Err(ArrowError::SchemaError(reason));
@@ -160,7 +165,7 @@ impl TableOutput {
         let mut order: Vec<usize> = (0..self.keys.len()).collect();
         order.sort_by_key(|row| {
             let key = self.keys.get(*row).copied().unwrap_or_default();
-            (self.regions.get(*row), orders.get(key.0), key.1, key.2)
+            (self.regions.get(*row), orders.get(&key.0), key.1, key.2)
         });
         let sorted = if order.is_sorted() {
             all

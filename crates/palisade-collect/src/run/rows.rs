@@ -96,6 +96,7 @@ impl<'r> Account<'r> {
                 self.release_unique(table, shared);
             }
         }
+        self.quieten(table);
     }
 
     /// Takes rows in: the indexes of each in its answer.
@@ -141,6 +142,7 @@ impl<'r> Account<'r> {
         let (id, count) = (self.groups.len(), group.rows.len());
         self.groups.push(Some(group));
         self.open += 1;
+        self.enliven(table);
         if !plan.is_plain() {
             shared.waiting_rows += count;
         }
@@ -318,6 +320,7 @@ impl<'r> Account<'r> {
             shared.waiting_rows = shared.waiting_rows.saturating_sub(count);
         }
         self.open = self.open.saturating_sub(1);
+        self.quieten(table);
     }
 
     pub(super) fn slot_service(&self, kind: &SlotKind) -> &'r str {

@@ -6,6 +6,7 @@ use palisade_model::{
     Api, ApiError, CallFuture, CallRequest, Model, Models, OperationStatistics, Page, Record,
     ShapeId, ShapeKind, Value,
 };
+use palisade_table::{Dataset, Table};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -343,6 +344,8 @@ pub fn accounts(fake: &Arc<Fake>, ids: &[&str], regions: &[&str]) -> Targets {
 pub struct Ran {
     pub collected: Collected,
     pub elapsed: Duration,
+    /// When each table was whole.
+    pub told: BTreeMap<String, Duration>,
 }
 
 /// Runs with a clock that jumps to the next event.
@@ -363,7 +366,7 @@ pub fn collect_within(
         .start_paused(true)
         .build()
         .unwrap();
-    let (collected, elapsed) = runtime.block_on(async {
+    let (collected, elapsed, told) = runtime.block_on(async {
         let (sender, receiver) = watch::channel(false);
         if let Some(after) = cancel_after {
             tokio::spawn(async move {
@@ -374,10 +377,53 @@ pub fn collect_within(
             });
         }
         let begun = Instant::now();
-        let collected = run(&plan, targets, limits, &Silent, receiver).await;
-        (collected, begun.elapsed())
+        let told = Told(Mutex::default(), begun);
+        let collected = run_telling(&plan, targets, limits, &Silent, receiver, &told).await;
+        let times = assert_told(told, &collected.dataset);
+        (collected, begun.elapsed(), times)
     });
-    Ran { collected, elapsed }
+    Ran {
+        collected,
+        elapsed,
+        told,
+    }
+}
+
+/// Tables as they became whole, with when.
+struct Told(Mutex<Vec<(String, Table, Duration)>>, Instant);
+
+impl Early for Told {
+    fn whole(&self, account_id: &str, table: Table) {
+        let at = self.1.elapsed();
+        self.0.lock().unwrap().push((account_id.to_owned(), table, at));
+    }
+}
+
+/// What was handed over early is what was collected: each account's table once, and whole. Gives when the last account's
+/// table was whole.
+fn assert_told(told: Told, dataset: &Dataset) -> BTreeMap<String, Duration> {
+    let mut early: BTreeMap<String, Vec<(String, Table, Duration)>> = BTreeMap::new();
+    for one in told.0.into_inner().unwrap() {
+        early.entry(one.1.spec.name.clone()).or_default().push(one);
+    }
+    let names: Vec<&String> = early.keys().collect();
+    assert_eq!(names, dataset.tables.keys().collect::<Vec<_>>());
+    let mut times = BTreeMap::new();
+    for (name, mut parts) in early {
+        parts.sort_by(|a, b| a.0.cmp(&b.0));
+        assert!(parts.is_sorted_by(|a, b| a.0 < b.0), "`{name}` was told twice");
+        let whole = &dataset.tables[&name];
+        let gaps: Vec<_> = parts.iter().flat_map(|p| p.1.gaps.clone()).collect();
+        assert_eq!(gaps, whole.gaps, "{name}");
+        let batches: Vec<_> = parts.iter().flat_map(|p| &p.1.batches).collect();
+        assert_eq!(batches.len(), whole.batches.len(), "{name}");
+        for (one, other) in batches.iter().zip(&whole.batches) {
+            assert_eq!(one.rows, other.rows, "{name}");
+            assert_eq!(one.failures, other.failures, "{name}");
+        }
+        times.insert(name, parts.iter().map(|p| p.2).max().unwrap());
+    }
+    times
 }
 
 impl Ran {

@@ -38,6 +38,7 @@ fn narrowed(
     let ran = Ran {
         collected: narrowed.collected,
         elapsed: std::time::Duration::ZERO,
+        told: BTreeMap::new(),
     };
     (ran, narrowed.gone)
 }

@@ -214,6 +214,19 @@ fn wall_time_is_near_what_the_limit_and_the_chains_allow() {
     assert!(ratio("20 accounts in 16 regions", &ran, fake.calls().len(), 4) <= 1.3);
 }
 
+/// What takes tables early has them as soon as they are whole, not when all is.
+#[test]
+fn a_table_is_handed_over_as_soon_as_it_is_whole() {
+    let latency = Duration::from_millis(60);
+    let fake = Arc::new(shop(10, move |_| latency));
+    let ran = collect(&shop_catalog(), &shop_request(), &targets(&fake, &["us-east-1"]));
+    assert_eq!(ran.told["ecr_registry"], latency);
+    // two pages; of each repository its policy, and then what depends on that
+    assert!(ran.told["ecr_repository"] > ran.told["ecr_registry"]);
+    assert!(ran.told["ecr_repository"] <= ran.elapsed);
+    assert!(ran.told["ecr_image"] <= ran.elapsed);
+}
+
 /// However few rows may wait and however few calls may fly, the work ends.
 #[test]
 fn no_limit_makes_it_wait_for_itself() {

@@ -1,11 +1,14 @@
 //! Plan and dataset → findings.
 mod block;
+mod early;
 mod empty;
 mod predicate;
 mod query;
 mod run;
 
 pub use block::{Block, Counts, Options};
+pub use early::Early;
+pub(crate) use early::{early, rest};
 pub(crate) use run::{
     block_here, block_on, collect, executable, execute, on_deep_stack, on_deep_stacks, parts_of,
     query_error, share_out,
@@ -116,8 +119,22 @@ pub(crate) fn part(
 ) -> (Evaluation, BTreeSet<String>) {
     // one view for all parts: computed tables are computed once
     let rows = Arc::new(Rows::of(dataset));
-    let evaluated = share_out(&parts(plan), |part| {
-        part_findings(planner, part, dataset, &rows, options)
+    let (mut all, failed) = share(planner, &plan.checks, dataset, &rows, options);
+    sort(&mut all.findings);
+    all.errors.sort();
+    (all, failed)
+}
+
+/// What some checks say, not sorted, and which failed on values; shared out among the cores.
+fn share(
+    planner: &Planner,
+    checks: &[Arc<PlannedCheck>],
+    dataset: &Dataset,
+    rows: &Arc<Rows>,
+    options: Options,
+) -> (Evaluation, BTreeSet<String>) {
+    let evaluated = share_out(&parts(checks), |part| {
+        part_findings(planner, part, dataset, rows, options)
     });
     let mut all = Evaluation::default();
     let mut failed = BTreeSet::new();
@@ -125,11 +142,7 @@ pub(crate) fn part(
         Ok(parts) => {
             for (part, more) in parts {
                 failed.extend(more);
-                all.findings.extend(part.findings);
-                for (check, counts) in part.counts {
-                    all.counts.entry(check).or_default().add(counts);
-                }
-                all.errors.extend(part.errors);
+                all.join(part);
             }
         }
         Err(e) => {
@@ -137,12 +150,21 @@ pub(crate) fn part(
                 check: planned.check.id.clone(),
                 message: e.to_string(),
             };
-            all.errors.extend(plan.checks.iter().map(of));
+            all.errors.extend(checks.iter().map(of));
         }
     }
-    sort(&mut all.findings);
-    all.errors.sort();
     (all, failed)
+}
+
+impl Evaluation {
+    /// Adds what other checks say.
+    fn join(&mut self, more: Self) {
+        self.findings.extend(more.findings);
+        for (check, counts) in more.counts {
+            self.counts.entry(check).or_default().add(counts);
+        }
+        self.errors.extend(more.errors);
+    }
 }
 
 /// Checks that answer together for another tool's id share it, and may judge the same account: the order must not
@@ -159,11 +181,11 @@ const QUERIES: usize = 16;
 
 /// The checks in parts for whichever core is free. What is computed from many rows comes first and in one part: it takes
 /// longest, and is computed once. The predicates of a table stay together, so that each table is gone through once.
-fn parts(plan: &Plan) -> Vec<Vec<Arc<PlannedCheck>>> {
+fn parts(checks: &[Arc<PlannedCheck>]) -> Vec<Vec<Arc<PlannedCheck>>> {
     let mut computed = Vec::new();
     let mut queries = Vec::new();
     let mut tables: BTreeMap<&str, Vec<Arc<PlannedCheck>>> = BTreeMap::new();
-    for planned in &plan.checks {
+    for planned in checks {
         let part = match &planned.kind {
             Kind::Query(query) if scans::reads_computed(&query.plan).unwrap_or(true) => {
                 &mut computed

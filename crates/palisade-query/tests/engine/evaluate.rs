@@ -2,8 +2,8 @@
 
 use crate::common::{catalog, dataset, denied, engine, page, plan};
 use palisade_core::{Finding, Status};
-use palisade_query::Options;
-use palisade_table::Gap;
+use palisade_query::{Engine, Evaluation, Options, Plan};
+use palisade_table::{Dataset, Gap};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -29,13 +29,33 @@ fn run(page: String, service: &str, tables: Value) -> Vec<(String, Status, Strin
     let catalog = catalog(&[(&format!("{service}/{service}-test"), page)]);
     let engine = engine(&catalog);
     let plan = plan(&engine, &catalog);
-    let evaluation = engine.evaluate(&plan, &dataset(&catalog, tables), Options::default());
+    let data = dataset(&catalog, tables);
+    let evaluation = engine.evaluate(&plan, &data, Options::default());
     assert_eq!(evaluation.errors, []);
+    for early in 0..=data.tables.len() {
+        assert_eq!(piecemeal(&engine, &plan, &data, early), evaluation, "{early}");
+    }
     evaluation
         .findings
         .into_iter()
         .map(|f| (f.resource_id, f.status, f.message))
         .collect()
+}
+
+/// The same, with this many tables judged as they come.
+fn piecemeal(engine: &Engine, plan: &Plan, data: &Dataset, early: usize) -> Evaluation {
+    let (sender, tables) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let judged = scope.spawn(|| engine.evaluate_early(plan, &tables, Options::default()));
+        for table in data.tables.values().rev().take(early) {
+            sender.send(table.clone()).unwrap();
+            // so that it has a chance to be looked at alone
+            std::thread::yield_now();
+        }
+        drop(sender);
+        let judged = judged.join().unwrap();
+        engine.evaluate_rest(plan, data, Options::default(), judged)
+    })
 }
 
 fn ids(found: &[(String, Status, String)]) -> Vec<(&str, Status)> {

@@ -6,7 +6,7 @@ use crate::error::Failure;
 use crate::output::Terminal;
 use crate::progress::Bar;
 use palisade_aws::{Client, ClientConfig, ConnectError, Role, StaticCredentials};
-use palisade_collect::{AccountTarget, Collected, Limits, Request, Targets};
+use palisade_collect::{AccountTarget, Collected, Early, Limits, Request, Silent, Targets};
 use palisade_core::{CallErrorKind, Coverage, Region, Timestamp};
 use palisade_model::{Api, Models, Regions};
 use palisade_replay::{Exchange, Faults, Header, Recording, Server};
@@ -156,6 +156,11 @@ impl Connection {
         (&self.client, &self.models)
     }
 
+    /// Where futures run.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        self.runtime.handle()
+    }
+
     /// Waits for something that makes calls.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
@@ -172,6 +177,21 @@ impl Connection {
         limits: &Limits,
         terminal: &Terminal,
     ) -> Result<Collected, Failure> {
+        self.collect_telling(scanner, request, limits, terminal, &Silent)
+    }
+
+    /// The same; tables are handed over as soon as they are whole.
+    ///
+    /// # Errors
+    /// As [`Connection::collect`].
+    pub fn collect_telling(
+        &self,
+        scanner: &Scanner,
+        request: &Request,
+        limits: &Limits,
+        terminal: &Terminal,
+        early: &dyn Early,
+    ) -> Result<Collected, Failure> {
         let bar = Bar::new(terminal.progress());
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let collected = self.runtime.block_on(async {
@@ -183,7 +203,7 @@ impl Connection {
                 std::future::pending::<()>().await;
             });
             let collected = scanner
-                .collect(request, &self.targets, limits, &bar, stopped)
+                .collect_telling(request, &self.targets, limits, &bar, stopped, early)
                 .await;
             waiter.abort();
             collected

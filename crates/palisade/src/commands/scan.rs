@@ -5,7 +5,7 @@ use super::organization::{Organization, Read, some_account};
 use super::report::Outputs;
 use super::run::{self, Asked, Wanted};
 use super::send::Destinations;
-use super::store::Keeping;
+use super::store::{Keeping, WriteAhead};
 use super::{selection, settings};
 use crate::Outcome;
 use crate::cli::{Global, ResumeArgs, Scan, ScanAccounts};
@@ -15,7 +15,8 @@ use palisade_catalog::Catalog;
 use palisade_config::{Given, SendSettings};
 use palisade_core::{Assessment, Listing, Status};
 use palisade_scan::organization::Merge;
-use palisade_scan::{PlanAhead, Planned, Scanner};
+use palisade_scan::{JudgeAhead, PlanAhead, Planned, Scanner};
+use palisade_table::Table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -152,6 +153,25 @@ fn dry(args: &Scan, outputs: Outputs) -> Result<Outputs, Failure> {
     Ok(outputs)
 }
 
+/// What was done with tables of an account while others were read.
+#[derive(Default)]
+struct Ahead {
+    judged: Option<palisade_query::Early>,
+    written: Option<WriteAhead>,
+}
+
+/// Tables are judged, and written where they are kept.
+struct Both<'a>(&'a JudgeAhead, Option<&'a WriteAhead>);
+
+impl palisade_collect::Early for Both<'_> {
+    fn whole(&self, account_id: &str, table: Table) {
+        if let Some(writing) = self.1 {
+            writing.whole(account_id, table.clone());
+        }
+        self.0.whole(account_id, table);
+    }
+}
+
 /// Assesses an account; also gives the connection to it. Of an organisation, findings that the outputs do not list are
 /// counted only.
 ///
@@ -218,8 +238,11 @@ pub fn assess(
     }
     noise.add_tags(&mut request, &scanner);
     let scanner = Arc::new(scanner);
-    let planning = PlanAhead::start(Arc::clone(&scanner), checks);
-    let one = |planned: &Planned, read: Read, is_new: bool| {
+    let options = palisade_query::Options {
+        evidence: args.evidence,
+        ..palisade_query::Options::default()
+    };
+    let one = |planned: &Planned, read: Read, is_new: bool, ahead: Ahead| {
         let tags = noise.tags(&request, &scanner, &read.collected.dataset)?;
         let account_id = read.account_id.clone();
         let kept = keeping.as_ref().map(|_| read.collected.dataset.clone());
@@ -227,16 +250,15 @@ pub fn assess(
             accounts: vec![read.account_id],
             regions: read.regions,
         };
-        let options = palisade_query::Options {
-            evidence: args.evidence,
-            ..palisade_query::Options::default()
-        };
-        let mut assessment = scanner.assess(planned, read.collected, scope, options)?;
+        let judged = ahead.judged;
+        let mut assessment =
+            scanner.assess_rest(planned, read.collected, scope, options, judged)?;
         if let (true, Some(keeping), Some(dataset)) = (drift.wanted, &keeping, &kept) {
             keeping.hold(&connection, dataset, &mut assessment, &scanner)?;
         }
         if let (true, Some(keeping), Some(dataset)) = (is_new, &keeping, &kept) {
-            keeping.account(&connection, &account_id, dataset, &assessment, terminal)?;
+            let written = ahead.written;
+            keeping.account(&connection, &account_id, dataset, &assessment, written, terminal)?;
         }
         Ok::<_, Failure>((assessment, tags))
     };
@@ -268,6 +290,7 @@ pub fn assess(
             )?;
         }
         let wanted = Arc::new(request.clone());
+        let planning = PlanAhead::start(Arc::clone(&scanner), checks);
         let (mut merge, mut tags) = (Merge::listing(listing), Tags::new());
         let (mut planning, mut planned, mut read) = (Some(planning), None, 0);
         let schemas = palisade_query::CatalogSchemas::new(
@@ -289,7 +312,7 @@ pub fn assess(
                     api: None,
                 };
                 if let Some(planned) = &planned {
-                    let (part, more) = one(planned, account, false)?;
+                    let (part, more) = one(planned, account, false, Ahead::default())?;
                     merge.add(part);
                     tags.extend(more);
                     read += 1;
@@ -301,7 +324,7 @@ pub fn assess(
                 planned = Some(planning.wait(&request)?);
             }
             if let Some(planned) = &planned {
-                let (part, more) = one(planned, account, true)?;
+                let (part, more) = one(planned, account, true, Ahead::default())?;
                 merge.add(part);
                 tags.extend(more);
                 read += 1;
@@ -320,11 +343,19 @@ pub fn assess(
         some_account(read, &assessment.coverage)?;
         (assessment, tags)
     } else {
-        let collected = connection.collect(&scanner, &request, &limits, terminal)?;
+        let (planning, judging) = PlanAhead::judging(Arc::clone(&scanner), checks, options);
+        let writing = keeping.as_ref().map(|keeping| keeping.ahead(&connection));
+        let both = Both(&judging, writing.as_ref());
+        let collected =
+            connection.collect_telling(&scanner, &request, &limits, terminal, &both)?;
         let planned = planning.wait(&request)?;
         connection.save_recording(args.target.record.as_deref())?;
         let read = Read::of(&connection, collected)?;
-        let done = one(&planned, read, true)?;
+        let ahead = Ahead {
+            judged: judging.wait(),
+            written: writing,
+        };
+        let done = one(&planned, read, true, ahead)?;
         // the process ends soon: giving hundreds of plans back piece by piece takes longer than reporting
         std::mem::forget(planned);
         done

@@ -7,16 +7,19 @@ use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_aws::{Client, StaticCredentials};
 use palisade_catalog::Catalog;
-use palisade_collect::Collected;
+use palisade_collect::{Collected, Early};
 use palisade_core::{Assessment, Status};
 use palisade_drift::Keep;
 use palisade_model::Models;
-use palisade_store::{AccountResult, Credentials, Keys, NewSnapshot, Options, Store};
-use palisade_table::Dataset;
+use palisade_store::{
+    AccountFiles, AccountResult, Credentials, Keys, NewSnapshot, Options, Store, StoreError,
+};
+use palisade_table::{Dataset, Table};
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 /// Keys are asked for again when they end within this time.
@@ -168,6 +171,28 @@ pub async fn remember(
     };
     if let Err(e) = found.await {
         terminal.warn(&format!("since when findings fail is not said: {e}"));
+    }
+}
+
+/// Writes the tables of an account while others are read.
+pub struct WriteAhead {
+    tables: mpsc::Sender<Table>,
+    writing: JoinHandle<Result<AccountFiles, StoreError>>,
+}
+
+impl WriteAhead {
+    /// What was written, when no more tables come; nothing when the thread stopped without saying why: all is to be
+    /// written then.
+    fn wait(self) -> Result<Option<AccountFiles>, StoreError> {
+        drop(self.tables);
+        self.writing.join().ok().transpose()
+    }
+}
+
+impl Early for WriteAhead {
+    fn whole(&self, _: &str, table: Table) {
+        // whoever stopped says why when it is waited for
+        let _ = self.tables.send(table);
     }
 }
 
@@ -351,7 +376,24 @@ impl Keeping {
         connection.wait(told);
     }
 
-    /// Keeps what was read of an account and how it was judged, before anything is muted.
+    /// Begins to write the tables of the account of the credentials as they become whole. Nobody can see them before the
+    /// commit.
+    pub fn ahead(&self, connection: &Connection) -> WriteAhead {
+        let (tables, whole) = mpsc::channel::<Table>();
+        let writer = self.store.writer(self.new.clone());
+        let mut files = writer.account_files(&connection.account_id);
+        let runtime = connection.runtime().clone();
+        let writing = std::thread::spawn(move || {
+            for table in whole {
+                runtime.block_on(files.whole(&table))?;
+            }
+            Ok(files)
+        });
+        WriteAhead { tables, writing }
+    }
+
+    /// Keeps what was read of an account and how it was judged, before anything is muted. Tables that were written ahead
+    /// are not written again.
     ///
     /// # Errors
     /// When it cannot be written to where it was asked to be; otherwise that is a warning, once.
@@ -361,8 +403,10 @@ impl Keeping {
         account_id: &str,
         dataset: &Dataset,
         assessment: &Assessment,
+        ahead: Option<WriteAhead>,
         terminal: &Terminal,
     ) -> Result<(), Failure> {
+        let begun = ahead.map(WriteAhead::wait).transpose();
         if self.given_up.get() {
             return Ok(());
         }
@@ -373,11 +417,18 @@ impl Keeping {
             findings: Some(&assessment.findings),
         };
         let written = connection.wait(async {
+            let begun = begun?.flatten();
             match self.session.get() {
                 // what was stopped half way is read again, as a whole
                 Some(_) if assessment.coverage.interrupted => Ok(()),
                 Some(session) => session.account(result).await,
-                None => self.store.writer(self.new.clone()).account(result).await,
+                None => {
+                    let writer = self.store.writer(self.new.clone());
+                    match begun {
+                        Some(files) => writer.account_begun(files, result).await,
+                        None => writer.account(result).await,
+                    }
+                }
             }
         });
         self.given(written, terminal)?;

@@ -1,0 +1,138 @@
+//! Judging while tables are still being read. A check is evaluated as soon as all that it reads is whole, in the time in
+//! which answers are awaited; what is left is evaluated when all has come. The findings are the same.
+use super::empty::gives_no_row;
+use super::{Evaluation, Options, block_here, findings, on_deep_stacks, parts_of, share, sort};
+use crate::plan::{Kind, Plan, PlannedCheck};
+use crate::provider::Rows;
+use crate::scans;
+use crate::session::Planner;
+use palisade_table::{Dataset, Table};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+/// Checks that a thread makes ready between two looks at what has come.
+const AT_ONCE: usize = 4;
+
+/// What was judged before everything was there.
+#[derive(Debug, Default)]
+pub struct Early {
+    /// The tables that have come.
+    dataset: Dataset,
+    evaluation: Evaluation,
+    /// Checks that are not judged yet.
+    left: Vec<Arc<PlannedCheck>>,
+}
+
+/// Judges until no table comes any more: those of one account, each whole and once.
+pub(crate) fn early(
+    planner: &Planner,
+    plan: &Plan,
+    tables: &Receiver<Table>,
+    options: Options,
+) -> Early {
+    // A computed table is made of whatever there is: it waits for the end.
+    let computed = |planned: &Arc<PlannedCheck>| match &planned.kind {
+        Kind::Query(query) => scans::reads_computed(&query.plan).unwrap_or(true),
+        Kind::Predicate(_) => false,
+    };
+    let (last, mut waiting): (Vec<_>, Vec<_>) = plan.checks.iter().cloned().partition(computed);
+    // what waits and was not made ready
+    let mut unready = waiting.clone();
+    let mut so_far = Early::default();
+    let mut came = false;
+    loop {
+        loop {
+            match tables.try_recv() {
+                Ok(table) => came |= so_far.take(table),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    waiting.extend(last);
+                    so_far.left = waiting;
+                    return so_far;
+                }
+            }
+        }
+        if std::mem::take(&mut came) {
+            let (ready, rest): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|check| so_far.has_all_of(check));
+            waiting = rest;
+            if !ready.is_empty() {
+                unready.retain(|check| !so_far.has_all_of(check));
+                let rows = Arc::new(Rows::of(&so_far.dataset));
+                let (judged, _) = share(planner, &ready, &so_far.dataset, &rows, options);
+                so_far.evaluation.join(judged);
+                continue;
+            }
+        }
+        if unready.is_empty() {
+            // that it was the last one is seen above
+            came = tables.recv().is_ok_and(|table| so_far.take(table));
+        } else {
+            let next = unready.len().min(AT_ONCE * parts_of(AT_ONCE));
+            let next: Vec<_> = unready.drain(..next).collect();
+            prepare(planner, &next, &Rows::of(&so_far.dataset));
+        }
+    }
+}
+
+/// What the checks say that are not judged yet, over all that has come, together with what was said before.
+pub(crate) fn rest(
+    planner: &Planner,
+    plan: &Plan,
+    dataset: &Dataset,
+    options: Options,
+    early: Early,
+) -> Evaluation {
+    if !early.is_of(dataset) {
+        debug_assert!(false, "a table has changed after it was whole");
+        return findings(planner, plan, dataset, options);
+    }
+    let rows = Arc::new(Rows::of(dataset));
+    let (mut all, _) = share(planner, &early.left, dataset, &rows, options);
+    all.join(early.evaluation);
+    sort(&mut all.findings);
+    all.errors.sort();
+    all
+}
+
+impl Early {
+    /// Takes a table in; says that there is something to look at.
+    fn take(&mut self, table: Table) -> bool {
+        self.dataset.tables.insert(table.spec.name.clone(), table);
+        true
+    }
+
+    fn has_all_of(&self, planned: &PlannedCheck) -> bool {
+        let mut needs = planned.needs.keys();
+        needs.all(|table| self.dataset.tables.contains_key(table))
+    }
+
+    /// Whether the tables that were judged are those of a dataset: a verdict over less would not be honest.
+    fn is_of(&self, dataset: &Dataset) -> bool {
+        let rows = |table: &Table| -> usize { table.batches.iter().map(|b| b.rows.num_rows()).sum() };
+        self.dataset.tables.iter().all(|(name, judged)| {
+            let now = dataset.tables.get(name);
+            now.is_some_and(|now| now.gaps == judged.gaps && rows(now) == rows(judged))
+        })
+    }
+}
+
+/// Makes ready what may be needed: of most services there is nothing, and their queries are never run.
+fn prepare(planner: &Planner, checks: &[Arc<PlannedCheck>], rows: &Rows) {
+    let is_needless = |planned: &PlannedCheck| match &planned.kind {
+        Kind::Query(query) => gives_no_row(&query.plan, rows),
+        Kind::Predicate(_) => rows.has_none(&planned.check.resource),
+    };
+    let parts = parts_of(checks.len());
+    let prepared = on_deep_stacks((0..parts).collect(), |part| {
+        block_here(async {
+            for check in checks.iter().skip(part).step_by(parts) {
+                if !is_needless(check) {
+                    check.prepare(planner).await;
+                }
+            }
+        })
+    });
+    // what fails here fails again, and is reported, when it is evaluated
+    debug_assert!(prepared.is_ok(), "preparing a plan stopped: {prepared:?}");
+}
