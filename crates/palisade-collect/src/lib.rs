@@ -18,8 +18,8 @@ mod template;
 pub use error::PlanError;
 pub use plan::{Plan, plan, plan_with};
 pub use request::{
-    AccountTarget, Collected, ColumnSelection, Early, Limits, Narrowed, Narrowing, Progress, Request,
-    Rows, Silent, Targets,
+    AccountTarget, Collected, ColumnSelection, Early, Limits, Narrowed, Narrowing, Progress,
+    Request, Rows, Silent, Targets,
 };
 pub use run::{run, run_narrowed, run_telling};
 

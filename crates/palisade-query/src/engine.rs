@@ -197,12 +197,7 @@ impl Engine {
 
     /// Judges while tables are read, until no more come: the tables of one account, each once it is whole. Checks whose
     /// tables are there are evaluated, and others are made ready meanwhile.
-    pub fn evaluate_early(
-        &self,
-        plan: &Plan,
-        tables: &Receiver<Table>,
-        options: Options,
-    ) -> Early {
+    pub fn evaluate_early(&self, plan: &Plan, tables: &Receiver<Table>, options: Options) -> Early {
         evaluate::early(&self.planner, plan, tables, options)
     }
 

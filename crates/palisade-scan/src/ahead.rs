@@ -18,9 +18,13 @@ pub struct PlanAhead {
 /// What takes the tables of an account as they become whole, and judges them.
 #[derive(Debug)]
 pub struct JudgeAhead {
-    tables: mpsc::Sender<Table>,
+    tables: Tables,
     judged: mpsc::Receiver<Early>,
 }
+
+/// The way in.
+#[derive(Debug)]
+struct Tables(mpsc::Sender<Table>);
 
 impl PlanAhead {
     /// Begins to plan the checks.
@@ -37,10 +41,13 @@ impl PlanAhead {
         let (tables, whole) = mpsc::channel();
         let (sender, judged) = mpsc::sync_channel(1);
         let plan = Self::and_then(scanner, checks, move |planned, _| {
-            let early = planned.engine.evaluate_early(&planned.plan, &whole, options);
+            let early = planned
+                .engine
+                .evaluate_early(&planned.plan, &whole, options);
             // nobody waits for it when the scan has failed
             let _ = sender.send(early);
         });
+        let tables = Tables(tables);
         (plan, JudgeAhead { tables, judged })
     }
 
@@ -85,6 +92,11 @@ impl PlanAhead {
 }
 
 impl JudgeAhead {
+    /// What takes the tables.
+    pub fn tables(&self) -> &dyn palisade_collect::Early {
+        &self.tables
+    }
+
     /// What was judged; nothing when that has failed, and all is to be judged. Asked for when no more tables come.
     pub fn wait(self) -> Option<Early> {
         drop(self.tables);
@@ -92,9 +104,9 @@ impl JudgeAhead {
     }
 }
 
-impl palisade_collect::Early for JudgeAhead {
+impl palisade_collect::Early for Tables {
     fn whole(&self, _: &str, table: Table) {
-        // it is in what is collected as well
-        let _ = self.tables.send(table);
+        // a thread that has stopped judges nothing: all is judged in the end
+        let _ = self.0.send(table);
     }
 }

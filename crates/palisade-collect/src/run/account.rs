@@ -474,7 +474,10 @@ impl<'r> Account<'r> {
         self.live.fill(0);
         self.quiet = (0..self.live.len()).rev().collect();
         self.hand_over(shared);
-        self.whole.into_iter().map(Option::unwrap_or_default).collect()
+        self.whole
+            .into_iter()
+            .map(Option::unwrap_or_default)
+            .collect()
     }
 
     /// Where the rows of an instance stand: region of the list, then page and row of each parent.

@@ -395,7 +395,10 @@ struct Told(Mutex<Vec<(String, Table, Duration)>>, Instant);
 impl Early for Told {
     fn whole(&self, account_id: &str, table: Table) {
         let at = self.1.elapsed();
-        self.0.lock().unwrap().push((account_id.to_owned(), table, at));
+        self.0
+            .lock()
+            .unwrap()
+            .push((account_id.to_owned(), table, at));
     }
 }
 
@@ -411,7 +414,10 @@ fn assert_told(told: Told, dataset: &Dataset) -> BTreeMap<String, Duration> {
     let mut times = BTreeMap::new();
     for (name, mut parts) in early {
         parts.sort_by(|a, b| a.0.cmp(&b.0));
-        assert!(parts.is_sorted_by(|a, b| a.0 < b.0), "`{name}` was told twice");
+        assert!(
+            parts.is_sorted_by(|a, b| a.0 < b.0),
+            "`{name}` was told twice"
+        );
         let whole = &dataset.tables[&name];
         let gaps: Vec<_> = parts.iter().flat_map(|p| p.1.gaps.clone()).collect();
         assert_eq!(gaps, whole.gaps, "{name}");

@@ -219,7 +219,11 @@ fn wall_time_is_near_what_the_limit_and_the_chains_allow() {
 fn a_table_is_handed_over_as_soon_as_it_is_whole() {
     let latency = Duration::from_millis(60);
     let fake = Arc::new(shop(10, move |_| latency));
-    let ran = collect(&shop_catalog(), &shop_request(), &targets(&fake, &["us-east-1"]));
+    let ran = collect(
+        &shop_catalog(),
+        &shop_request(),
+        &targets(&fake, &["us-east-1"]),
+    );
     assert_eq!(ran.told["ecr_registry"], latency);
     // two pages; of each repository its policy, and then what depends on that
     assert!(ran.told["ecr_repository"] > ran.told["ecr_registry"]);

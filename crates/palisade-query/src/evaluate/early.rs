@@ -53,8 +53,9 @@ pub(crate) fn early(
             }
         }
         if std::mem::take(&mut came) {
-            let (ready, rest): (Vec<_>, Vec<_>) =
-                waiting.into_iter().partition(|check| so_far.has_all_of(check));
+            let (ready, rest): (Vec<_>, Vec<_>) = waiting
+                .into_iter()
+                .partition(|check| so_far.has_all_of(check));
             waiting = rest;
             if !ready.is_empty() {
                 unready.retain(|check| !so_far.has_all_of(check));
@@ -109,7 +110,8 @@ impl Early {
 
     /// Whether the tables that were judged are those of a dataset: a verdict over less would not be honest.
     fn is_of(&self, dataset: &Dataset) -> bool {
-        let rows = |table: &Table| -> usize { table.batches.iter().map(|b| b.rows.num_rows()).sum() };
+        let rows =
+            |table: &Table| -> usize { table.batches.iter().map(|b| b.rows.num_rows()).sum() };
         self.dataset.tables.iter().all(|(name, judged)| {
             let now = dataset.tables.get(name);
             now.is_some_and(|now| now.gaps == judged.gaps && rows(now) == rows(judged))

@@ -12,10 +12,11 @@ use crate::cli::{Global, ResumeArgs, Scan, ScanAccounts};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
+use palisade_collect::Early;
 use palisade_config::{Given, SendSettings};
 use palisade_core::{Assessment, Listing, Status};
 use palisade_scan::organization::Merge;
-use palisade_scan::{JudgeAhead, PlanAhead, Planned, Scanner};
+use palisade_scan::{PlanAhead, Planned, Scanner};
 use palisade_table::Table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,9 +162,9 @@ struct Ahead {
 }
 
 /// Tables are judged, and written where they are kept.
-struct Both<'a>(&'a JudgeAhead, Option<&'a WriteAhead>);
+struct Both<'a>(&'a dyn Early, Option<&'a WriteAhead>);
 
-impl palisade_collect::Early for Both<'_> {
+impl Early for Both<'_> {
     fn whole(&self, account_id: &str, table: Table) {
         if let Some(writing) = self.1 {
             writing.whole(account_id, table.clone());
@@ -258,7 +259,14 @@ pub fn assess(
         }
         if let (true, Some(keeping), Some(dataset)) = (is_new, &keeping, &kept) {
             let written = ahead.written;
-            keeping.account(&connection, &account_id, dataset, &assessment, written, terminal)?;
+            keeping.account(
+                &connection,
+                &account_id,
+                dataset,
+                &assessment,
+                written,
+                terminal,
+            )?;
         }
         Ok::<_, Failure>((assessment, tags))
     };
@@ -345,9 +353,8 @@ pub fn assess(
     } else {
         let (planning, judging) = PlanAhead::judging(Arc::clone(&scanner), checks, options);
         let writing = keeping.as_ref().map(|keeping| keeping.ahead(&connection));
-        let both = Both(&judging, writing.as_ref());
-        let collected =
-            connection.collect_telling(&scanner, &request, &limits, terminal, &both)?;
+        let both = Both(judging.tables(), writing.as_ref());
+        let collected = connection.collect_telling(&scanner, &request, &limits, terminal, &both)?;
         let planned = planning.wait(&request)?;
         connection.save_recording(args.target.record.as_deref())?;
         let read = Read::of(&connection, collected)?;
