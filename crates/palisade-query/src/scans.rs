@@ -13,6 +13,15 @@ pub(crate) struct Scan {
     pub columns: BTreeSet<String>,
     /// How often the table stands in the query.
     pub times: usize,
+    /// How often of these it is read for what makes no difference to the rows where it could not be read.
+    pub helps: usize,
+}
+
+impl Scan {
+    /// Whether rows depend on the table.
+    pub(crate) fn decides(&self) -> bool {
+        self.helps < self.times
+    }
 }
 
 /// The tables that a query reads, through views and sub-queries; of a computed table those that it is made from.
@@ -22,8 +31,10 @@ pub(crate) fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, Scan>> {
         if let LogicalPlan::TableScan(scan) = node {
             if let Some(computed) = derived(scan.table_name.table()) {
                 for (table, columns) in computed.needs() {
+                    let helps = usize::from(computed.only_helps(&table));
                     let entry = out.entry(table).or_default();
                     entry.times += 1;
+                    entry.helps += helps;
                     entry.columns.extend(columns);
                 }
                 return Ok(TreeNodeRecursion::Continue);

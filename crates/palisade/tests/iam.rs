@@ -799,7 +799,7 @@ fn checks_over_computed_tables_know_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let checks = folder.path().join("checks/iam");
     std::fs::create_dir_all(&checks).unwrap();
-    let page = |id: &str, table: &str, column: &str| {
+    let page = |id: &str, table: &str, column: &str, without_guardrails: &str| {
         let text = format!(
             r#"+++
 title = "Role is not named"
@@ -825,14 +825,16 @@ fail: `named`
 ```rows
 pass    {{ "iam_role": [{{ "role_name": "a", "path": "/", "assume_role_policy_document": "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"123456789012\"}},\"Action\":\"sts:AssumeRole\"}}]}}" }}] }}
 fail    {{ "iam_role": [{{ "role_name": "b", "path": "/", "assume_role_policy_document": "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"222222222222\"}},\"Action\":\"sts:AssumeRole\"}}]}}", "role_policy_list": [{{ "policy_name": "p", "policy_document": "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Action\":\"iam:PutRolePolicy\",\"Resource\":\"*\"}}]}}" }}] }}] }}
+{without_guardrails}    {{ "organizations_rcp": !AccessDenied, "iam_role": [{{ "role_name": "b", "path": "/", "assume_role_policy_document": "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"222222222222\"}},\"Action\":\"sts:AssumeRole\"}}]}}", "role_policy_list": [{{ "policy_name": "p", "policy_document": "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Action\":\"iam:PutRolePolicy\",\"Resource\":\"*\"}}]}}" }}] }}] }}
 unknown {{ "iam_role": !AccessDenied }}
 ```
 "#
         );
         std::fs::write(checks.join(format!("{id}.md")), text).unwrap();
     };
-    page("iam-test-external", "iam_external_access", "mark");
-    page("iam-test-escalation", "iam_escalation_path", "mark");
+    // what members of an organisation cannot list keeps nobody from being told who is let in
+    page("iam-test-external", "iam_external_access", "mark", "fail");
+    page("iam-test-escalation", "iam_escalation_path", "mark", "unknown");
     let scan = |check: &str| {
         let catalog = folder.path().to_str().unwrap();
         let ran = palisade(&[

@@ -90,7 +90,8 @@ impl Known {
         self.scp.contains(account) || self.scp.contains("*")
     }
 
-    pub(crate) fn has_rcp(&self, account: &str) -> bool {
+    /// Whether all resource control policies that apply in an account are in the model.
+    pub fn has_rcp(&self, account: &str) -> bool {
         self.rcp.contains(account) || self.rcp.contains("*")
     }
 

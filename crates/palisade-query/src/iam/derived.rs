@@ -111,6 +111,7 @@ pub const DERIVED_TABLES: &[DerivedSpec] = &[
             ("kind", Text),
             ("who", Text),
             ("through", Text),
+            ("blocked_by", Texts),
         ],
     },
     DerivedSpec {
@@ -145,6 +146,11 @@ pub const DERIVED_TABLES: &[DerivedSpec] = &[
     },
 ];
 
+/// Tables of an organisation's policies and what they are attached to.
+fn is_guardrail(table: &str) -> bool {
+    table.starts_with("organizations_") && table != "organizations_organization"
+}
+
 /// A computed table by name.
 pub(crate) fn derived(name: &str) -> Option<&'static DerivedSpec> {
     DERIVED_TABLES.iter().find(|d| d.name == name)
@@ -159,13 +165,17 @@ impl DerivedSpec {
             _ => IamQuestion::Everything,
         };
         let mut needs = iam_needs(question);
-        // Guardrails decide nothing about these, and members of an organisation cannot list them.
-        if matches!(self.name, "iam_external_access" | "iam_policy_finding") {
-            needs.retain(|table, _| {
-                !table.starts_with("organizations_") || table == "organizations_organization"
-            });
+        // Guardrails decide nothing about what a policy says.
+        if self.name == "iam_policy_finding" {
+            needs.retain(|table, _| !is_guardrail(table));
         }
         needs
+    }
+
+    /// Whether a table that is collected for it makes its rows say more, and not other things: members of an organisation
+    /// cannot list guardrails, and that leaves nothing open but `blocked_by`.
+    pub(crate) fn only_helps(&self, table: &str) -> bool {
+        self.name == "iam_external_access" && is_guardrail(table)
     }
 
     /// Its columns as Arrow has them.
@@ -451,10 +461,14 @@ fn external(model: &Model) -> Vec<Vec<Value>> {
     let row = |access: palisade_iam::ExternalAccess| {
         let account = model.external_owner(&access.resource);
         let mut row = place(&access.resource, account);
+        let known = model.known.as_ref();
+        // whether a policy blocks it is not known where the policies are not
+        let are_known = known.is_none_or(|k| k.has_rcp(account)) || !access.blocked_by.is_empty();
         row.extend([
             json!(access.kind.as_str()),
             json!(access.who),
             json!(access.through),
+            json!(are_known.then_some(access.blocked_by)),
         ]);
         row
     };

@@ -335,3 +335,38 @@ fn every_kind_of_policy_is_listed() {
         );
     }
 }
+
+/// Who is let in, and which guardrails keep them out: NULL where that is not known.
+#[test]
+fn external_access_names_the_guardrails_that_block_it() {
+    let engine = crate::common::engine(&CATALOG);
+    let open = policy(json!({ "Effect": "Allow", "Principal": { "AWS": "222222222222" }, "Action": "sqs:*", "Resource": "*" }));
+    let deny = policy(json!({ "Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*",
+        "Condition": { "StringNotEquals": { "aws:PrincipalOrgID": "o-1" } } }));
+    let rcp = json!([{ "id": "p-1", "name": "perimeter", "content": deny, "targets": [{ "target_id": "123456789012", "type": "ACCOUNT" }] }]);
+    let organization =
+        json!([{ "organization": { "id": "o-1", "master_account_id": "999999999999" } }]);
+    for (organization, rcp, blocked) in [
+        (organization.clone(), rcp, "perimeter"),
+        (organization.clone(), json!([]), ""),
+        (organization, json!("!AccessDenied"), "?"),
+        (json!([{ "organization": null }]), json!("!AccessDenied"), ""),
+    ] {
+        let data = dataset(
+            &CATALOG,
+            json!({
+                "sqs_queue": [{ "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/q", "queue_arn": "arn:aws:sqs:us-east-1:123456789012:q", "policy": open }],
+                "organizations_organization": organization,
+                "organizations_account": [{ "id": "123456789012", "paths": ["o-1/r-1/123456789012/"] }],
+                "organizations_scp": [],
+                "organizations_rcp": rcp,
+            }),
+        );
+        let all = "SELECT * FROM iam_external_access";
+        let said = "coalesce(array_to_string(blocked_by, ','), '?')";
+        let such = format!("{all} WHERE who = '222222222222' AND {said} = '{blocked}'");
+        for sql in [all, &such] {
+            assert_eq!(engine.sql(sql, &data).unwrap().rows(), 1, "{blocked}: {sql}");
+        }
+    }
+}
