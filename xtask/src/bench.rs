@@ -141,7 +141,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     );
     crate::bench_fix::run(&binary, &recording, latency, arguments.in_flight)?;
     // of the whole workspace: a single package would be built with other features of its dependencies
-    let examples = ["bench_predicates", "decode_speed"];
+    let examples = ["bench_plan", "bench_predicates", "decode_speed"];
     let mut build = Command::new("cargo");
     build.args(["build", "--release", "--locked", "--workspace"]);
     for example in examples {

@@ -834,7 +834,12 @@ unknown {{ "iam_role": !AccessDenied }}
     };
     // what members of an organisation cannot list keeps nobody from being told who is let in
     page("iam-test-external", "iam_external_access", "mark", "fail");
-    page("iam-test-escalation", "iam_escalation_path", "mark", "unknown");
+    page(
+        "iam-test-escalation",
+        "iam_escalation_path",
+        "mark",
+        "unknown",
+    );
     let scan = |check: &str| {
         let catalog = folder.path().to_str().unwrap();
         let ran = palisade(&[

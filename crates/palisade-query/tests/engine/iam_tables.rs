@@ -340,9 +340,13 @@ fn every_kind_of_policy_is_listed() {
 #[test]
 fn external_access_names_the_guardrails_that_block_it() {
     let engine = crate::common::engine(&CATALOG);
-    let open = policy(json!({ "Effect": "Allow", "Principal": { "AWS": "222222222222" }, "Action": "sqs:*", "Resource": "*" }));
-    let deny = policy(json!({ "Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*",
-        "Condition": { "StringNotEquals": { "aws:PrincipalOrgID": "o-1" } } }));
+    let open = policy(
+        json!({ "Effect": "Allow", "Principal": { "AWS": "222222222222" }, "Action": "sqs:*", "Resource": "*" }),
+    );
+    let deny = policy(
+        json!({ "Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*",
+        "Condition": { "StringNotEquals": { "aws:PrincipalOrgID": "o-1" } } }),
+    );
     let rcp = json!([{ "id": "p-1", "name": "perimeter", "content": deny, "targets": [{ "target_id": "123456789012", "type": "ACCOUNT" }] }]);
     let organization =
         json!([{ "organization": { "id": "o-1", "master_account_id": "999999999999" } }]);
@@ -350,7 +354,11 @@ fn external_access_names_the_guardrails_that_block_it() {
         (organization.clone(), rcp, "perimeter"),
         (organization.clone(), json!([]), ""),
         (organization, json!("!AccessDenied"), "?"),
-        (json!([{ "organization": null }]), json!("!AccessDenied"), ""),
+        (
+            json!([{ "organization": null }]),
+            json!("!AccessDenied"),
+            "",
+        ),
     ] {
         let data = dataset(
             &CATALOG,
@@ -366,7 +374,11 @@ fn external_access_names_the_guardrails_that_block_it() {
         let said = "coalesce(array_to_string(blocked_by, ','), '?')";
         let such = format!("{all} WHERE who = '222222222222' AND {said} = '{blocked}'");
         for sql in [all, &such] {
-            assert_eq!(engine.sql(sql, &data).unwrap().rows(), 1, "{blocked}: {sql}");
+            assert_eq!(
+                engine.sql(sql, &data).unwrap().rows(),
+                1,
+                "{blocked}: {sql}"
+            );
         }
     }
 }
