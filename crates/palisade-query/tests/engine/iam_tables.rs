@@ -363,7 +363,7 @@ fn external_access_names_the_guardrails_that_block_it() {
         let data = dataset(
             &CATALOG,
             json!({
-                "sqs_queue": [{ "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/q", "queue_arn": "arn:aws:sqs:us-east-1:123456789012:q", "policy": open }],
+                "sqs_queue": [{ "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/q", "queue_arn": "arn:aws:sqs:us-east-1:123456789012:q", "attributes": { "Policy": open } }],
                 "organizations_organization": organization,
                 "organizations_account": [{ "id": "123456789012", "paths": ["o-1/r-1/123456789012/"] }],
                 "organizations_scp": [],
