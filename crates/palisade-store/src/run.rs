@@ -85,7 +85,7 @@ impl RunPlan {
     }
 
     /// What two workers of one run must have in common and have not; nothing when they belong together.
-    fn differs(&self, other: &Self) -> Option<&'static str> {
+    pub fn differs(&self, other: &Self) -> Option<&'static str> {
         let differs = [
             (self.palisade != other.palisade, "version of Palisade"),
             (self.catalog != other.catalog, "catalogue"),
@@ -288,7 +288,8 @@ impl Store {
         Ok(plan)
     }
 
-    fn run_of(&self, plan: RunPlan, attempt: &str) -> Run {
+    /// A run whose plan somebody keeps elsewhere: it is in no list of the store's, and nobody can join it.
+    pub fn run_of(&self, plan: RunPlan, attempt: &str) -> Run {
         Run {
             store: self.clone(),
             writer: self.writer(plan.snapshot()).for_attempt(attempt),

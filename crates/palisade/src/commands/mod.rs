@@ -15,6 +15,7 @@ mod iam;
 mod inventory;
 mod man;
 mod noise;
+mod journal;
 mod organization;
 mod permissions;
 mod query;

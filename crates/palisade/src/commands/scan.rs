@@ -8,7 +8,7 @@ use super::send::Destinations;
 use super::store::Keeping;
 use super::{selection, settings};
 use crate::Outcome;
-use crate::cli::{Global, ResumeArgs, Scan, ScanAccounts};
+use crate::cli::{Global, Scan, ScanAccounts};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
@@ -64,7 +64,7 @@ impl Ready {
             selection,
             sends: effective.sends,
             drift,
-            asked: Asked::alone(&ResumeArgs::default()),
+            asked: Asked::once(),
         })
     }
 }
@@ -200,14 +200,20 @@ pub fn assess(
             .for_each(|table| request.add_all(table));
     }
     let keeping = Keeping::open(args, &connection, catalog, terminal)?;
-    let known = match &keeping {
-        Some(keeping) if args.organization.is_asked() => keeping.known_run(&connection, asked)?,
-        _ if asked.is_asked() => return Err(nothing_to_resume()),
-        _ => None,
-    };
-    if let Some(run) = &known {
+    if keeping.is_none() && asked.resume().is_some() {
+        return Err(nothing_to_resume());
+    }
+    let (mut known, mut single) = (None, None);
+    if let Some(keeping) = &keeping {
+        match args.organization.is_asked() {
+            true => known = keeping.known_run(&connection, asked)?,
+            false => single = keeping.known_single(&connection, asked, true)?,
+        }
+    }
+    let plan = known.as_ref().map(palisade_store::Run::plan);
+    if let Some(plan) = plan.or(single.as_ref()) {
         // ages are counted from when it began
-        connection.now = run.plan().started_at;
+        connection.now = plan.started_at;
     }
     scanner.set_now(connection.now);
     if drift.only {
@@ -219,6 +225,17 @@ pub fn assess(
     noise.add_tags(&mut request, &scanner);
     let scanner = Arc::new(scanner);
     let planning = PlanAhead::start(Arc::clone(&scanner), checks);
+    let wanted = Wanted {
+        target: &args.target,
+        organization: &args.organization,
+        request: &request,
+        catalog,
+        judged: Some(format!("{selection:?} {} {}", args.evidence, drift.wanted)),
+    };
+    if let (Some(keeping), false) = (&keeping, args.organization.is_asked()) {
+        keeping.begin_single(&mut connection, asked, &wanted, single, terminal)?;
+    }
+    let connection = connection;
     let one = |planned: &Planned, read: Read, is_new: bool| {
         let tags = noise.tags(&request, &scanner, &read.collected.dataset)?;
         let account_id = read.account_id.clone();
@@ -246,17 +263,13 @@ pub fn assess(
             &connection,
             &args.target,
             &args.organization,
-            known.as_ref().map(|run| run::planned(run.plan())),
+            (
+                known.as_ref().map(|run| run::planned(run.plan())),
+                asked.journal() && keeping.is_some(),
+            ),
             terminal,
         )?;
         if let Some(keeping) = &keeping {
-            let wanted = Wanted {
-                target: &args.target,
-                organization: &args.organization,
-                request: &request,
-                catalog,
-                judged: Some(format!("{selection:?} {} {}", args.evidence, drift.wanted)),
-            };
             let known = known.as_ref();
             keeping.begin(
                 &connection,
@@ -320,11 +333,19 @@ pub fn assess(
         some_account(read, &assessment.coverage)?;
         (assessment, tags)
     } else {
-        let collected = connection.collect(&scanner, &request, &limits, terminal)?;
+        let before = match &keeping {
+            Some(keeping) => keeping.before(&connection, &scanner)?,
+            None => None,
+        };
+        let is_new = before.is_none();
+        let collected = match before {
+            Some(before) => before,
+            None => connection.collect(&scanner, &request, &limits, terminal)?,
+        };
         let planned = planning.wait(&request)?;
         connection.save_recording(args.target.record.as_deref())?;
         let read = Read::of(&connection, collected)?;
-        let done = one(&planned, read, true)?;
+        let done = one(&planned, read, is_new)?;
         // the process ends soon: giving hundreds of plans back piece by piece takes longer than reporting
         std::mem::forget(planned);
         done
@@ -347,11 +368,8 @@ pub fn assess(
 
 fn nothing_to_resume() -> Failure {
     Failure::Usage {
-        message: "`--resume` goes on with a scan of many accounts whose snapshot is kept".to_owned(),
-        hint: Some(
-            "give the flags that it was begun with: `--organization` or `--accounts`, and `--store`"
-                .to_owned(),
-        ),
+        message: "`--resume` goes on with a scan whose snapshot is kept".to_owned(),
+        hint: Some("give the flags that it was begun with, with `--store`".to_owned()),
     }
 }
 
