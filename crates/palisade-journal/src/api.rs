@@ -1,20 +1,20 @@
 //! Somebody who answers from a journal what it has, and asks AWS for the rest.
-use crate::journal::{Journal, Key};
+use crate::journal::{Answer, Journal, Key};
 use palisade_core::Timestamp;
-use palisade_model::{Api, ApiError, CallFuture, CallRequest, OperationStatistics, Page};
+use palisade_model::{Api, CallFuture, CallRequest, OperationStatistics};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Which calls go through the journal; the others are asked as if there were none.
 pub type Part = fn(service: &str, operation: &str) -> bool;
 
-/// An account's API with a journal. Calls that fail are not kept: they are made again by whoever goes on. An answer from
-/// the journal is no request: it is in no statistics.
+/// An account's API with a journal. Calls that fail are not kept: they are made again by whoever goes on; that there is
+/// none of something is no failure. An answer from the journal is no request: it is in no statistics.
 pub struct Journaled {
     api: Arc<dyn Api>,
     part: Part,
     journal: OnceLock<Arc<Journal>>,
     /// What was answered before the journal was known.
-    early: Mutex<Vec<(Key, Page, Timestamp)>>,
+    early: Mutex<Vec<(Key, Answer, Timestamp)>>,
     clock: fn() -> Timestamp,
 }
 
@@ -41,25 +41,24 @@ impl Journaled {
     pub fn attach(&self, journal: Arc<Journal>) {
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
         let journal = self.journal.get_or_init(|| journal);
-        for (key, page, at) in early.drain(..) {
-            if journal.takes(key.service(), key.operation()) {
-                journal.note(&key, &page, at);
+        for (key, answer, at) in early.drain(..) {
+            if journal.keeps(&key, &answer) {
+                journal.note(&key, &answer, at);
             }
         }
     }
 
-    fn note(&self, key: Key, answered: &Result<Page, ApiError>) {
-        let Ok(page) = answered else {
-            return;
-        };
+    fn note(&self, key: Key, answer: &Answer) {
         let at = (self.clock)();
         let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
         match self.journal.get() {
             Some(journal) => {
                 drop(early);
-                journal.note(&key, page, at);
+                if journal.keeps(&key, answer) {
+                    journal.note(&key, answer, at);
+                }
             }
-            None => early.push((key, page.clone(), at)),
+            None => early.push((key, answer.clone(), at)),
         }
     }
 }
@@ -74,12 +73,12 @@ impl Api for Journaled {
         }
         Box::pin(async move {
             let key = Key::of(request);
-            if let Some(page) = journal.and_then(|journal| journal.answer(&key)) {
-                return Ok(page);
+            if let Some(answer) = journal.and_then(|journal| journal.answer(&key)) {
+                return answer;
             }
-            let answered = self.api.call(request).await;
-            self.note(key, &answered);
-            answered
+            let answer = self.api.call(request).await;
+            self.note(key, &answer);
+            answer
         })
     }
 

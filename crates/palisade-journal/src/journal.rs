@@ -4,7 +4,7 @@ use crate::error::JournalError;
 use crate::file::{self, Place, Writer};
 use crate::value;
 use palisade_core::Timestamp;
-use palisade_model::{CallRequest, Models, Page, Value};
+use palisade_model::{ApiError, CallRequest, Models, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -51,6 +51,8 @@ pub struct Rules {
     pub models: Arc<Models>,
     /// Calls that are asked again each time (service, operation): those that wait for something.
     pub asked_again: Arc<BTreeSet<(String, String)>>,
+    /// Errors that are answers, of each call: "there is none". `Code`, or `Code: text` where the message has to have a text.
+    pub absent: Arc<BTreeMap<(String, String), BTreeSet<String>>>,
     /// The time, for the age of answers.
     pub clock: fn() -> Timestamp,
 }
@@ -66,14 +68,6 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn service(&self) -> &str {
-        &self.service
-    }
-
-    pub(crate) fn operation(&self) -> &str {
-        &self.operation
-    }
-
     pub(crate) fn of(request: CallRequest<'_>) -> Self {
         Self {
             service: request.service.to_owned(),
@@ -105,28 +99,46 @@ fn sorted(json: &Json) -> Json {
     }
 }
 
+/// What came of a call.
+pub(crate) type Answer = Result<Page, ApiError>;
+
+/// What an answer begins with.
+const PAGE: u8 = 0;
+const ABSENT: u8 = 1;
+
 /// An answer in the file.
 struct Record {
     key: Key,
     /// When it came.
     at: Timestamp,
-    /// The parameters of the next page.
-    next: Option<Map<String, Json>>,
-    value: Value,
+    answer: Answer,
 }
 
 impl Record {
-    fn bytes(key: &Key, page: &Page, at: Timestamp) -> Vec<u8> {
+    fn bytes(key: &Key, answer: &Answer, at: Timestamp) -> Vec<u8> {
         let mut out = Vec::new();
         put_signed(at.as_micros(), &mut out);
         for text in [&key.service, &key.operation, &key.region, &key.params] {
             put_bytes(text.as_bytes(), &mut out);
         }
-        // an empty text: the last page
-        let next = page.next.as_ref().map(|next| Json::Object(next.clone()));
-        let next = next.map(|next| next.to_string()).unwrap_or_default();
-        put_bytes(next.as_bytes(), &mut out);
-        value::put(&page.value, &mut out);
+        match answer {
+            Ok(page) => {
+                out.push(PAGE);
+                // an empty text: the last page
+                let next = page.next.as_ref().map(|next| Json::Object(next.clone()));
+                let next = next.map(|next| next.to_string()).unwrap_or_default();
+                put_bytes(next.as_bytes(), &mut out);
+                value::put(&page.value, &mut out);
+            }
+            Err(error) => {
+                out.push(ABSENT);
+                // the name of a kind: it cannot fail
+                let kind = serde_json::to_string(&error.kind).unwrap_or_default();
+                for text in [&kind, &error.code, &error.message] {
+                    put_bytes(text.as_bytes(), &mut out);
+                }
+            }
+        }
         out
     }
 
@@ -140,18 +152,25 @@ impl Record {
             region: text()?,
             params: text()?,
         };
-        let next = text()?;
-        let next = match next.is_empty() {
-            true => None,
-            false => Some(serde_json::from_str(&next).ok()?),
+        let answer = match reader.byte()? {
+            PAGE => {
+                let next = match reader.text()? {
+                    "" => None,
+                    next => Some(serde_json::from_str(next).ok()?),
+                };
+                let value = value::take(&mut reader)?;
+                Ok(Page { value, next })
+            }
+            ABSENT => Err(ApiError {
+                kind: serde_json::from_str(reader.text()?).ok()?,
+                code: reader.text()?.to_owned(),
+                message: reader.text()?.to_owned(),
+            }),
+            _ => return None,
         };
-        let value = value::take(&mut reader)?;
-        reader.is_empty().then_some(Self {
-            key,
-            at,
-            next,
-            value,
-        })
+        reader
+            .is_empty()
+            .then_some(Self { key, at, answer })
     }
 }
 
@@ -284,8 +303,13 @@ impl Journal {
         takes(&self.rules, service, operation)
     }
 
+    /// Whether an answer is one to keep. A call that failed is none.
+    pub(crate) fn keeps(&self, key: &Key, answer: &Answer) -> bool {
+        self.takes(&key.service, &key.operation) && is_answer(&self.rules, key, answer)
+    }
+
     /// The answer of an earlier attempt.
-    pub(crate) fn answer(&self, key: &Key) -> Option<Page> {
+    pub(crate) fn answer(&self, key: &Key) -> Option<Answer> {
         let known = self.known.get(key)?;
         let file = self.before.get(known.file)?;
         let bytes = {
@@ -295,15 +319,12 @@ impl Journal {
         };
         let record = Record::parse(&bytes).filter(|r| r.key == *key)?;
         self.answered.fetch_add(1, Ordering::Relaxed);
-        Some(Page {
-            value: record.value,
-            next: record.next,
-        })
+        Some(record.answer)
     }
 
     /// Keeps an answer. Nothing more is kept after one could not be.
-    pub(crate) fn note(&self, key: &Key, page: &Page, at: Timestamp) {
-        let bytes = Record::bytes(key, page, at);
+    pub(crate) fn note(&self, key: &Key, answer: &Answer, at: Timestamp) {
+        let bytes = Record::bytes(key, answer, at);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(open) = writer.as_mut()
             && let Err(trouble) = open.add(&bytes)
@@ -317,6 +338,19 @@ impl Journal {
 fn takes(rules: &Rules, service: &str, operation: &str) -> bool {
     let call = (service.to_owned(), operation.to_owned());
     service != "sts" && !rules.asked_again.contains(&call)
+}
+
+/// What AWS answered; "there is none" is an answer.
+fn is_answer(rules: &Rules, key: &Key, answer: &Answer) -> bool {
+    let Err(error) = answer else {
+        return true;
+    };
+    let call = (key.service.clone(), key.operation.clone());
+    let mut known = rules.absent.get(&call).into_iter().flatten();
+    known.any(|known| match known.split_once(": ") {
+        None => *known == error.code,
+        Some((code, text)) => code == error.code && error.message.contains(text),
+    })
 }
 
 /// Files that are being read.
@@ -399,19 +433,21 @@ impl<'l> Loading<'l> {
         let Some(operation) = model.operation(&record.key.operation) else {
             return false;
         };
-        match &operation.output {
-            None => record.value.is_null(),
-            Some(output) => value::is_of(&record.value, &model, output.shape),
+        match (&record.answer, &operation.output) {
+            (Err(_), _) => is_answer(self.rules, &record.key, &record.answer),
+            (Ok(page), None) => page.value.is_null(),
+            (Ok(page), Some(output)) => value::is_of(&page.value, &model, output.shape),
         }
     }
 
     fn take(&mut self, file: usize, place: Place, record: Record) {
-        let Record { key, at, next, .. } = record;
+        let Record { key, at, answer } = record;
         let usable = at.as_micros() >= self.since && takes(self.rules, &key.service, &key.operation);
         // a list that a later attempt made again has tokens of its own
         if self.all.get(&key).is_some_and(|known| known.at > at) || !usable {
             return;
         }
+        let next = answer.ok().and_then(|page| page.next);
         let next = next.map(|next| Key {
             params: canonical(&next),
             ..key.clone()

@@ -27,8 +27,11 @@ fn models() -> Arc<Models> {
 
 fn rules() -> Rules {
     let waits = ("iam".to_owned(), "GenerateCredentialReport".to_owned());
+    let none = ("iam".to_owned(), "GetUser".to_owned());
+    let codes = ["NoSuchEntity", "Other: of this kind"].map(str::to_owned);
     Rules {
         models: models(),
+        absent: Arc::new([(none, codes.into())].into()),
         asked_again: Arc::new([waits].into()),
         clock: now,
     }
@@ -64,7 +67,7 @@ fn output(service: &str, operation: &str, member: &str, text: &str) -> Value {
 #[derive(Default)]
 struct Aws {
     asked: Mutex<Vec<String>>,
-    refuses: Option<&'static str>,
+    refuses: Option<(&'static str, &'static str, &'static str)>,
 }
 
 impl Aws {
@@ -78,13 +81,13 @@ impl Api for Aws {
         let params = Json::Object(request.params.clone()).to_string();
         let asked = format!("{}:{} {params}", request.service, request.operation);
         self.asked.lock().unwrap().push(asked.clone());
-        let refused = self.refuses.is_some_and(|what| asked.contains(what));
+        let refused = self.refuses.filter(|(what, ..)| asked.contains(what));
         let answer = move || {
-            if refused {
+            if let Some((_, code, message)) = refused {
                 return Err(ApiError {
-                    kind: CallErrorKind::Denied,
-                    code: "AccessDenied".to_owned(),
-                    message: String::new(),
+                    kind: CallErrorKind::Other,
+                    code: code.to_owned(),
+                    message: message.to_owned(),
                 });
             }
             let next = match request.params.get("Marker").and_then(Json::as_str) {
@@ -211,7 +214,7 @@ fn what_failed_or_is_waited_for_is_asked_again() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(folder.path(), "first");
     let aws = Arc::new(Aws {
-        refuses: Some("secret"),
+        refuses: Some(("secret", "AccessDenied", "")),
         ..Aws::default()
     });
     let api = over(&aws, &journal);
@@ -219,6 +222,33 @@ fn what_failed_or_is_waited_for_is_asked_again() {
     ask(&api, "sts:GetCallerIdentity", json!({})).unwrap();
     ask(&api, "iam:GenerateCredentialReport", json!({})).unwrap();
     assert!(open(folder.path(), "second").0.is_empty());
+}
+
+#[test]
+fn that_there_is_none_is_an_answer() {
+    for (code, message, usable) in [
+        ("NoSuchEntity", "no user", true),
+        ("Other", "none of this kind", true),
+        ("Other", "another", false),
+        ("AccessDenied", "", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, _) = open(folder.path(), "first");
+        let refusing = Arc::new(Aws {
+            refuses: Some(("nobody", code, message)),
+            ..Aws::default()
+        });
+        let nobody = json!({"UserName": "nobody"});
+        let first = ask(&over(&refusing, &journal), "iam:GetUser", nobody.clone());
+        // of another call it is a failure
+        let params = json!({"RoleName": "nobody"});
+        ask(&over(&refusing, &journal), "iam:GetRole", params).unwrap_err();
+        let (journal, _) = open(folder.path(), "second");
+        assert_eq!(journal.len(), usize::from(usable), "{code}");
+        let second = ask(&over(&refusing, &journal), "iam:GetUser", nobody);
+        assert_eq!(first, second);
+        assert_eq!(refusing.asked().len(), if usable { 2 } else { 3 });
+    }
 }
 
 #[test]
@@ -369,10 +399,10 @@ fn an_answer_of_another_shape_is_none() {
         region: "us-east-1",
         params: key.as_object().unwrap(),
     };
-    let page = Page {
+    let page = Ok(Page {
         value: output("iam", "ListUsers", "Marker", ""),
         next: None,
-    };
+    });
     journal.note(&crate::journal::Key::of(request), &page, now());
     let (journal, troubles) = open(folder.path(), "second");
     assert!(journal.is_empty() && troubles.is_empty());
@@ -412,9 +442,7 @@ proptest! {
         prop_assert!(reader.is_empty());
         // a part of it is none
         for length in 0..bytes.len() {
-            let mut reader = Reader(&bytes[..length]);
-            let taken = value::take(&mut reader);
-            prop_assert!(taken.is_none() || !reader.is_empty() || length < bytes.len());
+            prop_assert_eq!(value::take(&mut Reader(&bytes[..length])), None);
         }
     }
 

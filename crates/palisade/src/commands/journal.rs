@@ -8,7 +8,7 @@ use palisade_journal::{About, HOLDS, Journal, Journaled, Part, Rules};
 use palisade_model::{Api, Models};
 use palisade_store::{RunPlan, Store, StoreError};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +62,15 @@ impl Journals {
             let before = table.list.as_ref()?.before.as_ref()?;
             Some((table.model.clone(), before.call.clone()))
         });
+        let mut absent: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for table in catalog.tables.values() {
+            let lists = table.list.iter().map(|list| (&list.call, &list.absent));
+            let calls = table.calls.iter().map(|call| (&call.call, &call.absent));
+            for (call, codes) in lists.chain(calls).filter(|(_, codes)| !codes.is_empty()) {
+                let known = absent.entry((table.model.clone(), call.clone()));
+                known.or_default().extend(codes.iter().cloned());
+            }
+        }
         Ok(Self {
             folder,
             run: run.to_owned(),
@@ -70,6 +79,7 @@ impl Journals {
             rules: Rules {
                 models: Arc::clone(models),
                 asked_again: Arc::new(waits.collect()),
+                absent: Arc::new(absent),
                 clock: connect::system_time,
             },
             open: Mutex::default(),
