@@ -168,9 +168,7 @@ impl Record {
             }),
             _ => return None,
         };
-        reader
-            .is_empty()
-            .then_some(Self { key, at, answer })
+        reader.is_empty().then_some(Self { key, at, answer })
     }
 }
 
@@ -442,7 +440,8 @@ impl<'l> Loading<'l> {
 
     fn take(&mut self, file: usize, place: Place, record: Record) {
         let Record { key, at, answer } = record;
-        let usable = at.as_micros() >= self.since && takes(self.rules, &key.service, &key.operation);
+        let usable =
+            at.as_micros() >= self.since && takes(self.rules, &key.service, &key.operation);
         // a list that a later attempt made again has tokens of its own
         if self.all.get(&key).is_some_and(|known| known.at > at) || !usable {
             return;
@@ -488,7 +487,11 @@ impl<'l> Loading<'l> {
 
     fn is_first(&self, key: &Key) -> bool {
         let model = self.rules.models.get(&key.service);
-        let Some(operation) = model.as_ref().ok().and_then(|m| m.operation(&key.operation)) else {
+        let Some(operation) = model
+            .as_ref()
+            .ok()
+            .and_then(|m| m.operation(&key.operation))
+        else {
             return false;
         };
         let Some(pages) = &operation.pagination else {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-const CHECKS: [&str; 2] = ["--service", "s3,kms,iam,guardduty,ec2"];
+const CHECKS: [&str; 2] = ["--service", "s3,kms,guardduty"];
 /// Calls that are under way when a process is stopped have no answer.
 const IN_FLIGHT: &str = "4";
 
@@ -74,7 +74,9 @@ fn good(output: Output) -> Output {
 /// Findings as they are printed, without what follows from earlier snapshots of the store.
 fn findings(output: &Output) -> Vec<Value> {
     let text = out(output);
-    let lines = text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    let lines = text
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap());
     let without = lines.map(|mut finding| {
         finding.as_object_mut().unwrap().remove("history");
         finding
@@ -145,18 +147,34 @@ fn a_scan_that_was_killed_goes_on_where_it_was() {
     // of another command, of other flags, of another account
     let role = "arn:aws:iam::222200000001:role/palisade-read";
     for (more, says) in [
-        (arguments("collect", "lake", &["--resume", &id]), "begun with another command"),
-        (arguments("collect", "lake", &["--resume", "last"]), "no run `last`"),
         (
-            arguments("scan", "lake", &["--resume", &id, "--check", "s3-bucket-versioning"]),
+            arguments("collect", "lake", &["--resume", &id]),
+            "begun with another command",
+        ),
+        (
+            arguments("collect", "lake", &["--resume", "last"]),
+            "no run `last`",
+        ),
+        (
+            arguments(
+                "scan",
+                "lake",
+                &["--resume", &id, "--check", "s3-bucket-versioning"],
+            ),
             "begun with another choice",
         ),
         (
             arguments("scan", "lake", &["--resume", &id, "--role-arn", role]),
             "is over the account 123456789012",
         ),
-        (arguments("scan", "lake", &["--resume", &id, "--no-journal"]), "without a journal"),
-        (arguments("scan", "lake", &["--resume", &id, "--no-snapshot"]), "whose snapshot is kept"),
+        (
+            arguments("scan", "lake", &["--resume", &id, "--no-journal"]),
+            "without a journal",
+        ),
+        (
+            arguments("scan", "lake", &["--resume", &id, "--no-snapshot"]),
+            "whose snapshot is kept",
+        ),
     ] {
         let other = run(folder, &fast(), &more);
         assert_eq!(other.status.code(), Some(2), "{more:?}: {}", err(&other));
@@ -170,12 +188,22 @@ fn a_scan_that_was_killed_goes_on_where_it_was() {
     let statistics = server.shutdown();
     let again = asked_again(&statistics);
     let in_flight: usize = 2 * IN_FLIGHT.parse::<usize>().unwrap();
-    assert!(again.len() <= in_flight, "{} of {first}: {again:#?}", again.len());
-    assert!(statistics.total <= whole + 2 * 2 + in_flight as u64, "{whole}: {statistics:?}");
+    assert!(
+        again.len() <= in_flight,
+        "{} of {first}: {again:#?}",
+        again.len()
+    );
+    assert!(
+        statistics.total <= whole + 2 * 2 + in_flight as u64,
+        "{whole}: {statistics:?}"
+    );
     // what is answered by a journal is no request
     assert!(saved(&resumed) > whole / 2, "{}", err(&resumed));
     let (manifests, notes) = snapshots(folder, "lake");
-    assert_eq!((manifests.len(), &manifests[0]["id"]), (1, &Value::from(id)));
+    assert_eq!(
+        (manifests.len(), &manifests[0]["id"]),
+        (1, &Value::from(id))
+    );
     assert!(!notes.contains("under way"), "{notes}");
     assert!(journals(folder).is_empty());
     offline(folder, &["snapshots", "verify", "--store", "lake"], 0);
@@ -196,7 +224,10 @@ fn ctrl_c_leaves_answers_that_count() {
     let output = stopped(folder, &server, &collect, whole / 2);
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     let said = err(&output);
-    assert!(said.contains("not committed") && said.contains("`--resume "), "{said}");
+    assert!(
+        said.contains("not committed") && said.contains("`--resume "),
+        "{said}"
+    );
     assert!(snapshots(folder, "lake").0.is_empty());
     let first = server.shutdown().total;
     // answers are for nobody else
@@ -208,19 +239,37 @@ fn ctrl_c_leaves_answers_that_count() {
         assert_eq!(mode(file.parent().unwrap()), 0o700);
     }
     let server = fast();
-    let resumed = run(folder, &server, &arguments("collect", "lake", &["--resume", "last"]));
+    let resumed = run(
+        folder,
+        &server,
+        &arguments("collect", "lake", &["--resume", "last"]),
+    );
     let resumed = good(resumed);
     let second = server.shutdown().total;
     // every call is made once, or answered by the journal; two tell who the credentials are
     assert_eq!(second + saved(&resumed), whole, "{}", err(&resumed));
-    assert!(saved(&resumed) + 4 + 20 >= first, "{first}: {}", err(&resumed));
+    assert!(
+        saved(&resumed) + 4 + 20 >= first,
+        "{first}: {}",
+        err(&resumed)
+    );
     assert!(findings_of(&CHECKS, folder, "lake", "latest") == expected);
     // and the coverage says what was asked
-    let (shown, _) = offline(folder, &["snapshots", "show", "--store", "lake", "-f", "json"], 0);
+    let (shown, _) = offline(
+        folder,
+        &["snapshots", "show", "--store", "lake", "-f", "json"],
+        0,
+    );
     let shown: Value = serde_json::from_str(&shown).unwrap();
-    let calls = shown["accounts"][0]["coverage"]["calls"].as_array().unwrap();
+    let calls = shown["accounts"][0]["coverage"]["calls"]
+        .as_array()
+        .unwrap();
     let sum = |name: &str| calls.iter().map(|c| c[name].as_u64().unwrap()).sum::<u64>();
-    assert!(sum("planned") > 100 && sum("requests") < second, "{}", sum("requests"));
+    assert!(
+        sum("planned") > 100 && sum("requests") < second,
+        "{}",
+        sum("requests")
+    );
     assert!(sum("requests") + 2 * saved(&resumed) > sum("planned"));
     assert!(journals(folder).is_empty());
 }
@@ -232,14 +281,23 @@ fn accounts_that_were_begun_are_not_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
         let server = fast();
         let more = ["--organization"];
-        good(run(folder.path(), &server, &arguments("collect", "lake", &more)));
+        good(run(
+            folder.path(),
+            &server,
+            &arguments("collect", "lake", &more),
+        ));
         server.shutdown().total
     };
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let server = slow();
     let more = ["--organization", "--max-accounts", "2"];
-    killed(folder, &server, &arguments("collect", "lake", &more), whole / 2);
+    killed(
+        folder,
+        &server,
+        &arguments("collect", "lake", &more),
+        whole / 2,
+    );
     let kept = answers(folder);
     let name = format!("{MANAGEMENT}-organization-");
     let is_shared = |p: &PathBuf| p.file_name().unwrap().to_string_lossy().starts_with(&name);
@@ -264,7 +322,12 @@ fn a_journal_that_cannot_be_used_costs_calls_only() {
     let (expected, whole) = undisturbed("collect");
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    killed(folder, &slow(), &arguments("collect", "lake", &[]), whole / 2);
+    killed(
+        folder,
+        &slow(),
+        &arguments("collect", "lake", &[]),
+        whole / 2,
+    );
     let kept = folder.join("kept");
     let file = answers(folder).pop().unwrap();
     std::fs::copy(&file, &kept).unwrap();
@@ -275,7 +338,12 @@ fn a_journal_that_cannot_be_used_costs_calls_only() {
         // of the same run, by another account
         let other = tempfile::tempdir().unwrap();
         let role = ["--role-arn", "arn:aws:iam::222200000001:role/palisade-read"];
-        killed(other.path(), &slow(), &arguments("collect", "lake", &role), whole / 2);
+        killed(
+            other.path(),
+            &slow(),
+            &arguments("collect", "lake", &role),
+            whole / 2,
+        );
         std::fs::read(answers(other.path()).pop().unwrap()).unwrap()
     };
     let mut damaged = bytes.clone();
@@ -284,8 +352,16 @@ fn a_journal_that_cannot_be_used_costs_calls_only() {
     for (what, bytes, says) in [
         ("cut off", cut, None),
         ("damaged", damaged, Some("is damaged at byte")),
-        ("of another account", foreign, Some("it is of another account")),
-        ("something else", b"nothing of ours".to_vec(), Some("it is no journal")),
+        (
+            "of another account",
+            foreign,
+            Some("it is of another account"),
+        ),
+        (
+            "something else",
+            b"nothing of ours".to_vec(),
+            Some("it is no journal"),
+        ),
         ("empty", Vec::new(), None),
     ] {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -299,14 +375,24 @@ fn a_journal_that_cannot_be_used_costs_calls_only() {
             Some(says) => {
                 let warning = said.lines().find(|l| l.contains(says)).unwrap_or_default();
                 let name = file.file_name().unwrap().to_string_lossy();
-                assert!(warning.starts_with("warning: ") && warning.contains(&*name), "{said}");
+                assert!(
+                    warning.starts_with("warning: ") && warning.contains(&*name),
+                    "{said}"
+                );
             }
             None => assert!(!said.contains("warning: `"), "{what}: {said}"),
         }
         let used = matches!(what, "cut off" | "damaged");
         assert_eq!(saved(&resumed) > 0, used, "{what}: {said}");
-        assert_eq!(server.shutdown().total + saved(&resumed), whole, "{what}: {said}");
-        assert!(findings_of(&CHECKS, folder, "lake", "latest") == expected, "{what}");
+        assert_eq!(
+            server.shutdown().total + saved(&resumed),
+            whole,
+            "{what}: {said}"
+        );
+        assert!(
+            findings_of(&CHECKS, folder, "lake", "latest") == expected,
+            "{what}"
+        );
         assert!(journals(folder).is_empty());
         // as if it had not been
         let (manifests, _) = snapshots(folder, "lake");
@@ -323,7 +409,11 @@ fn nothing_is_kept_without_a_journal() {
     let collect = arguments("collect", "lake", &["--no-journal"]);
     killed(folder, &server, &collect, 30);
     assert!(journals(folder).is_empty());
-    let output = run(folder, &server, &arguments("collect", "lake", &["--resume", "last"]));
+    let output = run(
+        folder,
+        &server,
+        &arguments("collect", "lake", &["--resume", "last"]),
+    );
     assert_eq!(output.status.code(), Some(2), "{}", err(&output));
     assert!(err(&output).contains("no run `last`"), "{}", err(&output));
 }

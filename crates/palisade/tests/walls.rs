@@ -28,6 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("palisade-doctor", &["core", "model", "aws"]),
     ("palisade-fix", &["core", "model", "catalog", "iam"]),
     ("palisade-iam", &["core"]),
+    ("palisade-journal", &["core", "model"]),
     (
         "palisade-query",
         &["core", "model", "catalog", "table", "iam"],

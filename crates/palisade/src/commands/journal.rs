@@ -218,7 +218,9 @@ pub async fn singles(store: &Store) -> Result<Vec<RunPlan>, StoreError> {
         let Ok(single) = serde_json::from_slice::<Single>(&text) else {
             continue;
         };
-        let is_named = folder.file_name().is_some_and(|n| *n == *single.plan.snapshot);
+        let is_named = folder
+            .file_name()
+            .is_some_and(|n| *n == *single.plan.snapshot);
         // those of a folder are in it; those of all buckets are in one place
         let is_here = store.folder().is_some() || single.store == store.location();
         if !is_named || !is_here {
@@ -238,11 +240,7 @@ pub async fn singles(store: &Store) -> Result<Vec<RunPlan>, StoreError> {
 ///
 /// # Errors
 /// When there is none, or more than one.
-pub async fn find_single(
-    store: &Store,
-    wanted: &str,
-    judged: bool,
-) -> Result<RunPlan, StoreError> {
+pub async fn find_single(store: &Store, wanted: &str, judged: bool) -> Result<RunPlan, StoreError> {
     let mut plans = singles(store).await?;
     if wanted == "last" {
         plans.retain(|plan| plan.judged == judged);

@@ -411,7 +411,9 @@ fn prune(
     }
     let mut removed = runtime.block_on(store.remove(&drops))?;
     journal::forget(store, &drops);
-    journal::root(store).iter().for_each(|root| journal::clear(root));
+    journal::root(store)
+        .iter()
+        .for_each(|root| journal::clear(root));
     let before = Timestamp::from_micros(now.as_micros().saturating_sub(UNDER_WAY));
     let swept = runtime.block_on(store.sweep(before))?;
     removed.objects += swept.objects;

@@ -276,8 +276,15 @@ impl Keeping {
         terminal: &Terminal,
     ) -> Result<(), Failure> {
         let nonce = &self.new.nonce;
-        let session =
-            Session::single(connection, &self.store, asked, wanted, known, nonce, terminal)?;
+        let session = Session::single(
+            connection,
+            &self.store,
+            asked,
+            wanted,
+            known,
+            nonce,
+            terminal,
+        )?;
         if let Some(session) = session {
             // begun once
             let _ = self.session.set(session);
