@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-const CHECKS: [&str; 2] = ["--service", "s3,kms,guardduty"];
+/// Without Amazon S3: a bucket of another region is asked twice.
+const CHECKS: [&str; 2] = ["--service", "kms,guardduty,sns,sqs,lambda,dynamodb"];
 /// Calls that are under way when a process is stopped have no answer.
 const IN_FLIGHT: &str = "4";
 
@@ -266,7 +267,7 @@ fn ctrl_c_leaves_answers_that_count() {
         .unwrap();
     let sum = |name: &str| calls.iter().map(|c| c[name].as_u64().unwrap()).sum::<u64>();
     assert!(
-        sum("planned") > 100 && sum("requests") < second,
+        sum("planned") > 50 && sum("requests") < second,
         "{}",
         sum("requests")
     );

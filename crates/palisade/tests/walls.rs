@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "palisade-cluster",
         &[
-            "core", "model", "catalog", "table", "query", "store", "scan",
+            "core", "model", "catalog", "table", "query", "store", "scan", "drift",
         ],
     ),
     ("palisade-collect", &["core", "model", "catalog", "table"]),
