@@ -49,7 +49,7 @@ const NEW: usize = 5;
 /// Some checks: each executor plans them anew.
 fn checks(catalog: &Catalog) -> Vec<Arc<Check>> {
     let mut checks = common::checks(catalog);
-    checks.retain(|c| ["s3", "ec2", "organizations", "kms"].contains(&c.service.as_str()));
+    checks.retain(|c| ["s3", "organizations", "kms"].contains(&c.service.as_str()));
     checks
 }
 
@@ -339,6 +339,8 @@ fn an_account_that_could_not_be_entered_is_judged_the_same() {
     // one that looks at all accounts, through computed tables
     let ways = &sample.catalog.checks["iam-principal-no-privilege-escalation"];
     checks.push(Arc::clone(ways));
+    // as a selection has them
+    checks.sort_by(|a, b| a.id.cmp(&b.id));
     let mut scanner = Scanner::new(Arc::clone(&sample.catalog));
     scanner.set_now(snapshot.manifest().started_at);
     let options = Options {
@@ -351,8 +353,9 @@ fn an_account_that_could_not_be_entered_is_judged_the_same() {
     let there = cluster.assess_snapshot(&scanner, &sample.place, snapshot, &checks, options);
     let (there, left_out_there) = runtime().block_on(there).unwrap();
     assert_eq!(left_out_there.len(), left_out.len());
+    let mut pairs = there.findings.iter().zip(&here.findings);
+    assert_eq!(pairs.find(|(there, here)| there != here), None);
     assert_eq!(difference(&json(&there), &json(&here)), None);
-    assert!(there == here, "another order");
     let mut of = here.findings.iter().filter(|f| *f.account_id == **unread);
     assert!(of.clone().count() > 0 && of.all(|f| f.status == Status::Unknown));
 }
