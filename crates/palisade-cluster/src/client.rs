@@ -2,6 +2,7 @@
 use crate::address::Address;
 use crate::codec::Codec;
 use crate::deep::on_own_thread;
+use crate::drift;
 use crate::error::{ClusterError, cluster_error};
 use crate::exec::WorkExec;
 use crate::job::{CheckRef, Job, Origin, Place, Task, Work};
@@ -19,6 +20,7 @@ use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::TryStreamExt;
 use palisade_catalog::{Catalog, Check};
 use palisade_core::{Assessment, Timestamp};
+use palisade_drift::{Diff, Filter, Side, accounts_of_both, diff_of_parts};
 use palisade_model::Models;
 use palisade_query::{
     CatalogSchemas, Engine, Evaluation, Needs, Only, Options, Params, Part, Plan, QueryResult,
@@ -179,6 +181,53 @@ impl Cluster {
         let (plan, config) = lake_plan(engine, sql, &job, &parts, partitions).await?;
         let (schema, batches) = self.run(plan, config).await?;
         Ok((QueryResult::new(schema, batches), query.lacking))
+    }
+
+    /// What changed between two snapshots of a store: exactly what [`palisade_drift::diff`] says.
+    ///
+    /// # Errors
+    /// When a snapshot is damaged, or the cluster cannot be used.
+    pub async fn diff(
+        &self,
+        place: &Place,
+        before: &Snapshot,
+        after: &Snapshot,
+        filter: &Filter,
+    ) -> Result<Diff, ClusterError> {
+        let executors = self.address.ready(self.patience).await?;
+        let snapshots = [before.clone(), after.clone()];
+        let (before, after) = (Side::Stored(before), Side::Stored(after));
+        let mut weights = site::weights(&snapshots);
+        let there = accounts_of_both(before, after);
+        weights.retain(|id, _| there.contains(id) && filter.wants_account(id));
+        let parts = account_parts(&weights, executors);
+        let works: Vec<Work> = parts
+            .into_iter()
+            .enumerate()
+            .map(|(number, accounts)| Work {
+                number,
+                accounts,
+                within: true,
+                checks: Vec::new(),
+            })
+            .collect();
+        let mut compared = Vec::new();
+        if !works.is_empty() {
+            let job = self.job(&snapshots, place, drift::task(filter));
+            let exec = WorkExec::over(job, drift::schema(), &works);
+            let plan: Arc<dyn ExecutionPlan> = Arc::new(exec.map_err(|e| cluster_error(&e))?);
+            let (_, batches) = self.run(plan, SessionConfig::new_with_ballista()).await?;
+            let mut received = drift::Received::default();
+            for batch in &batches {
+                received
+                    .add(batch)
+                    .map_err(|e| ClusterError::Incomplete(e.to_string()))?;
+            }
+            compared = received
+                .whole(works.len())
+                .map_err(ClusterError::Incomplete)?;
+        }
+        Ok(diff_of_parts(before, after, filter, compared).await?)
     }
 
     fn schemas(&self) -> CatalogSchemas {

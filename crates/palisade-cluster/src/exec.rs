@@ -80,6 +80,7 @@ impl DisplayAs for WorkExec {
             Task::Evaluate { checks, .. } => {
                 write!(f, "WorkExec: evaluate {} checks", checks.len())
             }
+            Task::Drift { .. } => write!(f, "WorkExec: compare"),
             Task::Rows { table, .. } => write!(f, "WorkExec: rows of {table}"),
             Task::Computed { table, .. } => write!(f, "WorkExec: compute {table}"),
         }

@@ -63,6 +63,15 @@ pub(crate) enum Task {
         /// What need not be read, besides the accounts of other parts.
         only: Only,
     },
+    /// Compare two snapshots, the earlier one first.
+    Drift {
+        /// Tables, or patterns; empty: all.
+        tables: Vec<String>,
+        /// Compare resources.
+        resources: bool,
+        /// Compare findings.
+        findings: bool,
+    },
     /// Compute a table.
     Computed {
         /// Ages are counted from it.
@@ -171,7 +180,7 @@ impl Task {
                 passes: *passes,
                 evidence: *evidence,
             },
-            Self::Rows { .. } | Self::Computed { .. } => Options::default(),
+            Self::Rows { .. } | Self::Drift { .. } | Self::Computed { .. } => Options::default(),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Checks and SQL on several machines: on Ballista, over the snapshots of a store that all of them see.
+//! Checks, comparisons and SQL on several machines: on Ballista, over the snapshots of a store that all of them see.
 //!
 //! The unit of distribution of checks is our own evaluation of some accounts: executors load the columns that the checks
 //! read, plan them as the embedded engine does, and send findings back. So verdicts, messages and evidence are the embedded
-//! engine's, byte for byte. SQL is cut by DataFusion and Ballista; the rows of its tables come the same way.
+//! engine's, byte for byte. Snapshots are compared account by account, which is shared out in the same way. SQL is cut by DataFusion and Ballista; the rows of its tables come the same way.
 //!
 //! Invariants: an executor of another version or with another catalogue does nothing; a part that is lost or comes twice
 //! is an error, not fewer findings; nothing goes to the standard output.
@@ -11,6 +11,7 @@ mod address;
 mod client;
 mod codec;
 mod deep;
+mod drift;
 mod error;
 mod exec;
 mod job;

@@ -1,4 +1,5 @@
 //! What an executor has: the catalogue, the API models, and what it has planned already.
+use crate::drift;
 use crate::error::{ClusterError, refuse};
 use crate::job::{CheckRef, Job, Place, Task, Work};
 use crate::result;
@@ -9,6 +10,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use palisade_catalog::{Catalog, Check};
 use palisade_core::Timestamp;
+use palisade_drift::{AccountsDiff, Side, diff_accounts};
 use palisade_model::Models;
 use palisade_query::{CatalogSchemas, Engine, Needs, Params, Plan, computed_needs, is_shared};
 use palisade_scan::snapshot_lake;
@@ -115,6 +117,16 @@ impl Site {
             let rows = lake.read(table, schema, only);
             return Ok(rows.map(|batch| batch.map_err(refuse)).boxed());
         }
+        if let Task::Drift { .. } = &job.task {
+            let compared = tokio::task::spawn_blocking(move || {
+                let done = self.compare(&job, &work, &snapshots);
+                drift::encode(work.number, &runtime.block_on(done)?, &schema)
+            });
+            let batches = compared
+                .await
+                .map_err(|e| exec_datafusion_err!("a piece of work stopped: {e}"))??;
+            return Ok(futures::stream::iter(batches.into_iter().map(Ok)).boxed());
+        }
         let [snapshot] = <[Snapshot; 1]>::try_from(snapshots)
             .map_err(|all| refuse(format_args!("one snapshot is needed, not {}", all.len())))?;
         let done = tokio::task::spawn_blocking(move || {
@@ -161,8 +173,29 @@ impl Site {
                     .collect::<std::result::Result<Vec<usize>, _>>()?;
                 Ok(vec![all.project(&indices)?])
             }
-            Task::Rows { .. } => Ok(Vec::new()),
+            Task::Rows { .. } | Task::Drift { .. } => Ok(Vec::new()),
         }
+    }
+
+    /// What became of the accounts between two snapshots.
+    async fn compare(
+        &self,
+        job: &Job,
+        work: &Work,
+        snapshots: &[Snapshot],
+    ) -> Result<AccountsDiff> {
+        let [before, after] = snapshots else {
+            let count = snapshots.len();
+            return Err(refuse(format_args!(
+                "two snapshots are needed, not {count}"
+            )));
+        };
+        let (before, after) = (Side::Stored(before), Side::Stored(after));
+        let filter = drift::filter(&job.task);
+        let accounts = work.accounts.iter().cloned().collect();
+        diff_accounts(before, after, &self.schemas, &filter, &accounts)
+            .await
+            .map_err(refuse)
     }
 
     fn engine(&self, now: Timestamp) -> Result<Engine> {

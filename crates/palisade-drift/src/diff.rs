@@ -1,5 +1,5 @@
 //! Two states, compared account by account and table by table.
-use crate::change::{Diff, FindingChange, NotCompared, Which};
+use crate::change::{Counts, Diff, FindingChange, NotCompared, ResourceChange, Which};
 use crate::findings::{self, Verdicts, by_key};
 use crate::resources::{Pair, at_once};
 use crate::side::{AccountSide, Side};
@@ -40,7 +40,8 @@ impl Filter {
     fn wants_table(&self, name: &str) -> bool {
         self.tables.is_empty() || self.tables.iter().any(|pattern| matches(pattern, name))
     }
-    fn wants_account(&self, id: &str) -> bool {
+    /// Whether an account is compared.
+    pub fn wants_account(&self, id: &str) -> bool {
         self.accounts.is_empty() || self.accounts.iter().any(|a| a == id)
     }
 }
@@ -69,24 +70,87 @@ pub async fn diff(
     schemas: &dyn Schemas,
     filter: &Filter,
 ) -> Result<Diff, StoreError> {
+    let part = diff_accounts(
+        before,
+        after,
+        schemas,
+        filter,
+        &accounts_of_both(before, after),
+    )
+    .await?;
+    diff_of_parts(before, after, filter, [part]).await
+}
+
+/// The accounts of two states, sorted: each may be compared somewhere else.
+pub fn accounts_of_both(before: Side<'_>, after: Side<'_>) -> BTreeSet<String> {
+    let (before, after) = (before.accounts(), after.accounts());
+    before.into_iter().chain(after).collect()
+}
+
+/// What a comparison says about some accounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountsDiff {
+    /// Rows of all tables that were compared.
+    pub counts: Counts,
+    /// What became of resources.
+    pub resources: Vec<ResourceChange>,
+    /// What became of findings.
+    pub findings: Vec<FindingChange>,
+    /// What was left out of these accounts.
+    pub not_compared: Vec<NotCompared>,
+}
+
+/// The comparison whose accounts were compared in parts, in whatever order these come.
+///
+/// # Errors
+/// When a snapshot is damaged or cannot be read.
+pub async fn diff_of_parts(
+    before: Side<'_>,
+    after: Side<'_>,
+    filter: &Filter,
+    parts: impl IntoIterator<Item = AccountsDiff>,
+) -> Result<Diff, StoreError> {
     let mut diff = Diff {
         before: before.moment(),
         after: after.moment(),
-        counts: crate::Counts::default(),
+        counts: Counts::default(),
         resources: Vec::new(),
         findings: Vec::new(),
         not_compared: Vec::new(),
     };
+    if filter.findings {
+        let checks = (before.checks().await?, after.checks().await?);
+        unevaluated(&checks, &mut diff.not_compared);
+    }
+    for part in parts {
+        diff.counts.add(&part.counts);
+        diff.resources.extend(part.resources);
+        diff.findings.extend(part.findings);
+        diff.not_compared.extend(part.not_compared);
+    }
+    sort(&mut diff);
+    Ok(diff)
+}
+
+/// Compares some accounts of two states: of those that the filter wants, these.
+///
+/// # Errors
+/// When a snapshot is damaged or cannot be read.
+pub async fn diff_accounts(
+    before: Side<'_>,
+    after: Side<'_>,
+    schemas: &dyn Schemas,
+    filter: &Filter,
+    accounts: &BTreeSet<String>,
+) -> Result<AccountsDiff, StoreError> {
+    let mut diff = AccountsDiff::default();
     let checks = match filter.findings {
         true => (before.checks().await?, after.checks().await?),
         false => (None, None),
     };
-    if filter.findings {
-        unevaluated(&checks, &mut diff.not_compared);
-    }
     let accounts_before: BTreeSet<String> = before.accounts().into_iter().collect();
     let accounts_after: BTreeSet<String> = after.accounts().into_iter().collect();
-    for account_id in accounts_before.union(&accounts_after) {
+    for account_id in accounts {
         if !filter.wants_account(account_id) {
             continue;
         }
@@ -133,7 +197,6 @@ pub async fn diff(
             .await?;
         }
     }
-    sort(&mut diff);
     Ok(diff)
 }
 
@@ -143,7 +206,7 @@ async fn tables<'a>(
     (after, mut a): (Side<'a>, AccountSide<'a>),
     schemas: &dyn Schemas,
     filter: &Filter,
-    diff: &mut Diff,
+    diff: &mut AccountsDiff,
 ) -> Result<(), StoreError> {
     let names: BTreeSet<String> = b.tables.keys().chain(a.tables.keys()).cloned().collect();
     for name in names.into_iter().filter(|n| filter.wants_table(n)) {

@@ -23,7 +23,9 @@ pub use change::{
     Blind, ColumnChange, Counts, Diff, FindingChange, FindingKind, Moment, NotCompared,
     ResourceChange, ResourceKind, Verdict, Which,
 };
-pub use diff::{Filter, diff, matches};
+pub use diff::{
+    AccountsDiff, Filter, accounts_of_both, diff, diff_accounts, diff_of_parts, matches,
+};
 pub use findings::{FindingKey, reopened};
 pub use history::{
     Episode, FindingHistory, History, Keep, ResourceEvent, Standing, TimeToFix, history,

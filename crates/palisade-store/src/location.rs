@@ -155,6 +155,11 @@ impl Store {
         &self.location
     }
 
+    /// The folder on this machine's disk; nothing for a bucket.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        self.folder.as_deref()
+    }
+
     pub(crate) fn path(&self, relative: &str) -> Path {
         self.root
             .parts()

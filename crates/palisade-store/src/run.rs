@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::location::{AT_ONCE, Store, sha256};
 use crate::manifest::{AccountPart, FORMAT, FilePart, Manifest, ObjectPart};
 use crate::shard::Shard;
-use crate::write::{AccountResult, NewSnapshot, Writer, account_path, document, folder, parse};
+use crate::write::{AccountFiles, AccountResult, NewSnapshot, Writer, account_path, document, folder, parse};
 use futures::StreamExt;
 use palisade_core::{CallError, CallErrorKind, Coverage, LeftOutAccount, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ impl RunPlan {
     }
 
     /// What two workers of one run must have in common and have not; nothing when they belong together.
-    fn differs(&self, other: &Self) -> Option<&'static str> {
+    pub fn differs(&self, other: &Self) -> Option<&'static str> {
         let differs = [
             (self.palisade != other.palisade, "version of Palisade"),
             (self.catalog != other.catalog, "catalogue"),
@@ -288,7 +288,8 @@ impl Store {
         Ok(plan)
     }
 
-    fn run_of(&self, plan: RunPlan, attempt: &str) -> Run {
+    /// A run whose plan somebody keeps elsewhere: it is in no list of the store's, and nobody can join it.
+    pub fn run_of(&self, plan: RunPlan, attempt: &str) -> Run {
         Run {
             store: self.clone(),
             writer: self.writer(plan.snapshot()).for_attempt(attempt),
@@ -354,7 +355,25 @@ impl Run {
     /// # Errors
     /// When something cannot be written.
     pub async fn account(&self, result: AccountResult<'_>) -> Result<bool, StoreError> {
-        let part = self.writer.account_part(result).await?;
+        self.account_begun(self.account_files(result.account_id), result)
+            .await
+    }
+
+    /// For an account that is written piece by piece, under names that no other attempt has.
+    pub fn account_files(&self, account_id: &str) -> AccountFiles {
+        self.writer.account_files(account_id)
+    }
+
+    /// As [`Run::account`], of whose tables some are written already.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn account_begun(
+        &self,
+        begun: AccountFiles,
+        result: AccountResult<'_>,
+    ) -> Result<bool, StoreError> {
+        let part = self.writer.rest_of_account(begun, result).await?;
         if self.document(&part).await? {
             return Ok(true);
         }

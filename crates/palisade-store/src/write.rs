@@ -138,6 +138,17 @@ impl AccountFiles {
         Ok(())
     }
 
+    /// Removes what was written: nobody is going to name it.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub async fn discard(self) -> Result<(), StoreError> {
+        for file in self.tables.values().flat_map(|table| &table.files) {
+            self.writer.store.delete(&file.object.path).await?;
+        }
+        Ok(())
+    }
+
     /// The document that would name what was written. [`Writer::account_document`] writes it.
     pub fn part(self, coverage: Coverage) -> AccountPart {
         AccountPart {
@@ -243,7 +254,8 @@ impl Writer {
         self.account_document(&part).await
     }
 
-    async fn rest_of_account(
+    /// Writes what is not written yet, and gives the document that would name all of it.
+    pub(crate) async fn rest_of_account(
         &self,
         mut files: AccountFiles,
         result: AccountResult<'_>,

@@ -309,7 +309,9 @@ fn an_interrupted_collection_is_resumed() {
         err(&resumed)
     );
     let asked = server.shutdown().requests;
-    assert_eq!(asked.get("s3:GET /"), Some(&(7 - written)), "{asked:?}");
+    // of the account that was begun, it may have been answered before
+    let again = asked.get("s3:GET /").copied().unwrap_or_default();
+    assert!((6 - written..=7 - written).contains(&again), "{asked:?}");
     let (manifests, notes) = snapshots(folder, "lake");
     assert_eq!(manifests.len(), 1);
     assert!(!notes.contains("under way"), "{notes}");
@@ -448,7 +450,7 @@ fn jobs_say_which_shard_a_worker_is() {
         ),
         (&["--organization", "--run", "a/b"], "no name of a run"),
         (&["--run", "x"], "over many accounts"),
-        (&["--resume", "last"], "over many accounts"),
+        (&["--resume", "last"], "no run `last`"),
         (
             &["--organization", "--resume", "last", "--run", "x"],
             "cannot be used with",

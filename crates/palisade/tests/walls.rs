@@ -21,13 +21,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "palisade-cluster",
         &[
-            "core", "model", "catalog", "table", "query", "store", "scan",
+            "core", "model", "catalog", "table", "query", "store", "scan", "drift",
         ],
     ),
     ("palisade-collect", &["core", "model", "catalog", "table"]),
     ("palisade-doctor", &["core", "model", "aws"]),
     ("palisade-fix", &["core", "model", "catalog", "iam"]),
     ("palisade-iam", &["core"]),
+    ("palisade-journal", &["core", "model"]),
     (
         "palisade-query",
         &["core", "model", "catalog", "table", "iam"],

@@ -29,6 +29,9 @@ pub struct Diff {
     /// `text`, `json` or `markdown`
     #[arg(long, short, default_value = "text")]
     pub format: DiffFormat,
+    /// Do it on several machines: the scheduler of a cluster, `ballista://HOST:PORT`
+    #[arg(long, value_name = "URL")]
+    pub engine: Option<String>,
     /// Exit with 3 when something differs
     #[arg(long)]
     pub fail: bool,

@@ -33,8 +33,12 @@ pub struct RunArgs {
 /// Going on.
 #[derive(Debug, Clone, Args, Default)]
 pub struct ResumeArgs {
-    /// Go on with a run of many accounts that was interrupted: its snapshot's id (`palisade snapshots list`), or `last`.
-    /// Accounts that were read are not read again; the other flags must be those that it was begun with
+    /// Go on with a run that was interrupted: its snapshot's id (`palisade snapshots list`), or `last`. Accounts that were
+    /// read are not read again, and of others only what was not answered is asked; the other flags must be those that it
+    /// was begun with
     #[arg(long, value_name = "ID", help_heading = "Runs")]
     pub resume: Option<String>,
+    /// Keep no answers on this machine's disk while accounts are read: only whole accounts can be gone on with then
+    #[arg(long, help_heading = "Runs")]
+    pub no_journal: bool,
 }

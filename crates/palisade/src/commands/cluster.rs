@@ -5,6 +5,7 @@ use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::{Catalog, Check};
 use palisade_core::{Assessment, Timestamp};
+use palisade_drift::{Diff, Filter};
 use palisade_query::Options;
 use palisade_scan::{Lacking, LeftOut, QueryResult, Scanner};
 use palisade_store::{Snapshot, Store};
@@ -118,6 +119,20 @@ impl Engine {
     ) -> Result<(QueryResult, Vec<Lacking>), Failure> {
         Ok(self.cluster.sql(&self.place, snapshots, sql, now).await?)
     }
+
+    /// As [`palisade_drift::diff`].
+    ///
+    /// # Errors
+    /// As there, and when the cluster cannot be used.
+    pub async fn diff(
+        &self,
+        before: &Snapshot,
+        after: &Snapshot,
+        filter: &Filter,
+    ) -> Result<Diff, Failure> {
+        let (cluster, place) = (&self.cluster, &self.place);
+        Ok(cluster.diff(place, before, after, filter).await?)
+    }
 }
 
 #[cfg(not(feature = "cluster"))]
@@ -154,6 +169,14 @@ impl Engine {
         _: &[Snapshot],
         _: Timestamp,
     ) -> Result<(QueryResult, Vec<Lacking>), Failure> {
+        Err(missing("--engine"))
+    }
+
+    /// There is no engine.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn diff(&self, _: &Snapshot, _: &Snapshot, _: &Filter) -> Result<Diff, Failure> {
         Err(missing("--engine"))
     }
 }

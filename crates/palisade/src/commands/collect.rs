@@ -31,7 +31,7 @@ pub fn run(
     args.store = settings::store(&effective);
     let environment = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
     let asked = Asked::new(&args.run, &environment)?;
-    if asked.is_asked() && !args.organization.is_asked() {
+    if asked.is_named() && !args.organization.is_asked() {
         return Err(Failure::Usage {
             message: "a run is over many accounts, and only one is read".to_owned(),
             hint: Some("say which: `--organization`, or `--accounts`".to_owned()),
@@ -39,7 +39,7 @@ pub fn run(
     }
     let scanner = Scanner::new(Arc::clone(&catalog));
     let request = request(&args, &effective, &scanner)?;
-    let connection = Connection::open(&args.target, scanner.models(), terminal)?;
+    let mut connection = Connection::open(&args.target, scanner.models(), terminal)?;
     if args.organization.is_asked() {
         return accounts(
             &args,
@@ -51,11 +51,23 @@ pub fn run(
         );
     }
     let keeping = Keeping::new(&args.store, &args.target, &connection, &catalog)?;
-    let collected = connection.collect(&scanner, &request, &limits(&args.target), terminal)?;
+    let known = keeping.known_single(&connection, &asked, false)?;
+    let wanted = Wanted {
+        target: &args.target,
+        organization: &args.organization,
+        request: &request,
+        catalog: &catalog,
+        judged: None,
+    };
+    keeping.begin_single(&mut connection, &asked, &wanted, known, terminal)?;
+    let collected = match keeping.before(&connection, &scanner)? {
+        Some(before) => before,
+        None => connection.collect(&scanner, &request, &limits(&args.target), terminal)?,
+    };
     connection.save_recording(args.target.record.as_deref())?;
-    keeping.keep_tables(&connection, &collected, terminal)?;
+    let kept = keeping.keep_tables(&connection, &collected, terminal)?;
     connect::report_gaps(&collected.coverage, terminal);
-    Ok(if collected.coverage.interrupted {
+    Ok(if collected.coverage.interrupted || !kept {
         Outcome::Failed
     } else if args.strict && !collected.coverage.is_complete() {
         Outcome::Incomplete
@@ -86,7 +98,10 @@ fn accounts(
         connection,
         &args.target,
         &args.organization,
-        known.as_ref().map(|run| run::planned(run.plan())),
+        (
+            known.as_ref().map(|run| run::planned(run.plan())),
+            asked.journal(),
+        ),
         terminal,
     )?;
     let begun = Session::begin(

@@ -152,7 +152,7 @@ impl Connection {
     }
 
     /// The client and what its answers look like.
-    pub fn client(&self) -> (&Client, &Models) {
+    pub fn client(&self) -> (&Client, &Arc<Models>) {
         (&self.client, &self.models)
     }
 
@@ -224,6 +224,13 @@ impl Connection {
     /// Answers for the account.
     pub fn api(&self) -> Option<Arc<dyn Api>> {
         self.targets.accounts.first().map(|a| Arc::clone(&a.api))
+    }
+
+    /// Keeps what the account answers, and takes from there what it has answered before.
+    pub fn keep_answers(&mut self, journals: &super::journal::Journals) {
+        for account in &mut self.targets.accounts {
+            *account = journals.account(account.clone(), |_, _| true);
+        }
     }
 
     /// Where global resources are asked and changed.

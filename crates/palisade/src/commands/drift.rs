@@ -1,8 +1,9 @@
 //! `palisade diff`, `palisade drift`, and drift from the baseline in scans
+use super::cluster::Engine;
 use super::connect::{Connection, system_time};
 use super::{settings, store};
 use crate::Outcome;
-use crate::cli::{Diff, DiffFormat, Drift, Global, Inventory, StoreAt};
+use crate::cli::{Diff, DiffFormat, Drift, Global, Inventory, StoreAt, Target};
 use crate::error::Failure;
 use crate::output::{Terminal, to_stdout};
 use palisade_catalog::Catalog;
@@ -26,6 +27,8 @@ pub struct Opened {
     pub runtime: Runtime,
     pub store: Store,
     pub schemas: CatalogSchemas,
+    /// How the store is reached.
+    pub target: Target,
 }
 
 impl Opened {
@@ -47,6 +50,7 @@ impl Opened {
             runtime,
             store,
             schemas: CatalogSchemas::new(Arc::clone(catalog), models),
+            target: at.target,
         })
     }
 
@@ -69,7 +73,7 @@ pub fn compare(
     args: Diff,
     given: &Given,
     global: &Global,
-    catalog: &Arc<Catalog>,
+    (catalog, facts): (&Arc<Catalog>, &str),
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
     let opened = Opened::new(args.at, given, global, catalog)?;
@@ -95,13 +99,28 @@ pub fn compare(
         findings: !args.resources,
         ..Filter::default()
     };
+    let engine = match &args.engine {
+        Some(url) => Some(Engine::new(
+            url,
+            &opened.store,
+            &opened.target,
+            catalog,
+            facts,
+        )?),
+        None => None,
+    };
     let found = opened.runtime.block_on(async {
-        let (b, a) = (Side::Stored(&before), Side::Stored(&after));
-        let mut found = diff(b, a, &opened.schemas, &filter).await?;
+        let mut found = match &engine {
+            Some(engine) => engine.diff(&before, &after, &filter).await?,
+            None => {
+                let (b, a) = (Side::Stored(&before), Side::Stored(&after));
+                diff(b, a, &opened.schemas, &filter).await?
+            }
+        };
         let start = before.manifest().started_at;
         let earlier = all.iter().filter(|s| s.manifest().started_at < start);
         reopened(&mut found, &earlier.cloned().collect::<Vec<_>>()).await?;
-        Ok::<_, StoreError>(found)
+        Ok::<_, Failure>(found)
     })?;
     print(&found, args.format)?;
     Ok(match args.fail && found.has_drift() {

@@ -13,6 +13,7 @@ mod frameworks;
 mod history;
 mod iam;
 mod inventory;
+mod journal;
 mod man;
 mod noise;
 mod organization;
@@ -69,7 +70,7 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         }
         Command::Diff(args) => {
             let catalog = catalog(&global, terminal)?;
-            drift::compare(*args, given, &global, &catalog, terminal)
+            drift::compare(*args, given, &global, (&catalog, &facts), terminal)
         }
         Command::Drift(args) => {
             let catalog = catalog(&global, terminal)?;

@@ -1,6 +1,7 @@
 //! Many accounts: `--organization`, `--accounts`. Each is read, handed on and let go of; what was given is asked for
 //! what is the same for all.
-use super::connect::Connection;
+use super::connect::{self, Connection};
+use super::journal::Journals;
 use crate::cli::{OrganizationArgs, Target};
 use crate::error::Failure;
 use crate::output::Terminal;
@@ -8,14 +9,15 @@ use crate::progress::Accounts;
 use palisade_aws::{CallFailure, Client, Role};
 use palisade_collect::{AccountTarget, Collected, Limits, Request, Targets};
 use palisade_core::{CallError, CallErrorKind, CallStatistics, Coverage, LeftOutAccount, Region};
+use palisade_journal::Journaled;
 use palisade_model::{Api, Models, OperationStatistics, Regions};
 use palisade_scan::Scanner;
 use palisade_scan::organization::{
     DiscoverError, Discovered, Filters, Member, MemberApi, Merge, SharedAnswers, discover,
-    is_account_id, merge_datasets,
+    is_account_id, is_shared, merge_datasets,
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -26,6 +28,8 @@ pub struct Organization<'c> {
     members: Vec<Member>,
     left_out: Vec<LeftOutAccount>,
     shared: Option<Arc<SharedAnswers>>,
+    /// Below what is shared: what keeps it for another attempt.
+    kept: Option<Arc<Journaled>>,
     entry: Arc<Entry>,
     max_accounts: usize,
     /// What had been sent before anything was asked about the organisation.
@@ -70,6 +74,8 @@ struct Entry {
     regions: Arc<Regions>,
     every_region: bool,
     role: RoleOf,
+    /// Where answers are kept for another attempt.
+    journals: OnceLock<Arc<Journals>>,
 }
 
 /// The role of the same name in every account, and how it is assumed.
@@ -130,10 +136,11 @@ impl<'c> Organization<'c> {
         args: &OrganizationArgs,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
-        Self::with(connection, target, args, None, terminal)
+        Self::with(connection, target, args, (None, false), terminal)
     }
 
-    /// The same, where somebody has found out before.
+    /// The same, where somebody may have found out before. Where answers are kept (`keeps`), those about the organisation
+    /// are, too.
     ///
     /// # Errors
     /// As [`Organization::open`].
@@ -141,7 +148,7 @@ impl<'c> Organization<'c> {
         connection: &'c Connection,
         target: &Target,
         args: &OrganizationArgs,
-        known: Option<Discovered>,
+        (known, keeps): (Option<Discovered>, bool),
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
         let filters = filters(args)?;
@@ -153,7 +160,14 @@ impl<'c> Organization<'c> {
         };
         let role = RoleOf::new(&args.organization_role, &own.partition, target)?;
         let asked = args.accounts.is_empty();
-        let shared = asked.then(|| Arc::new(SharedAnswers::new(Arc::clone(&own.api))));
+        let journaled =
+            || Journaled::without(Arc::clone(&own.api), is_shared, connect::system_time);
+        let kept = (asked && keeps).then(|| Arc::new(journaled()));
+        let asked_of: Arc<dyn Api> = match &kept {
+            Some(kept) => Arc::clone(kept) as Arc<dyn Api>,
+            None => Arc::clone(&own.api),
+        };
+        let shared = asked.then(|| Arc::new(SharedAnswers::new(asked_of)));
         let known_before = known.is_some();
         let found = match (known, &shared) {
             (Some(known), _) => known,
@@ -174,6 +188,7 @@ impl<'c> Organization<'c> {
             regions: Arc::clone(regions),
             every_region: target.region.iter().any(|r| r == "all"),
             role,
+            journals: OnceLock::new(),
         };
         if !known_before {
             tell(&found, terminal);
@@ -183,10 +198,23 @@ impl<'c> Organization<'c> {
             members: found.members,
             left_out: found.left_out,
             shared,
+            kept,
             entry: Arc::new(entry),
             max_accounts: usize::from(args.max_accounts.max(1)),
             before,
         })
+    }
+
+    /// Keeps what is answered from here on, and what was answered about the organisation before; takes from there what was
+    /// answered before. Once.
+    pub fn keep_answers(&self, journals: Arc<Journals>) {
+        if let Some(kept) = &self.kept
+            && let Some(journal) = journals.of_organization(&self.entry.own.account_id)
+        {
+            kept.attach(journal);
+        }
+        // the first counts
+        let _ = self.entry.journals.set(journals);
     }
 
     /// The ids of the accounts that are read, sorted.
@@ -555,7 +583,15 @@ impl Entry {
     /// Somebody who answers for an account.
     async fn enter(&self, account_id: &str) -> Result<AccountTarget, CallError> {
         if account_id == self.own.account_id {
-            return Ok(self.own.clone());
+            let shared = self.shared.is_some();
+            return Ok(match self.journals.get() {
+                // what is shared is kept as that
+                Some(journals) if shared => {
+                    journals.account(self.own.clone(), |s, o| !is_shared(s, o))
+                }
+                Some(journals) => journals.account(self.own.clone(), |_, _| true),
+                None => self.own.clone(),
+            });
         }
         let client = self
             .client
@@ -572,7 +608,12 @@ impl Entry {
         } else {
             self.own.regions.clone()
         };
-        let own: Arc<dyn Api> = Arc::new(client);
+        let mut own: Arc<dyn Api> = Arc::new(client);
+        if let Some(journals) = self.journals.get()
+            && let Some(journal) = journals.of_account(account_id)
+        {
+            own = journals.over(own, |_, _| true, journal);
+        }
         let api: Arc<dyn Api> = match &self.shared {
             Some(shared) => Arc::new(MemberApi::new(own, Arc::clone(shared))),
             None => own,

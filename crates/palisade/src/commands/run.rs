@@ -1,6 +1,7 @@
 //! Runs over many accounts: which share of them this worker reads, what of it an earlier attempt has read, and the one
 //! commit of all.
 use super::connect::{self, Connection};
+use super::journal::{self, Journals};
 use super::organization::Organization;
 use super::store;
 use crate::cli::{OrganizationArgs, ResumeArgs, RunArgs, Target};
@@ -11,11 +12,12 @@ use palisade_collect::{Collected, ColumnSelection, Request};
 use palisade_core::{CallErrorKind, CheckSummary, Coverage};
 use palisade_scan::organization::{Discovered, Member};
 use palisade_store::{
-    AccountResult, Committed, Manifest, NewSnapshot, Run, RunPlan, Shard, Snapshot, Store,
+    AccountFiles, AccountResult, Committed, Manifest, NewSnapshot, Run, RunPlan, Shard, Snapshot, Store,
     StoreError, fingerprint,
 };
 use palisade_table::Schemas;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What the user said of runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Asked {
     name: Option<String>,
     shard: Shard,
     resume: Option<String>,
+    /// Answers are kept while accounts are read.
+    journal: bool,
 }
 
 impl Asked {
@@ -64,6 +68,7 @@ impl Asked {
             name,
             shard,
             resume: args.resume.resume.clone(),
+            journal: !args.resume.no_journal,
         })
     }
 
@@ -73,12 +78,33 @@ impl Asked {
             name: None,
             shard: Shard::whole(),
             resume: args.resume.clone(),
+            journal: !args.no_journal,
         }
     }
 
-    /// Something was said that has a meaning for many accounts only.
-    pub fn is_asked(&self) -> bool {
-        self.name.is_some() || self.resume.is_some()
+    /// A command that cannot be gone on with.
+    pub fn once() -> Self {
+        Self {
+            name: None,
+            shard: Shard::whole(),
+            resume: None,
+            journal: false,
+        }
+    }
+
+    /// It is over many accounts, shared with others.
+    pub fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
+    /// The run that is to be gone on with.
+    pub fn resume(&self) -> Option<&str> {
+        self.resume.as_deref()
+    }
+
+    /// Answers are kept while accounts are read.
+    pub fn journal(&self) -> bool {
+        self.journal
     }
 }
 
@@ -143,6 +169,58 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// A run of one worker that nobody has begun, over no account; its name is that of its snapshot.
+    fn plan(&self, connection: &Connection, nonce: &str) -> RunPlan {
+        let new = NewSnapshot {
+            nonce: nonce.to_owned(),
+            started_at: connection.now,
+            palisade: env!("CARGO_PKG_VERSION").to_owned(),
+            catalog: self.catalog.fingerprint.clone(),
+            regions: connection.regions.clone(),
+        };
+        RunPlan {
+            format: palisade_store::FORMAT,
+            run: new.id(),
+            snapshot: new.id(),
+            started_at: new.started_at,
+            palisade: new.palisade,
+            catalog: new.catalog,
+            regions: new.regions,
+            shards: 1,
+            asks: self.asks(),
+            judged: self.judged.is_some(),
+            accounts: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Where the answers of a run are kept; nothing where none are to be. That there can be none costs calls only, if the
+    /// run is interrupted.
+    fn journals(
+        &self,
+        connection: &Connection,
+        asked: &Asked,
+        store: &Store,
+        plan: &RunPlan,
+        attempt: &str,
+        terminal: &Terminal,
+    ) -> Option<Arc<Journals>> {
+        // a recording has what AWS answered, and not what was answered before
+        if !asked.journal || self.target.record.is_some() {
+            return None;
+        }
+        let root = journal::root(store)?;
+        let (_, models) = connection.client();
+        match Journals::new(&root, &plan.snapshot, attempt, self.catalog, models) {
+            Ok(journals) => Some(Arc::new(journals)),
+            Err(e) => {
+                let root = root.display();
+                terminal.warn(&format!("answers are not kept in `{root}`: {e}"));
+                None
+            }
+        }
+    }
+
     /// What all workers of a run must have in common: tables, columns, checks, and the choice of accounts and regions.
     fn asks(&self) -> String {
         let mut text = String::new();
@@ -204,6 +282,29 @@ pub fn known(
     })
 }
 
+/// The run over one account that is meant.
+///
+/// # Errors
+/// When there is none, or the store cannot be read.
+pub fn known_single(
+    connection: &Connection,
+    store: &Store,
+    asked: &Asked,
+    judged: bool,
+) -> Result<Option<RunPlan>, Failure> {
+    let Some(wanted) = &asked.resume else {
+        return Ok(None);
+    };
+    if !asked.journal {
+        return Err(usage(
+            "of one account, nothing is kept without a journal".to_owned(),
+            "leave `--no-journal` out",
+        ));
+    }
+    let found = journal::find_single(store, wanted, judged);
+    Ok(Some(connection.wait(found)?))
+}
+
 /// What there is to do.
 pub enum Begun {
     /// This worker's part.
@@ -220,6 +321,8 @@ pub struct Session {
     named: bool,
     /// Accounts that were written before.
     written: BTreeSet<String>,
+    /// Answers of accounts that are not.
+    journals: Option<Arc<Journals>>,
 }
 
 impl Session {
@@ -238,36 +341,21 @@ impl Session {
         terminal: &Terminal,
     ) -> Result<Begun, StoreError> {
         let attempt = store::nonce();
-        let new = NewSnapshot {
-            nonce: attempt.clone(),
-            started_at: connection.now,
-            palisade: env!("CARGO_PKG_VERSION").to_owned(),
-            catalog: wanted.catalog.fingerprint.clone(),
-            regions: connection.regions.clone(),
-        };
-        let name = match known {
-            Some(run) => run.plan().run.clone(),
-            None => asked.name.clone().unwrap_or_else(|| new.id()),
-        };
         let shards = match (known, &asked.resume) {
             // who goes on with what several workers began does all that they have left
             (Some(run), Some(_)) => run.plan().shards,
             _ => asked.shard.of(),
         };
-        let plan = RunPlan {
-            format: palisade_store::FORMAT,
-            run: name,
-            snapshot: new.id(),
-            started_at: new.started_at,
-            palisade: new.palisade,
-            catalog: new.catalog,
-            regions: new.regions,
+        let mut plan = RunPlan {
             shards,
-            asks: wanted.asks(),
-            judged: wanted.judged.is_some(),
             accounts: organization.ids(),
             left_out: organization.left_out().to_vec(),
+            ..wanted.plan(connection, &attempt)
         };
+        let name = known.map(|run| run.plan().run.clone());
+        if let Some(name) = name.or_else(|| asked.name.clone()) {
+            plan.run = name;
+        }
         let (run, committed, state) = connection.wait(async {
             let run = store.begin_run(plan, &attempt).await?;
             let committed = run.committed().await?;
@@ -301,13 +389,87 @@ impl Session {
             ));
         }
         let named = run.plan().run != run.plan().snapshot;
+        let journals = wanted.journals(connection, asked, &store, run.plan(), &attempt, terminal);
+        if let Some(journals) = &journals {
+            organization.keep_answers(Arc::clone(journals));
+        }
         Ok(Begun::Open(Box::new(Self {
             store,
             run,
             shard,
             named: named && asked.resume.is_none(),
             written,
+            journals,
         })))
+    }
+
+    /// Begins a run over the account of the credentials, or goes on with the one that is known; `new` is the snapshot that
+    /// it makes. Nothing where no answers are kept: then there is nothing to go on with.
+    ///
+    /// # Errors
+    /// When the run was begun with something else or by somebody of another account, or the store cannot be read.
+    pub fn single(
+        connection: &mut Connection,
+        store: &Store,
+        asked: &Asked,
+        wanted: &Wanted<'_>,
+        known: Option<RunPlan>,
+        nonce: &str,
+        terminal: &Terminal,
+    ) -> Result<Option<Self>, Failure> {
+        let own = RunPlan {
+            accounts: vec![connection.account_id.clone()],
+            ..wanted.plan(connection, nonce)
+        };
+        if let Some(known) = &known {
+            if known.accounts != own.accounts {
+                return Err(usage(
+                    format!(
+                        "the run {} is over the account {}, and these credentials are of {}",
+                        known.snapshot,
+                        known.accounts.join(", "),
+                        connection.account_id
+                    ),
+                    "choose the credentials that it was begun with",
+                ));
+            }
+            if let Some(what) = known.differs(&own) {
+                let run = known.run.clone();
+                return Err(StoreError::OtherRun { run, what }.into());
+            }
+        }
+        let goes_on = known.is_some();
+        let plan = known.unwrap_or(own);
+        let attempt = store::nonce();
+        let journals = wanted.journals(connection, asked, store, &plan, &attempt, terminal);
+        let Some(journals) = journals else {
+            return Ok(None);
+        };
+        if !goes_on && let Err(e) = journals.begin(&plan, store) {
+            terminal.warn(&format!("the run cannot be gone on with: {e}"));
+            return Ok(None);
+        }
+        let run = store.run_of(plan, &attempt);
+        let written = match goes_on {
+            false => BTreeSet::new(),
+            true => connection
+                .wait(async {
+                    run.heal().await?;
+                    run.state().await
+                })?
+                .written
+                .into_iter()
+                .collect(),
+        };
+        connection.keep_answers(&journals);
+        Ok(Some(Self {
+            store: store.clone(),
+            run,
+            shard: Shard::whole(),
+            named: false,
+            written,
+            journals: Some(journals),
+        }))
     }
 
     /// What an earlier attempt has read of an account.
@@ -333,6 +495,11 @@ impl Session {
         })
     }
 
+    /// Whether an earlier attempt has written an account.
+    pub fn has_written(&self, account_id: &str) -> bool {
+        self.written.contains(account_id)
+    }
+
     /// Accounts that an earlier attempt has written, and a snapshot that only this worker sees, which has them.
     ///
     /// # Errors
@@ -346,8 +513,29 @@ impl Session {
     /// # Errors
     /// When it cannot be written.
     pub async fn account(&self, result: AccountResult<'_>) -> Result<(), StoreError> {
+        self.account_begun(self.files(result.account_id), result)
+            .await
+    }
+
+    /// For the tables of an account that are written while others are read.
+    pub fn files(&self, account_id: &str) -> AccountFiles {
+        self.run.account_files(account_id)
+    }
+
+    /// As [`Session::account`], of whose tables some are written already.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn account_begun(
+        &self,
+        files: AccountFiles,
+        result: AccountResult<'_>,
+    ) -> Result<(), StoreError> {
         // who was faster has read the same
-        self.run.account(result).await?;
+        self.run.account_begun(files, result).await?;
+        if let Some(journals) = &self.journals {
+            journals.done(result.account_id);
+        }
         Ok(())
     }
 
@@ -385,6 +573,9 @@ impl Session {
     ) -> Result<bool, StoreError> {
         // a worker that is alone has tried all: what it could not enter is in the snapshot as not read
         let incomplete = !self.named && !interrupted;
+        if let Some(journals) = &self.journals {
+            journals.tell(terminal);
+        }
         let at = connect::system_time();
         let committed = connection.wait(async {
             match checks {
@@ -392,6 +583,9 @@ impl Session {
                 Some(checks) => self.run.commit_judged(at, checks, incomplete).await,
             }
         });
+        if let (Ok(_), Some(journals)) = (&committed, &self.journals) {
+            journals.end();
+        }
         match committed {
             Ok(Committed::Now(manifest)) => {
                 let location = self.store.location();

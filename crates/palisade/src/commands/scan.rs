@@ -8,7 +8,7 @@ use super::send::Destinations;
 use super::store::{Keeping, WriteAhead};
 use super::{selection, settings};
 use crate::Outcome;
-use crate::cli::{Global, ResumeArgs, Scan, ScanAccounts};
+use crate::cli::{Global, Scan, ScanAccounts};
 use crate::error::Failure;
 use crate::output::Terminal;
 use palisade_catalog::Catalog;
@@ -66,7 +66,7 @@ impl Ready {
             selection,
             sends: effective.sends,
             drift,
-            asked: Asked::alone(&ResumeArgs::default()),
+            asked: Asked::once(),
         })
     }
 }
@@ -221,14 +221,20 @@ pub fn assess(
             .for_each(|table| request.add_all(table));
     }
     let keeping = Keeping::open(args, &connection, catalog, terminal)?;
-    let known = match &keeping {
-        Some(keeping) if args.organization.is_asked() => keeping.known_run(&connection, asked)?,
-        _ if asked.is_asked() => return Err(nothing_to_resume()),
-        _ => None,
-    };
-    if let Some(run) = &known {
+    if keeping.is_none() && asked.resume().is_some() {
+        return Err(nothing_to_resume());
+    }
+    let (mut known, mut single) = (None, None);
+    if let Some(keeping) = &keeping {
+        match args.organization.is_asked() {
+            true => known = keeping.known_run(&connection, asked)?,
+            false => single = keeping.known_single(&connection, asked, true)?,
+        }
+    }
+    let plan = known.as_ref().map(palisade_store::Run::plan);
+    if let Some(plan) = plan.or(single.as_ref()) {
         // ages are counted from when it began
-        connection.now = run.plan().started_at;
+        connection.now = plan.started_at;
     }
     scanner.set_now(connection.now);
     if drift.only {
@@ -243,6 +249,17 @@ pub fn assess(
         evidence: args.evidence,
         ..palisade_query::Options::default()
     };
+    let wanted = Wanted {
+        target: &args.target,
+        organization: &args.organization,
+        request: &request,
+        catalog,
+        judged: Some(format!("{selection:?} {} {}", args.evidence, drift.wanted)),
+    };
+    if let (Some(keeping), false) = (&keeping, args.organization.is_asked()) {
+        keeping.begin_single(&mut connection, asked, &wanted, single, terminal)?;
+    }
+    let connection = connection;
     let one = |planned: &Planned, read: Read, is_new: bool, ahead: Ahead| {
         let tags = noise.tags(&request, &scanner, &read.collected.dataset)?;
         let account_id = read.account_id.clone();
@@ -276,17 +293,13 @@ pub fn assess(
             &connection,
             &args.target,
             &args.organization,
-            known.as_ref().map(|run| run::planned(run.plan())),
+            (
+                known.as_ref().map(|run| run::planned(run.plan())),
+                asked.journal() && keeping.is_some(),
+            ),
             terminal,
         )?;
         if let Some(keeping) = &keeping {
-            let wanted = Wanted {
-                target: &args.target,
-                organization: &args.organization,
-                request: &request,
-                catalog,
-                judged: Some(format!("{selection:?} {} {}", args.evidence, drift.wanted)),
-            };
             let known = known.as_ref();
             keeping.begin(
                 &connection,
@@ -352,9 +365,20 @@ pub fn assess(
         (assessment, tags)
     } else {
         let (planning, judging) = PlanAhead::judging(Arc::clone(&scanner), checks, options);
-        let writing = keeping.as_ref().map(|keeping| keeping.ahead(&connection));
-        let both = Both(judging.tables(), writing.as_ref());
-        let collected = connection.collect_telling(&scanner, &request, &limits, terminal, &both)?;
+        let before = match &keeping {
+            Some(keeping) => keeping.before(&connection, &scanner)?,
+            None => None,
+        };
+        let is_new = before.is_none();
+        let writing = keeping.as_ref().filter(|_| is_new);
+        let writing = writing.map(|keeping| keeping.ahead(&connection));
+        let collected = match before {
+            Some(before) => before,
+            None => {
+                let both = Both(judging.tables(), writing.as_ref());
+                connection.collect_telling(&scanner, &request, &limits, terminal, &both)?
+            }
+        };
         let planned = planning.wait(&request)?;
         connection.save_recording(args.target.record.as_deref())?;
         let read = Read::of(&connection, collected)?;
@@ -362,7 +386,7 @@ pub fn assess(
             judged: judging.wait(),
             written: writing,
         };
-        let done = one(&planned, read, true, ahead)?;
+        let done = one(&planned, read, is_new, ahead)?;
         // the process ends soon: giving hundreds of plans back piece by piece takes longer than reporting
         std::mem::forget(planned);
         done
@@ -385,11 +409,8 @@ pub fn assess(
 
 fn nothing_to_resume() -> Failure {
     Failure::Usage {
-        message: "`--resume` goes on with a scan of many accounts whose snapshot is kept".to_owned(),
-        hint: Some(
-            "give the flags that it was begun with: `--organization` or `--accounts`, and `--store`"
-                .to_owned(),
-        ),
+        message: "`--resume` goes on with a scan whose snapshot is kept".to_owned(),
+        hint: Some("give the flags that it was begun with, with `--store`".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `palisade snapshots`
 use super::connect::system_time;
-use super::{settings, store};
+use super::{journal, settings, store};
 use crate::Outcome;
 use crate::cli::{Global, ListFormat, Snapshots, StoreAt};
 use crate::error::Failure;
@@ -67,6 +67,7 @@ pub fn run(
                 });
             }
             let removed = runtime.block_on(store.remove(&ids))?;
+            journal::forget(&store, &ids);
             terminal.note(&said("removed", ids.len(), &removed));
             Ok(Outcome::Done)
         }
@@ -142,6 +143,7 @@ fn commit(
         });
     }
     let committed = runtime.block_on(run.commit(system_time(), None, incomplete))?;
+    journal::forget(store, std::slice::from_ref(&run.plan().snapshot));
     let (text, manifest) = match committed {
         Committed::Now(manifest) => ("committed", manifest),
         Committed::Before(manifest) => ("was committed before", manifest),
@@ -185,8 +187,18 @@ fn unfinished(
             plan.snapshot,
         ));
     }
+    let singles = runtime.block_on(journal::singles(store))?;
+    for plan in &singles {
+        let command = if plan.judged { "scan" } else { "collect" };
+        terminal.note(&format!(
+            "{} of the account {} is under way, or was interrupted; `palisade {command} --resume {}` with its other flags goes on",
+            plan.snapshot,
+            plan.accounts.join(", "),
+            plan.snapshot,
+        ));
+    }
     for id in ids {
-        if !plans.iter().any(|p| p.snapshot == *id) {
+        if !plans.iter().chain(&singles).any(|p| p.snapshot == *id) {
             terminal.note(&format!(
                 "{id} is under way, or was interrupted; `palisade snapshots prune --yes` clears away what is a day old"
             ));
@@ -398,6 +410,10 @@ fn prune(
         return Ok(Outcome::Done);
     }
     let mut removed = runtime.block_on(store.remove(&drops))?;
+    journal::forget(store, &drops);
+    journal::root(store)
+        .iter()
+        .for_each(|root| journal::clear(root));
     let before = Timestamp::from_micros(now.as_micros().saturating_sub(UNDER_WAY));
     let swept = runtime.block_on(store.sweep(before))?;
     removed.objects += swept.objects;

@@ -12,7 +12,8 @@ use palisade_core::{Assessment, Status};
 use palisade_drift::Keep;
 use palisade_model::Models;
 use palisade_store::{
-    AccountFiles, AccountResult, Credentials, Keys, NewSnapshot, Options, Store, StoreError,
+    AccountFiles, AccountResult, Credentials, Keys, NewSnapshot, Options, RunPlan, Store,
+    StoreError,
 };
 use palisade_table::{Dataset, Table};
 use std::cell::{Cell, OnceCell};
@@ -65,18 +66,23 @@ pub fn location(args: &StoreArgs) -> Result<String, Failure> {
     if let Some(location) = &args.store {
         return Ok(location.clone());
     }
-    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
-    let data = folder("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
-        let home = folder("HOME").or_else(|| folder("USERPROFILE"))?;
-        Some(PathBuf::from(home).join(".local/share"))
-    });
-    match data {
-        Some(data) => Ok(data.join("palisade").to_string_lossy().into_owned()),
+    match data_folder() {
+        Some(data) => Ok(data.to_string_lossy().into_owned()),
         None => Err(Failure::Usage {
             message: "there is no home folder to keep snapshots in".to_owned(),
             hint: Some("say where with --store, or scan with --no-snapshot".to_owned()),
         }),
     }
+}
+
+/// Where what is kept for the user is, if the user has a home.
+pub fn data_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    let data = folder("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
+        let home = folder("HOME").or_else(|| folder("USERPROFILE"))?;
+        Some(PathBuf::from(home).join(".local/share"))
+    });
+    data.map(|data| data.join("palisade"))
 }
 
 /// Opens the store. `client` signs for a bucket.
@@ -204,7 +210,7 @@ pub struct Keeping {
     asked: bool,
     /// It was told that nothing is kept.
     given_up: Cell<bool>,
-    /// With many accounts: what can be gone on with.
+    /// What can be gone on with.
     session: OnceCell<Session>,
 }
 
@@ -270,6 +276,75 @@ impl Keeping {
         Ok(run::known(connection, &self.store, asked, true)?)
     }
 
+    /// The run over one account that is to be gone on with, if that was asked for.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn known_single(
+        &self,
+        connection: &Connection,
+        asked: &Asked,
+        judged: bool,
+    ) -> Result<Option<RunPlan>, Failure> {
+        run::known_single(connection, &self.store, asked, judged)
+    }
+
+    /// From here on the account's answers are kept until its snapshot is, so that the run can be gone on with.
+    ///
+    /// # Errors
+    /// When the run was begun with something else, or its store cannot be used.
+    pub fn begin_single(
+        &self,
+        connection: &mut Connection,
+        asked: &Asked,
+        wanted: &Wanted<'_>,
+        known: Option<RunPlan>,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let nonce = &self.new.nonce;
+        let session = Session::single(
+            connection,
+            &self.store,
+            asked,
+            wanted,
+            known,
+            nonce,
+            terminal,
+        )?;
+        if let Some(session) = session {
+            // begun once
+            let _ = self.session.set(session);
+        }
+        Ok(())
+    }
+
+    /// What an earlier attempt has kept of the account of the credentials, as a whole.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn before(
+        &self,
+        connection: &Connection,
+        scanner: &palisade_scan::Scanner,
+    ) -> Result<Option<Collected>, Failure> {
+        let Some(session) = self.session.get() else {
+            return Ok(None);
+        };
+        let schemas = palisade_query::CatalogSchemas::new(
+            Arc::clone(scanner.catalog()),
+            Arc::clone(scanner.models()),
+        );
+        let account_id = &connection.account_id;
+        Ok(connection.wait(async {
+            if !session.has_written(account_id) {
+                return Ok(None);
+            }
+            let (_, snapshot) = session.before().await?;
+            let before = session.account_before(&snapshot, account_id, &schemas);
+            before.await.map(Some)
+        })?)
+    }
+
     /// From here on accounts are kept as those of a run that can be gone on with; leaves to the organisation those that
     /// have to be read.
     ///
@@ -314,7 +389,7 @@ impl Keeping {
         }
     }
 
-    /// The run, when there are many accounts.
+    /// The run, when it can be gone on with.
     pub fn session(&self) -> Option<&Session> {
         self.session.get()
     }
@@ -380,8 +455,11 @@ impl Keeping {
     /// commit.
     pub fn ahead(&self, connection: &Connection) -> WriteAhead {
         let (tables, whole) = mpsc::channel::<Table>();
-        let writer = self.store.writer(self.new.clone());
-        let mut files = writer.account_files(&connection.account_id);
+        let account_id = &connection.account_id;
+        let mut files = match self.session.get() {
+            Some(session) => session.files(account_id),
+            None => self.store.writer(self.new.clone()).account_files(account_id),
+        };
         let runtime = connection.runtime().clone();
         let writing = std::thread::spawn(move || {
             for table in whole {
@@ -418,11 +496,15 @@ impl Keeping {
         };
         let written = connection.wait(async {
             let begun = begun?.flatten();
-            match self.session.get() {
+            match (self.session.get(), begun) {
                 // what was stopped half way is read again, as a whole
-                Some(_) if assessment.coverage.interrupted => Ok(()),
-                Some(session) => session.account(result).await,
-                None => {
+                (Some(_), begun) if assessment.coverage.interrupted => match begun {
+                    Some(files) => files.discard().await,
+                    None => Ok(()),
+                },
+                (Some(session), Some(files)) => session.account_begun(files, result).await,
+                (Some(session), None) => session.account(result).await,
+                (None, begun) => {
                     let writer = self.store.writer(self.new.clone());
                     match begun {
                         Some(files) => writer.account_begun(files, result).await,
@@ -470,7 +552,7 @@ impl Keeping {
         Ok(())
     }
 
-    /// Keeps what was read.
+    /// Keeps what was read; of a run that can be gone on with, what was read to its end. Says whether it is kept.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -479,7 +561,19 @@ impl Keeping {
         connection: &Connection,
         collected: &Collected,
         terminal: &Terminal,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
+        if let Some(session) = self.session.get() {
+            let interrupted = collected.coverage.interrupted;
+            if !interrupted {
+                connection.wait(session.account(AccountResult {
+                    account_id: &connection.account_id,
+                    dataset: &collected.dataset,
+                    coverage: &collected.coverage,
+                    findings: None,
+                }))?;
+            }
+            return Ok(session.end(connection, interrupted, None, terminal)?);
+        }
         let writer = self.store.writer(self.new.clone());
         let written = connection.wait(async {
             let result = AccountResult {
@@ -494,7 +588,7 @@ impl Keeping {
         let manifest = written?;
         let location = self.store.location();
         terminal.note(&format!("snapshot {} kept in {location}", manifest.id));
-        Ok(())
+        Ok(true)
     }
 
     /// What was written; nothing, and a warning, when nobody said where to write.
