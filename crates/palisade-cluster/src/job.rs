@@ -170,6 +170,7 @@ impl Task {
             } => Options {
                 passes: *passes,
                 evidence: *evidence,
+                whole: false,
             },
             Self::Rows { .. } | Self::Computed { .. } => Options::default(),
         }
