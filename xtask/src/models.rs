@@ -138,8 +138,7 @@ fn extract(settings: &Settings, data: &Path) -> Result<BTreeMap<String, Vec<u8>>
     }
     let catalog = crate::paths::root().join("catalog");
     let catalog = palisade_catalog::load(&[palisade_catalog::Source::directory(catalog)?]).catalog;
-    let constraints =
-        crate::constraints::extract(&catalog, |service| source(&data.join(service)))?;
+    let constraints = crate::constraints::extract(&catalog, |service| source(&data.join(service)))?;
     let mut text = serde_json::to_string_pretty(&constraints)?;
     text.push('\n');
     files.insert("constraints.json".into(), text.into_bytes());

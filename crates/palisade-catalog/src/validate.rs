@@ -124,7 +124,10 @@ fn call_problems(
         Ok(constraints) => {
             let value = |name: &str| values.get(name).map(|p| p.default.to_json());
             let given = call.values_not_taken(&constraints, value);
-            let refused = call.constants_not_taken(&constraints).into_iter().chain(given);
+            let refused = call
+                .constants_not_taken(&constraints)
+                .into_iter()
+                .chain(given);
             problems.extend(refused.map(|r| Problem::new(r.to_string())));
         }
         Err(e) => problems.push(Problem::new(e.to_string())),

@@ -149,7 +149,12 @@ impl Of<'_> {
     }
 
     /// The shape of a list's elements, which must be structures with these members.
-    fn element(&mut self, place: &str, list: Option<ShapeId>, members: &[String]) -> Option<ShapeId> {
+    fn element(
+        &mut self,
+        place: &str,
+        list: Option<ShapeId>,
+        members: &[String],
+    ) -> Option<ShapeId> {
         let list = list.and_then(|l| self.model.shape(l));
         let element = list.and_then(|l| l.element.as_ref()).map(|e| e.shape);
         let Some(of) = element.and_then(|e| self.model.shape(e)).cloned() else {

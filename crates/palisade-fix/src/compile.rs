@@ -1,7 +1,5 @@
 //! From a fix call, the change that describes it and the state that was read, to a step: before → after, and the inverse.
-use crate::json::{
-    find, input_shape, is_ambiguous, merge, param, prune, reached, set_param,
-};
+use crate::json::{find, input_shape, is_ambiguous, merge, param, prune, reached, set_param};
 use crate::read::{State, is_free};
 use crate::template::Scope;
 use crate::{Attribute, Call, Read, Step, policy};

@@ -104,7 +104,9 @@ fn attributes(change: &Change, step: &Step) -> Result<(), String> {
         let each = items.each.as_deref().and_then(|each| param(params, each));
         let sent = made.sent.map(Json::Array);
         if list.after != Json::Array(made.after) || (sent.is_some() && sent.as_ref() != each) {
-            return Err(format!("it makes something else of `{from}` than the plan says"));
+            return Err(format!(
+                "it makes something else of `{from}` than the plan says"
+            ));
         }
     }
     for (parameter, states) in &change.requires {
@@ -137,7 +139,10 @@ fn affected(change: &Change, step: &Step) -> Option<Json> {
     let params = &step.call.params;
     let items = listed(change, params)?;
     let from = Scope::of(params).text(&items.from).ok()?;
-    let list = step.attributes.iter().find(|a| !a.guard && a.from == from)?;
+    let list = step
+        .attributes
+        .iter()
+        .find(|a| !a.guard && a.from == from)?;
     let made = crate::items::make(items, params, elements(&list.before)).ok()?;
     Some(Json::Array(made.affected))
 }

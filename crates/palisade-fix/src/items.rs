@@ -240,7 +240,8 @@ mod tests {
             some(&["sg-1", "sg-2"]),
             any::<bool>(),
         );
-        let of = |(protocol, from, to): (&str, i64, i64), ranges: (Vec<&str>, Vec<&str>, Vec<&str>, Vec<&str>, bool)| {
+        let of = |(protocol, from, to): (&str, i64, i64),
+                  ranges: (Vec<&str>, Vec<&str>, Vec<&str>, Vec<&str>, bool)| {
             let (v4, v6, lists, groups, described) = ranges;
             let each = |names: Vec<&str>, member: &str| -> Json {
                 let one = |name: &&str| {
@@ -273,7 +274,10 @@ mod tests {
             ("icmp", 8, -1),
         ];
         proptest::collection::vec(permission, kinds.len()).prop_map(move |all| {
-            let all = kinds.iter().zip(all).map(|(kind, ranges)| of(*kind, ranges));
+            let all = kinds
+                .iter()
+                .zip(all)
+                .map(|(kind, ranges)| of(*kind, ranges));
             all.collect()
         })
     }

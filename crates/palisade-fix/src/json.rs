@@ -304,12 +304,7 @@ pub(crate) fn as_input(
     }
 }
 
-fn named(
-    model: &Model,
-    shape: Option<ShapeId>,
-    value: &Json,
-    place: &str,
-) -> Result<Json, String> {
+fn named(model: &Model, shape: Option<ShapeId>, value: &Json, place: &str) -> Result<Json, String> {
     let Some(of) = shape.and_then(|s| model.shape(s)) else {
         return Ok(value.clone());
     };

@@ -154,7 +154,12 @@ fn list_text(name: &str, before: &[Json], after: &[Json], out: &mut String) {
             None => come.push(line),
         }
     }
-    let _ = writeln!(out, "     {name}: {} -> {}", gone.len() + kept, kept + come.len());
+    let _ = writeln!(
+        out,
+        "     {name}: {} -> {}",
+        gone.len() + kept,
+        kept + come.len()
+    );
     for (sign, lines) in [('-', gone), ('+', come)] {
         for line in lines {
             let _ = writeln!(out, "       {sign} {line}");

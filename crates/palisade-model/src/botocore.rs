@@ -1,7 +1,7 @@
 //! From botocore's JSON files to [`Model`]. Only facts are kept: names, types, traits, no documentation.
 use crate::{
-    Constraint, Location, Member, Model, ModelError, Operation, Pagination, Protocol, Reference, Shape,
-    ShapeId, ShapeKind, TimestampFormat, Traits, XmlNamespace,
+    Constraint, Location, Member, Model, ModelError, Operation, Pagination, Protocol, Reference,
+    Shape, ShapeId, ShapeKind, TimestampFormat, Traits, XmlNamespace,
 };
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -137,9 +137,14 @@ pub fn constraint(source: &Source, operation: &str, path: &str) -> Option<Constr
         };
     }
     // bounds may be written as `1.0`
-    #[allow(clippy::cast_possible_truncation, reason = "a whole number that is small")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a whole number that is small"
+    )]
     let whole = |name: &str| {
-        let bound = at[name].as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 1e15);
+        let bound = at[name]
+            .as_f64()
+            .filter(|f| f.fract() == 0.0 && f.abs() < 1e15);
         bound.map(|f| f as i64)
     };
     let constraint = Constraint {

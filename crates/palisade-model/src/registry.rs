@@ -91,7 +91,9 @@ impl Models {
     /// # Errors
     /// When the shipped file is damaged.
     pub fn regions(&self) -> Result<Arc<Regions>, ModelError> {
-        self.regions.get_or_init(|| json("regions", REGIONS)).clone()
+        self.regions
+            .get_or_init(|| json("regions", REGIONS))
+            .clone()
     }
     /// What the members of inputs that repairs set must be.
     ///
