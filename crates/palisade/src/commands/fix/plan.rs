@@ -84,7 +84,8 @@ pub fn run(
     let mut add = |merge: &mut Merge, read: Read| {
         all.rows
             .extend(wanted.read(&catalog, &scanner, &read.collected.dataset)?);
-        all.used.add(uses.read(&scanner, &read.collected.dataset)?);
+        all.used
+            .add(uses.read(&read.account_id, &scanner, &read.collected.dataset)?);
         all.tags
             .extend(noise.tags(&request, &scanner, &read.collected.dataset)?);
         let api = read.api.clone();
