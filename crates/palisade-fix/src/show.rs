@@ -143,28 +143,56 @@ fn attribute_text(attribute: &Attribute, out: &mut String) {
 
 /// What goes and what comes, one line each and none cut: whoever approves has to see all of it.
 fn list_text(name: &str, before: &[Json], after: &[Json], out: &mut String) {
-    let lines = |list: &[Json]| -> Vec<String> { list.iter().flat_map(element_lines).collect() };
-    let (mut gone, mut kept, mut come) = (lines(before), 0, Vec::new());
-    for line in lines(after) {
-        match gone.iter().position(|old| *old == line) {
-            Some(at) => {
-                gone.remove(at);
-                kept += 1;
-            }
-            None => come.push(line),
-        }
-    }
-    let _ = writeln!(
-        out,
-        "     {name}: {} -> {}",
-        gone.len() + kept,
-        kept + come.len()
+    let between = Between::of(before, after);
+    let (was, is) = (
+        between.kept + between.gone.len(),
+        between.kept + between.come.len(),
     );
-    for (sign, lines) in [('-', gone), ('+', come)] {
-        for line in lines {
-            let _ = writeln!(out, "       {sign} {line}");
-        }
+    let _ = writeln!(out, "     {name}: {was} -> {is}");
+    for line in between.lines() {
+        let _ = writeln!(out, "       {line}");
     }
+}
+
+/// What is between two lists whose order says nothing.
+struct Between {
+    gone: Vec<String>,
+    come: Vec<String>,
+    kept: usize,
+}
+
+impl Between {
+    fn of(before: &[Json], after: &[Json]) -> Self {
+        let lines =
+            |list: &[Json]| -> Vec<String> { list.iter().flat_map(element_lines).collect() };
+        let (mut gone, mut come, mut kept) = (lines(before), Vec::new(), 0);
+        for line in lines(after) {
+            match gone.iter().position(|old| *old == line) {
+                Some(at) => {
+                    gone.remove(at);
+                    kept += 1;
+                }
+                None => come.push(line),
+            }
+        }
+        Self { gone, come, kept }
+    }
+
+    /// `- element` for what goes, `+ element` for what comes.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let gone = self.gone.iter().map(|line| format!("- {line}"));
+        gone.chain(self.come.iter().map(|line| format!("+ {line}")))
+    }
+}
+
+/// What goes and what comes between two lists of structures, in one line. `None` for other values.
+pub(crate) fn between(before: &Json, after: &Json) -> Option<String> {
+    let (Json::Array(before), Json::Array(after)) = (before, after) else {
+        return None;
+    };
+    let structures = before.iter().chain(after).any(Json::is_object);
+    let lines: Vec<String> = Between::of(before, after).lines().collect();
+    (structures && !lines.is_empty()).then(|| lines.join("; "))
 }
 
 /// An element in words: `IpProtocol tcp, FromPort 22, ToPort 22, IpRanges: CidrIp 0.0.0.0/0`. One that holds lists of
