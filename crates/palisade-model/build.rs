@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(text, "    ({name:?}, include_bytes!({path:?})),")?;
     }
     text.push_str("];\n");
-    for file in ["partitions", "regions"] {
+    for file in ["constraints", "partitions", "regions"] {
         let path = folder.join(format!("{file}.json"));
         // Absent only until `cargo xtask models` ran for the first time; reading it is then an error.
         let bytes = if path.exists() {

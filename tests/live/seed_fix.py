@@ -61,6 +61,33 @@ def network(account):
 
 
 @part
+def groups(account):
+    """Rules that are open, among others in the same permission that are to stay."""
+    ec2 = account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.40.0.0/16")["Vpc"]["VpcId"]
+    peer = ec2.create_security_group(GroupName="fix-peer", Description="x", VpcId=vpc)["GroupId"]
+    group = ec2.create_security_group(GroupName="fix-admin", Description="x", VpcId=vpc)["GroupId"]
+    prefixes = ec2.create_managed_prefix_list(
+        PrefixListName="fix-offices", MaxEntries=1, AddressFamily="IPv4", Entries=[{"Cidr": "192.0.2.0/24"}])["PrefixList"]["PrefixListId"]
+
+    def rule(protocol, first, last, v4=(), v6=(), **more):
+        ports = {} if protocol == "-1" else {"FromPort": first, "ToPort": last}
+        ranges = [{"CidrIp": cidr, "Description": f"why {cidr}"} for cidr in v4]
+        return {"IpProtocol": protocol, **ports, "IpRanges": ranges, "Ipv6Ranges": [{"CidrIpv6": cidr} for cidr in v6], **more}
+
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+        rule("tcp", 20, 25, ["0.0.0.0/0", "10.0.0.0/8"], ["::/0"], UserIdGroupPairs=[{"GroupId": peer}], PrefixListIds=[{"PrefixListId": prefixes}]),
+        rule("tcp", 3389, 3389, ["0.0.0.0/0"]), rule("udp", 3389, 3389, ["10.0.0.0/8"]), rule("tcp", 443, 443, ["0.0.0.0/0"], ["::/0"]),
+        rule("-1", 0, 0, ["0.0.0.0/0", "52.94.76.5/32", "10.0.0.0/8"])])
+    ec2.authorize_security_group_ingress(GroupId=peer, IpPermissions=[rule("tcp", 5432, 5432, ["0.0.0.0/0", "10.0.0.0/8"])])
+    data = ec2.create_security_group(GroupName="fix-data", Description="x", VpcId=vpc)["GroupId"]
+    ec2.authorize_security_group_egress(GroupId=data, IpPermissions=[rule("tcp", 443, 443, ["10.0.0.0/8", "0.0.0.0/0"])])
+    account.client("rds").create_db_instance(
+        DBInstanceIdentifier="fix-db-out", DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=20, MasterUsername="admin1",
+        MasterUserPassword="not-a-secret-1", VpcSecurityGroupIds=[data])
+
+
+@part
 def machines(account):
     ec2 = account.client("ec2")
     image = ec2.describe_images(Owners=["amazon"])["Images"]

@@ -12,6 +12,7 @@ mod bench_fix;
 mod bench_scale;
 mod book;
 mod conformance;
+mod constraints;
 mod iam_actions;
 mod lint;
 mod models;

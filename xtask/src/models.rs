@@ -136,6 +136,12 @@ fn extract(settings: &Settings, data: &Path) -> Result<BTreeMap<String, Vec<u8>>
         prefixes.push((service.clone(), model.endpoint_prefix.clone()));
         files.insert(format!("{service}.model"), model.to_bytes()?);
     }
+    let catalog = crate::paths::root().join("catalog");
+    let catalog = palisade_catalog::load(&[palisade_catalog::Source::directory(catalog)?]).catalog;
+    let constraints = crate::constraints::extract(&catalog, |service| source(&data.join(service)))?;
+    let mut text = serde_json::to_string_pretty(&constraints)?;
+    text.push('\n');
+    files.insert("constraints.json".into(), text.into_bytes());
     let partitions = json(&data.join("partitions.json"))?.context("no partitions.json")?;
     files.insert(
         "partitions.json".into(),

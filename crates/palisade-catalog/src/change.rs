@@ -163,6 +163,20 @@ pub struct Items {
     pub from: String,
     /// What an element looks like there; `${item}` is the parameter's element.
     pub item: Json,
+    /// Members by which the parameter's elements, which are structures then, name those of the state. Empty: by `item`.
+    pub by: Vec<String>,
+    /// Lists inside an element → which of their elements a call names. With any, only these are taken away, and the element
+    /// itself when nothing is left in them.
+    pub inner: BTreeMap<String, Inner>,
+}
+
+/// A list inside the elements of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inner {
+    /// Members by which its elements are told apart.
+    pub by: Vec<String>,
+    /// Members that belong to them besides, and come back with them.
+    pub with: Vec<String>,
 }
 
 /// How a change is taken back.

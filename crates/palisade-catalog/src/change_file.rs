@@ -4,7 +4,7 @@ use crate::change_code;
 use crate::section::{self, Located, Section};
 use crate::template::texts_of;
 use crate::text::Reporter;
-use crate::{Change, ChangeRead, Declared, Inverse, Items, Risk, Setting, Uses, verbs};
+use crate::{Change, ChangeRead, Declared, Inner, Inverse, Items, Risk, Setting, Uses, verbs};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
@@ -222,14 +222,34 @@ impl Parser<'_> {
         if let Some(from) = &from {
             self.path(&from.value, from.at);
         }
-        let item = s
-            .value("item")
-            .map_or_else(|| Json::from("${item}"), |(v, _)| section::json_of(v));
+        let item = s.value("item").map(|(v, _)| section::json_of(v));
+        let each = s.text("each").map(|t| t.value);
+        let by = s.strings("by");
+        let mut inner = BTreeMap::new();
+        for (name, section) in s.entries("inner") {
+            let list = Inner {
+                by: section.strings("by"),
+                with: section.strings("with"),
+            };
+            if list.by.is_empty() {
+                let message = format!("`{}` needs `by`: what tells its elements apart", name.value);
+                self.reporter.error(name.at, message);
+            }
+            section.finish();
+            inner.insert(name.value, list);
+        }
+        let structures = !by.is_empty() || !inner.is_empty();
+        if structures && (adds || each.is_none() || by.is_empty() || item.is_some()) {
+            let message = "`by` and `inner` belong to `removes` with `each`, `inner` to `by`, and none of them to `item`";
+            self.reporter.error(s.at, message);
+        }
         let items = Items {
             adds,
-            each: s.text("each").map(|t| t.value),
+            each,
             from: from.map(|f| f.value).unwrap_or_default(),
-            item,
+            item: item.unwrap_or_else(|| Json::from("${item}")),
+            by,
+            inner,
         };
         s.finish();
         items

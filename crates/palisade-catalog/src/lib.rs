@@ -30,6 +30,7 @@ mod permissions;
 mod places;
 mod playbook;
 mod reads;
+mod repair;
 mod resolve;
 mod schema;
 mod section;
@@ -46,7 +47,7 @@ mod verbs;
 mod words;
 
 pub use change::{
-    Change, ChangeRead, Inverse, Items, Risk, Setting, StateStep, Uses, parse_state_path,
+    Change, ChangeRead, Inner, Inverse, Items, Risk, Setting, StateStep, Uses, parse_state_path,
     placeholders,
 };
 pub use change_code::{Code, Declared};
@@ -68,6 +69,7 @@ pub use path::{PathError, parse_path, write_conditions, write_path};
 pub use places::Places;
 pub use playbook::{Phase, Playbook, PlaybookStep, StepKind};
 pub use reads::Reads;
+pub use repair::NotTaken;
 pub use resolve::UnknownCheck;
 pub use schema::{SchemaCache, column_type, is_recursive, is_sensitive};
 pub use service::{

@@ -2,7 +2,8 @@
 use crate::schema::{Problem, params};
 use crate::template::{TemplatePart, parse_template, texts_of};
 use crate::{
-    Catalog, Check, ColumnType, Diagnostic, DiagnosticLevel, FixCall, TableSchema, fixture, suggest,
+    Catalog, Check, ColumnType, Diagnostic, DiagnosticLevel, FixCall, Parameter, StepKind,
+    TableSchema, fixture, suggest,
 };
 use palisade_core::Timestamp;
 use palisade_model::Models;
@@ -29,6 +30,17 @@ pub fn validate_models(catalog: &Catalog, models: &Models) -> Vec<Diagnostic> {
         }
         fixtures(catalog, check, models, &mut found);
     }
+    for playbook in catalog.playbooks.values() {
+        for step in &playbook.steps {
+            if let StepKind::Change { call, .. } = &step.kind {
+                let problems = call_problems(call, models, &playbook.params);
+                found.extend(problems.into_iter().map(|problem| Diagnostic {
+                    file: playbook.file.clone(),
+                    ..at_line(step.line, problem)
+                }));
+            }
+        }
+    }
     crate::validate_changes::problems(catalog, models, &mut found);
     found.sort();
     found.dedup();
@@ -38,6 +50,13 @@ pub fn validate_models(catalog: &Catalog, models: &Models) -> Vec<Diagnostic> {
 fn at(check: &Check, line: u32, problem: Problem) -> Diagnostic {
     Diagnostic {
         file: check.file.clone(),
+        ..at_line(line, problem)
+    }
+}
+
+fn at_line(line: u32, problem: Problem) -> Diagnostic {
+    Diagnostic {
+        file: String::new(),
         line,
         column: 1,
         level: DiagnosticLevel::Error,
@@ -76,7 +95,13 @@ fn permissions(
     }
 }
 
-fn fix_problems(catalog: &Catalog, check: &Check, call: &FixCall, models: &Models) -> Vec<Problem> {
+/// What is wrong with a call by itself: operation, parameters, constants and the values that parameters have when nobody
+/// says others.
+fn call_problems(
+    call: &FixCall,
+    models: &Models,
+    values: &BTreeMap<String, Parameter>,
+) -> Vec<Problem> {
     let model = match models.get(&call.service) {
         Ok(model) => model,
         Err(e) => {
@@ -95,6 +120,23 @@ fn fix_problems(catalog: &Catalog, check: &Check, call: &FixCall, models: &Model
         }];
     };
     let mut problems = params::problems(&model, operation, &call.params, &[]);
+    match models.constraints() {
+        Ok(constraints) => {
+            let value = |name: &str| values.get(name).map(|p| p.default.to_json());
+            let given = call.values_not_taken(&constraints, value);
+            let refused = call
+                .constants_not_taken(&constraints)
+                .into_iter()
+                .chain(given);
+            problems.extend(refused.map(|r| Problem::new(r.to_string())));
+        }
+        Err(e) => problems.push(Problem::new(e.to_string())),
+    }
+    problems
+}
+
+fn fix_problems(catalog: &Catalog, check: &Check, call: &FixCall, models: &Models) -> Vec<Problem> {
+    let mut problems = call_problems(call, models, &check.params);
     // The columns of a full query are known only to the engine.
     if !check.is_query
         && let Ok(schema) = catalog.table_schema(&check.resource, models)

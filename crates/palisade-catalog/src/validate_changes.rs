@@ -2,7 +2,7 @@
 use crate::change::{parse_state_path, placeholders};
 use crate::schema::{Problem, params};
 use crate::{
-    Catalog, Change, Diagnostic, DiagnosticLevel, Inverse, StateStep, snake_case, suggest,
+    Catalog, Change, Diagnostic, DiagnosticLevel, Inverse, Items, StateStep, snake_case, suggest,
 };
 use palisade_model::{Model, Models, Operation, ShapeId, ShapeKind};
 use serde_json::{Map, Value as Json};
@@ -112,15 +112,62 @@ impl Of<'_> {
         for (path, _) in &change.makes {
             self.state(Some(state), path);
         }
-        if let Some(items) = &change.items
-            && let Some(list) = self.state(Some(state), &items.from)
-            && self.kind(list) != Some(ShapeKind::List)
-        {
-            self.wrong(format!("`{}` is not a list", items.from), None);
+        if let Some(items) = &change.items {
+            self.items(items, input, state);
         }
         for inverse in &change.inverse {
             self.inverse(inverse, state);
         }
+    }
+
+    /// The list in the state is one, and so is the parameter where its elements are structures; both have the members that
+    /// tell elements apart.
+    fn items(&mut self, items: &Items, input: Option<ShapeId>, state: ShapeId) {
+        let Some(list) = self.state(Some(state), &items.from) else {
+            return;
+        };
+        if self.kind(list) != Some(ShapeKind::List) {
+            self.wrong(format!("`{}` is not a list", items.from), None);
+            return;
+        }
+        if items.by.is_empty() {
+            return;
+        }
+        let each = items.each.as_deref().unwrap_or_default();
+        let given = each.split('.').try_fold(input, |at, name| {
+            let (_, member) = self.model.shape(at?)?.member(name)?;
+            Some(Some(member.shape))
+        });
+        for (place, list) in [(items.from.as_str(), Some(list)), (each, given.flatten())] {
+            let element = self.element(place, list, &items.by);
+            for (name, inner) in &items.inner {
+                let of = element.and_then(|e| self.model.shape(e)?.member(name).map(|m| m.1.shape));
+                let members: Vec<String> = inner.by.iter().chain(&inner.with).cloned().collect();
+                self.element(&format!("{place}[].{name}"), of, &members);
+            }
+        }
+    }
+
+    /// The shape of a list's elements, which must be structures with these members.
+    fn element(
+        &mut self,
+        place: &str,
+        list: Option<ShapeId>,
+        members: &[String],
+    ) -> Option<ShapeId> {
+        let list = list.and_then(|l| self.model.shape(l));
+        let element = list.and_then(|l| l.element.as_ref()).map(|e| e.shape);
+        let Some(of) = element.and_then(|e| self.model.shape(e)).cloned() else {
+            self.wrong(format!("`{place}` is not a list"), None);
+            return None;
+        };
+        for name in members {
+            if of.member(name).is_none() {
+                let hint = suggest::hint(name, of.members.iter().map(|m| m.name.as_str()));
+                self.wrong(format!("elements of `{place}` have no `{name}`"), hint);
+            }
+        }
+        element
     }
 
     /// An operation that resets what it is not given: every parameter that it takes must be spoken of.

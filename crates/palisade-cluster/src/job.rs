@@ -179,6 +179,7 @@ impl Task {
             } => Options {
                 passes: *passes,
                 evidence: *evidence,
+                whole: false,
             },
             Self::Rows { .. } | Self::Drift { .. } | Self::Computed { .. } => Options::default(),
         }

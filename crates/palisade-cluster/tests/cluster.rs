@@ -140,6 +140,7 @@ fn findings_of_an_organisation() {
     let options = Options {
         passes: true,
         evidence: true,
+        whole: false,
     };
     let here = sample.embedded.says(&sample.organisation, options);
     let seen = common::statuses(&here);
@@ -194,6 +195,7 @@ fn passes_that_nobody_wants_are_counted() {
     let options = Options {
         passes: false,
         evidence: false,
+        whole: false,
     };
     let here = sample.embedded.says(&sample.demo, options);
     assert!(here.findings.iter().all(|f| f.status != Status::Pass));

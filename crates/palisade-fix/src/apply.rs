@@ -625,11 +625,12 @@ fn difference(seen: &Observed, step: &Step) -> String {
         if let (true, Some(waits)) = (same, seen.pending.get(&a.name)) {
             return Some(format!("`{}` is about to become {waits}", a.name));
         }
-        (!same).then(|| {
-            format!(
+        (!same).then(|| match crate::show::between(&a.before, now) {
+            Some(changes) => format!("`{}` changed since the plan was made: {changes}", a.name),
+            None => format!(
                 "`{}` was {} when the plan was made and is {now} now",
                 a.name, a.before
-            )
+            ),
         })
     });
     differing.unwrap_or_else(|| "the state has changed since the plan was made".to_owned())
@@ -639,8 +640,11 @@ fn difference(seen: &Observed, step: &Step) -> String {
 fn difference_to(seen: &Observed, step: &Step) -> String {
     let differing = step.attributes.iter().find_map(|a| {
         let now = seen.values.get(&a.name).unwrap_or(&serde_json::Value::Null);
-        (!crate::json::reached(now, &a.after))
-            .then(|| format!("`{}` is {now}, not {}", a.name, a.after))
+        let reached = crate::json::reached(now, &a.after);
+        (!reached).then(|| match crate::show::between(&a.after, now) {
+            Some(changes) => format!("`{}` is not as it was wanted: {changes}", a.name),
+            None => format!("`{}` is {now}, not {}", a.name, a.after),
+        })
     });
     differing.unwrap_or_else(|| "the state is as it was wanted".to_owned())
 }

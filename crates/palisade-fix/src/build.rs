@@ -2,7 +2,7 @@
 use crate::cli_line::cli_line;
 use crate::compile::{NoStep, compile, read_of, risk_of};
 use crate::guard::{Protection, Subject, Touched};
-use crate::json::{param, same, set};
+use crate::json::{as_input, param, same, set};
 use crate::read::{answer, state_of};
 use crate::template::fill_row;
 use crate::{About, Call, FORMAT, FixError, Item, ItemCheck, Left, Plan, Read, Retirement, Step};
@@ -159,7 +159,7 @@ pub async fn plan(
     let mut protected = Vec::new();
     let mut drafts = Vec::new();
     for candidate in candidates {
-        match draft(candidate, catalog, options) {
+        match draft(candidate, catalog, models, options) {
             Err(reason) => guided.push(left(&candidate.finding, reason)),
             Ok(draft) => match forbidden(&draft, &options.protection) {
                 Some(why) => protected.push(left(&candidate.finding, why)),
@@ -246,6 +246,7 @@ fn left(finding: &Finding, reason: String) -> Left {
 fn draft<'c>(
     candidate: &'c Candidate,
     catalog: &Catalog,
+    models: &Models,
     options: &Options,
 ) -> Result<Draft<'c>, String> {
     let check = &candidate.check;
@@ -271,6 +272,12 @@ fn draft<'c>(
             ));
         }
         let params = fill_row(&call.params, &candidate.row, check)?;
+        let model = models.get(&call.service).map_err(|e| e.to_string())?;
+        let params = as_input(&model, &call.operation, &params)?;
+        let constraints = models.constraints().map_err(|e| e.to_string())?;
+        if let Some(refused) = call.filled_not_taken(&constraints, &params).first() {
+            return Err(refused.to_string());
+        }
         let read = read_of(change, &params)?;
         risk = risk.max(risk_of(change, &params));
         calls.push((Arc::clone(change), params, read));

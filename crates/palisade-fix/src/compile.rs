@@ -1,7 +1,5 @@
 //! From a fix call, the change that describes it and the state that was read, to a step: before → after, and the inverse.
-use crate::json::{
-    find, input_shape, is_ambiguous, is_item, merge, param, prune, reached, set_param,
-};
+use crate::json::{find, input_shape, is_ambiguous, merge, param, prune, reached, set_param};
 use crate::read::{State, is_free};
 use crate::template::Scope;
 use crate::{Attribute, Call, Read, Step, policy};
@@ -100,13 +98,16 @@ pub(crate) fn compile(
         operation: change.operation.clone(),
         params: work.call,
     };
+    // of elements that are named by their members only those are sent that are there
+    let narrowed = change.items.as_ref().is_some_and(|i| !i.by.is_empty());
+    let named = if narrowed { &call.params } else { params };
     let mut lost = work.lost;
     lost.dedup();
     Ok(Step {
         about: change.about.clone(),
         cli: String::new(),
         // a user's change file may say nothing about some of the parameters
-        code: change.code_of(params).unwrap_or_default(),
+        code: change.code_of(named).unwrap_or_default(),
         read: read_of(change, params)?,
         call,
         attributes: work.attributes,
@@ -420,45 +421,21 @@ impl Work<'_> {
             Some(Json::Array(list)) => list.clone(),
             _ => Vec::new(),
         };
-        let named: Vec<Json> = match &items.each {
-            None => vec![Json::Null],
-            Some(path) => match param(self.params, path) {
-                Some(Json::Array(list)) => list.clone(),
-                _ => return Err(NoStep::Unclear(format!("`{path}` is no list"))),
-            },
-        };
-        let mut after = there.clone();
-        let mut affected = Vec::new();
-        for name in named {
-            let scope = Scope {
-                item: Some(&name),
-                ..Scope::of(self.params)
-            };
-            let item = scope.json(&items.item)?;
-            let present = there.iter().any(|e| is_item(e, &item));
-            match (items.adds, present) {
-                (true, false) => {
-                    after.push(item);
-                    affected.push(name);
-                }
-                (false, true) => {
-                    after.retain(|e| !is_item(e, &item));
-                    affected.push(name);
-                }
-                _ => {}
-            }
+        let made = crate::items::make(items, self.params, &there)?;
+        if let (Some(sent), Some(each)) = (made.sent, &items.each) {
+            set_param(&mut self.call, each, Json::Array(sent));
         }
         self.attributes.push(Attribute {
             name: from.clone(),
             from,
             before: Json::Array(there),
-            after: Json::Array(after),
+            after: Json::Array(made.after),
             back: None,
             pending: None,
             chained: false,
             guard: false,
         });
-        self.items = Some(Json::Array(affected));
+        self.items = Some(Json::Array(made.affected));
         self.back = Err("no call takes it back".to_owned());
         Ok(())
     }

@@ -3,7 +3,7 @@ use crate::compile::{covers, read_of, wanted};
 use crate::json::param;
 use crate::template::Scope;
 use crate::{Attribute, Call, FixError, Item, LEAST_DAYS, Plan, Step};
-use palisade_catalog::{Catalog, Change, Inverse};
+use palisade_catalog::{Catalog, Change, Inverse, Items};
 use serde_json::{Map, Value as Json};
 
 /// Refuses what no change file describes, and what one describes otherwise.
@@ -95,14 +95,18 @@ fn attributes(change: &Change, step: &Step) -> Result<(), String> {
             return missing(path);
         }
     }
-    if let Some(items) = &change.items {
-        let named = items
-            .each
-            .as_ref()
-            .is_none_or(|each| param(params, each).is_some());
+    if let Some(items) = listed(change, params) {
         let from = scope.text(&items.from)?;
-        if named && !step.attributes.iter().any(|a| !a.guard && a.from == from) {
+        let Some(list) = step.attributes.iter().find(|a| !a.guard && a.from == from) else {
             return missing(&from);
+        };
+        let made = crate::items::make(items, params, elements(&list.before))?;
+        let each = items.each.as_deref().and_then(|each| param(params, each));
+        let sent = made.sent.map(Json::Array);
+        if list.after != Json::Array(made.after) || (sent.is_some() && sent.as_ref() != each) {
+            return Err(format!(
+                "it makes something else of `{from}` than the plan says"
+            ));
         }
     }
     for (parameter, states) in &change.requires {
@@ -120,15 +124,38 @@ fn attributes(change: &Change, step: &Step) -> Result<(), String> {
     Ok(())
 }
 
+/// The list that a call with these parameters changes.
+fn listed<'c>(change: &'c Change, params: &Map<String, Json>) -> Option<&'c Items> {
+    let named = |i: &&Items| i.each.as_ref().is_none_or(|e| param(params, e).is_some());
+    change.items.as_ref().filter(named)
+}
+
+fn elements(value: &Json) -> &[Json] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What a call adds to a list or takes from it.
+fn affected(change: &Change, step: &Step) -> Option<Json> {
+    let params = &step.call.params;
+    let items = listed(change, params)?;
+    let from = Scope::of(params).text(&items.from).ok()?;
+    let list = step
+        .attributes
+        .iter()
+        .find(|a| !a.guard && a.from == from)?;
+    let made = crate::items::make(items, params, elements(&list.before)).ok()?;
+    Some(Json::Array(made.affected))
+}
+
 /// The inverse is one that the change file has, for the same resource, and only where it may be.
 fn takes_back(change: &Change, step: &Step, inverse: &Call) -> Result<(), String> {
     if inverse.service != change.service {
         return Err(format!("`{}` does not take it back", inverse.name()));
     }
-    let declared = change
-        .inverse
-        .iter()
-        .any(|known| known.call == inverse.operation && is_declared(known, step, inverse));
+    let items = affected(change, step);
+    let declared = change.inverse.iter().any(|known| {
+        known.call == inverse.operation && is_declared(known, step, inverse, items.as_ref())
+    });
     if declared {
         return Ok(());
     }
@@ -148,8 +175,11 @@ fn takes_back(change: &Change, step: &Step, inverse: &Call) -> Result<(), String
     ))
 }
 
-fn is_declared(known: &Inverse, step: &Step, inverse: &Call) -> bool {
-    let scope = Scope::of(&step.call.params);
+fn is_declared(known: &Inverse, step: &Step, inverse: &Call, items: Option<&Json>) -> bool {
+    let scope = Scope {
+        items,
+        ..Scope::of(&step.call.params)
+    };
     let mut set = step.attributes.iter().filter(|a| !a.guard);
     let was_absent = !known.absent || set.all(|a| is_nothing(&a.before));
     let were_missing = known.missing.iter().all(|path| {
@@ -165,7 +195,8 @@ fn is_nothing(value: &Json) -> bool {
     value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
-/// Whether parameters are these templates, filled: with the call's parameters as they are, with the state freely.
+/// Whether parameters are these templates, filled: with the call's parameters and what it adds or
+/// takes away as they are, with the state freely.
 fn is_filled(template: &Map<String, Json>, params: &Map<String, Json>, scope: Scope<'_>) -> bool {
     template.len() == params.len()
         && template.iter().all(|(name, template)| {
@@ -185,7 +216,7 @@ fn is_value(template: &Json, value: &Json, scope: Scope<'_>) -> bool {
                     .zip(value)
                     .all(|(t, v)| is_value(t, v, scope))
         }
-        (Json::String(text), _) if text == "${items}" || text.starts_with("${before.") => true,
+        (Json::String(text), _) if text.starts_with("${before.") => true,
         _ => scope.json(template).is_ok_and(|filled| filled == *value),
     }
 }

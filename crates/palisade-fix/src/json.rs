@@ -1,5 +1,5 @@
 //! JSON as states of resources: finding, setting, comparing, merging.
-use palisade_catalog::StateStep;
+use palisade_catalog::{StateStep, snake_case};
 use palisade_model::{Model, ShapeId, ShapeKind};
 use serde_json::{Map, Value as Json};
 
@@ -283,6 +283,60 @@ pub(crate) fn prune(model: &Model, shape: Option<ShapeId>, value: &Json) -> Json
     }
 }
 
+/// Parameters with the names that the input has: structures of rows have the model's members in snake case.
+///
+/// # Errors
+/// The member of a structure that the input does not take.
+pub(crate) fn as_input(
+    model: &Model,
+    operation: &str,
+    params: &Map<String, Json>,
+) -> Result<Map<String, Json>, String> {
+    let input = model.operation(operation).and_then(|o| o.input.as_ref());
+    match named(
+        model,
+        input.map(|i| i.shape),
+        &Json::Object(params.clone()),
+        operation,
+    )? {
+        Json::Object(params) => Ok(params),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn named(model: &Model, shape: Option<ShapeId>, value: &Json, place: &str) -> Result<Json, String> {
+    let Some(of) = shape.and_then(|s| model.shape(s)) else {
+        return Ok(value.clone());
+    };
+    let element = of.element.as_ref().map(|e| e.shape);
+    match (of.kind, value) {
+        (ShapeKind::Structure | ShapeKind::Union, Json::Object(map)) => {
+            let mut out = Map::new();
+            for (name, v) in map {
+                let spelled = |m: &&palisade_model::Member| snake_case(&m.name) == *name;
+                let member = of.member(name).map(|(_, m)| m);
+                let member = member.or_else(|| of.members.iter().find(spelled));
+                let member = member.ok_or_else(|| format!("`{place}` takes no `{name}`"))?;
+                let inside = format!("{place}.{}", member.name);
+                let v = named(model, Some(member.shape), v, &inside)?;
+                out.insert(member.name.clone(), v);
+            }
+            Ok(Json::Object(out))
+        }
+        (ShapeKind::List, Json::Array(items)) => items
+            .iter()
+            .map(|v| named(model, element, v, place))
+            .collect::<Result<_, _>>()
+            .map(Json::Array),
+        (ShapeKind::Map, Json::Object(map)) => map
+            .iter()
+            .map(|(name, v)| Ok((name.clone(), named(model, element, v, place)?)))
+            .collect::<Result<Map<_, _>, String>>()
+            .map(Json::Object),
+        _ => Ok(value.clone()),
+    }
+}
+
 /// The shape at a dotted path of an operation's input.
 pub(crate) fn input_shape(model: &Model, operation: &str, path: &str) -> Option<ShapeId> {
     let mut shape = model.operation(operation)?.input.as_ref()?.shape;
@@ -345,6 +399,32 @@ mod tests {
             &json!({"Rules": [{"A": {"S": "x"}}]})
         ));
         assert!(!reached(&json!([1, 2]), &json!([1])));
+    }
+
+    #[test]
+    fn structures_of_rows_take_the_names_of_the_input() {
+        let model = palisade_model::Models::embedded().get("ec2").unwrap();
+        let of = |params: &Json| {
+            as_input(
+                &model,
+                "RevokeSecurityGroupIngress",
+                params.as_object().unwrap(),
+            )
+        };
+        let row = json!({"GroupId": "sg-1", "IpPermissions": [{"ip_protocol": "tcp", "from_port": 22,
+            "ip_ranges": [{"cidr_ip": "0.0.0.0/0"}], "ipv6_ranges": [{"cidr_ipv6": "::/0"}],
+            "user_id_group_pairs": [{"group_id": "sg-2", "user_id": "1"}]}]});
+        let named = json!({"GroupId": "sg-1", "IpPermissions": [{"IpProtocol": "tcp", "FromPort": 22,
+            "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [{"CidrIpv6": "::/0"}],
+            "UserIdGroupPairs": [{"GroupId": "sg-2", "UserId": "1"}]}]});
+        assert_eq!(Json::Object(of(&row).unwrap()), named);
+        assert_eq!(Json::Object(of(&named).unwrap()), named);
+        let other = json!({"IpPermissions": [{"ip_range": []}]});
+        let why = of(&other).unwrap_err();
+        assert_eq!(
+            why,
+            "`RevokeSecurityGroupIngress.IpPermissions` takes no `ip_range`"
+        );
     }
 
     #[test]

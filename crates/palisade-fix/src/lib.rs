@@ -16,6 +16,7 @@ mod error;
 mod fits;
 mod guard;
 mod hash;
+mod items;
 mod journal;
 mod json;
 mod plan;

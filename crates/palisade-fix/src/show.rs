@@ -126,6 +126,12 @@ fn attribute_text(attribute: &Attribute, out: &mut String) {
         }
         return;
     }
+    if let (Json::Array(before), Json::Array(after)) = (&attribute.before, &attribute.after)
+        && before.iter().chain(after).any(Json::is_object)
+    {
+        list_text(&attribute.name, before, after, out);
+        return;
+    }
     let _ = writeln!(
         out,
         "     {}: {} -> {}",
@@ -133,6 +139,99 @@ fn attribute_text(attribute: &Attribute, out: &mut String) {
         short(&attribute.before),
         short(&attribute.after)
     );
+}
+
+/// What goes and what comes, one line each and none cut: whoever approves has to see all of it.
+fn list_text(name: &str, before: &[Json], after: &[Json], out: &mut String) {
+    let between = Between::of(before, after);
+    let (was, is) = (
+        between.kept + between.gone.len(),
+        between.kept + between.come.len(),
+    );
+    let _ = writeln!(out, "     {name}: {was} -> {is}");
+    for line in between.lines() {
+        let _ = writeln!(out, "       {line}");
+    }
+}
+
+/// What is between two lists whose order says nothing.
+struct Between {
+    gone: Vec<String>,
+    come: Vec<String>,
+    kept: usize,
+}
+
+impl Between {
+    fn of(before: &[Json], after: &[Json]) -> Self {
+        let lines =
+            |list: &[Json]| -> Vec<String> { list.iter().flat_map(element_lines).collect() };
+        let (mut gone, mut come, mut kept) = (lines(before), Vec::new(), 0);
+        for line in lines(after) {
+            match gone.iter().position(|old| *old == line) {
+                Some(at) => {
+                    gone.remove(at);
+                    kept += 1;
+                }
+                None => come.push(line),
+            }
+        }
+        Self { gone, come, kept }
+    }
+
+    /// `- element` for what goes, `+ element` for what comes.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let gone = self.gone.iter().map(|line| format!("- {line}"));
+        gone.chain(self.come.iter().map(|line| format!("+ {line}")))
+    }
+}
+
+/// What goes and what comes between two lists of structures, in one line. `None` for other values.
+pub(crate) fn between(before: &Json, after: &Json) -> Option<String> {
+    let (Json::Array(before), Json::Array(after)) = (before, after) else {
+        return None;
+    };
+    let structures = before.iter().chain(after).any(Json::is_object);
+    let lines: Vec<String> = Between::of(before, after).lines().collect();
+    (structures && !lines.is_empty()).then(|| lines.join("; "))
+}
+
+/// An element in words: `IpProtocol tcp, FromPort 22, ToPort 22, IpRanges: CidrIp 0.0.0.0/0`. One that holds lists of
+/// structures has a line for each of theirs.
+fn element_lines(element: &Json) -> Vec<String> {
+    let Json::Object(map) = element else {
+        return vec![plain(element)];
+    };
+    let is_inner = |v: &Json| {
+        v.as_array()
+            .is_some_and(|l| !l.is_empty() && l.iter().all(Json::is_object))
+    };
+    let own = map
+        .iter()
+        .filter(|(_, v)| !v.is_null() && !is_inner(v) && **v != Json::Array(Vec::new()));
+    let own: Vec<String> = own.map(|(n, v)| format!("{n} {}", plain(v))).collect();
+    let own = own.join(", ");
+    let mut lines = Vec::new();
+    for (name, list) in map.iter().filter(|(_, v)| is_inner(v)) {
+        for inner in list.as_array().into_iter().flatten() {
+            for line in element_lines(inner) {
+                lines.push(match own.as_str() {
+                    "" => format!("{name}: {line}"),
+                    own => format!("{own}, {name}: {line}"),
+                });
+            }
+        }
+    }
+    if lines.is_empty() {
+        lines.push(own);
+    }
+    lines
+}
+
+fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) if !text.is_empty() => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 fn short(value: &Json) -> String {

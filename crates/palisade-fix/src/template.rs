@@ -2,7 +2,7 @@
 use palisade_catalog::{Check, TemplatePart, parse_template, placeholders};
 use serde_json::{Map, Value as Json};
 
-/// Longest text that may have been cut on its way here; evidence is cut after 500 characters.
+/// What reports show is cut after so many characters, and ends with a dot of three then.
 const LONGEST: usize = 500;
 
 /// A fix call's parameters with a row's values and the check's parameters.
@@ -50,7 +50,7 @@ fn row_text(text: &str, row: &Map<String, Json>, check: &Check) -> Result<Json, 
         }
         match found {
             None | Some(Json::Null) => Err(format!("the row has no value for `{text}`")),
-            Some(Json::String(long)) if long.chars().count() >= LONGEST => {
+            Some(Json::String(long)) if long.ends_with('…') && long.chars().count() > LONGEST => {
                 Err(format!("the value for `{text}` is too long to be sure of"))
             }
             Some(value) => Ok(value),

@@ -60,6 +60,13 @@ pub(crate) fn standing<'r>(
     })
 }
 
+impl Run {
+    /// Whether there is anything that could be taken back.
+    pub fn may_stand(&self) -> bool {
+        standing(self, &[]).next().is_some()
+    }
+}
+
 impl Undo<'_, '_> {
     /// Takes a run back.
     ///

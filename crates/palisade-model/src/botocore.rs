@@ -1,7 +1,7 @@
 //! From botocore's JSON files to [`Model`]. Only facts are kept: names, types, traits, no documentation.
 use crate::{
-    Location, Member, Model, ModelError, Operation, Pagination, Protocol, Reference, Shape,
-    ShapeId, ShapeKind, TimestampFormat, Traits, XmlNamespace,
+    Constraint, Location, Member, Model, ModelError, Operation, Pagination, Protocol, Reference,
+    Shape, ShapeId, ShapeKind, TimestampFormat, Traits, XmlNamespace,
 };
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -120,6 +120,47 @@ impl Model {
             },
         })
     }
+}
+
+/// What a member of an operation's input must be; the path is that of [`Constraints`](crate::Constraints). `None` when there
+/// is no such member.
+pub fn constraint(source: &Source, operation: &str, path: &str) -> Option<Constraint> {
+    let service = &source.service;
+    let shape = |name: &Json| Some(&service["shapes"][name.as_str()?]).filter(|s| s.is_object());
+    let mut at = shape(&service["operations"][operation]["input"]["shape"])?;
+    // a structure that is a map has keys in place of members
+    for step in path.replace("[]", ".[]").split('.') {
+        at = match step {
+            "[]" => shape(&at["member"]["shape"])?,
+            name if at["type"] == "map" && !name.is_empty() => shape(&at["value"]["shape"])?,
+            name => shape(&at["members"][name]["shape"])?,
+        };
+    }
+    // bounds may be written as `1.0`
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a whole number that is small"
+    )]
+    let whole = |name: &str| {
+        let bound = at[name]
+            .as_f64()
+            .filter(|f| f.fract() == 0.0 && f.abs() < 1e15);
+        bound.map(|f| f as i64)
+    };
+    let constraint = Constraint {
+        min: whole("min"),
+        max: whole("max"),
+        pattern: optional(at, "pattern"),
+        values: array(&at["enum"])
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect(),
+    };
+    Some(constraint.checkable())
+}
+
+/// Whether a member of an operation's input is a list.
+pub fn is_list(source: &Source, operation: &str, path: &str) -> bool {
+    constraint(source, operation, &format!("{path}[]")).is_some()
 }
 
 /// Shapes get their number when they are first named, so that only those in use are kept.

@@ -5,12 +5,14 @@
 
 mod api;
 pub mod botocore;
+mod constraint;
 mod regions;
 mod registry;
 mod shapes;
 mod value;
 
 pub use api::{Api, ApiError, CallFuture, CallRequest, OperationStatistics, Page};
+pub use constraint::{Constraint, Constraints, members};
 pub use regions::{Regions, ServiceRegions};
 pub use registry::{ModelError, Models};
 pub use shapes::Shapes;

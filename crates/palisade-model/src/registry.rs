@@ -1,5 +1,5 @@
 //! The models that are shipped, decoded when first asked for.
-use crate::{Model, Regions};
+use crate::{Constraints, Model, Regions};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -32,6 +32,7 @@ pub struct Models {
     embedded: Vec<Decoded>,
     added: BTreeMap<String, Arc<Model>>,
     regions: OnceLock<Result<Arc<Regions>, ModelError>>,
+    constraints: OnceLock<Result<Arc<Constraints>, ModelError>>,
 }
 
 impl Models {
@@ -90,17 +91,27 @@ impl Models {
     /// # Errors
     /// When the shipped file is damaged.
     pub fn regions(&self) -> Result<Arc<Regions>, ModelError> {
-        let damaged = |reason: String| ModelError::Damaged {
-            name: "regions".to_owned(),
-            reason,
-        };
-        let read = || {
-            serde_json::from_slice(REGIONS)
-                .map(Arc::new)
-                .map_err(|e| damaged(e.to_string()))
-        };
-        self.regions.get_or_init(read).clone()
+        self.regions
+            .get_or_init(|| json("regions", REGIONS))
+            .clone()
     }
+    /// What the members of inputs that repairs set must be.
+    ///
+    /// # Errors
+    /// When the shipped file is damaged.
+    pub fn constraints(&self) -> Result<Arc<Constraints>, ModelError> {
+        let read = || json("constraints", CONSTRAINTS);
+        self.constraints.get_or_init(read).clone()
+    }
+}
+
+/// A shipped file that is JSON.
+fn json<T: serde::de::DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<Arc<T>, ModelError> {
+    let read = serde_json::from_slice(bytes).map(Arc::new);
+    read.map_err(|e| ModelError::Damaged {
+        name: name.to_owned(),
+        reason: e.to_string(),
+    })
 }
 
 impl Model {

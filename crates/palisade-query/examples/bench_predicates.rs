@@ -108,6 +108,7 @@ fn main() {
             Options {
                 passes: false,
                 evidence: false,
+                whole: false,
             },
         ),
         (
@@ -115,6 +116,7 @@ fn main() {
             Options {
                 passes: true,
                 evidence: false,
+                whole: false,
             },
         ),
     ] {

@@ -99,6 +99,39 @@ fn a_slip_in_a_name_is_a_usage_error_with_a_hint() {
 }
 
 #[test]
+fn a_value_that_aws_would_refuse_is_a_usage_error() {
+    let plan = |check: &str, param: &str, says: &[&str]| {
+        let arguments = ["fix", "plan", "--demo", "--check", check, "--param", param];
+        refused(&arguments, 2, says);
+    };
+    plan(
+        "iam-password-policy-length",
+        "iam-password-policy-length.length=200",
+        &[
+            "iam-password-policy-length",
+            "`length` is 200",
+            "takes 6 to 128 for `MinimumPasswordLength`",
+            "`--param iam-password-policy-length.length=VALUE`",
+        ],
+    );
+    plan(
+        "lambda-function-environment-kms-key",
+        "lambda-function-environment-kms-key.key=my key",
+        &["`key` is \"my key\"", "takes a text that matches `"],
+    );
+    let run = ["respond", "run", "leaked-access-key", "--param"];
+    let values = ["user_name=build", "--param", "access_key_id=AKIA!"];
+    refused(
+        &[&run[..], &values[..]].concat(),
+        2,
+        &[
+            "`access_key_id` is \"AKIA!\"",
+            "takes 16 to 128 characters for `AccessKeyId`",
+        ],
+    );
+}
+
+#[test]
 fn a_selection_without_checks_is_refused() {
     refused(
         &[

@@ -1,5 +1,6 @@
 //! Every fault at applying, going on and taking back; a process that is killed after every line of its journal; several
-//! accounts. The fake AWS keeps state: a call that is made takes effect, and is counted.
+//! accounts. The fake AWS keeps state: a call that is made takes effect, and is counted. What is changed is a whole that the
+//! call replaces (what a bucket notifies), and a list from which it takes what it names (rules of a security group).
 use super::*;
 use crate::{Limits, check_limits, check_plan};
 use std::collections::BTreeMap;
@@ -27,7 +28,30 @@ const FAULTS: [Fault; 5] = [
     Fault::SilentBefore,
 ];
 
-/// Bucket → what it notifies, and how often that was changed.
+/// A change of one resource: what AWS describes before and after it.
+struct Kind {
+    name: &'static str,
+    item: fn(usize, &str) -> Item,
+    before: fn() -> Json,
+    after: fn() -> Json,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind {
+        name: "notifications of a bucket",
+        item: of,
+        before: BEFORE,
+        after: events_after,
+    },
+    Kind {
+        name: "rules of a group",
+        item: of_group,
+        before: rules,
+        after: rules_after,
+    },
+];
+
+/// Resource → what AWS describes, and how often that was changed.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct World {
     states: BTreeMap<String, Json>,
@@ -42,15 +66,21 @@ struct Live(Mutex<World>);
 
 impl Live {
     fn new(buckets: &[&str]) -> Self {
+        Self::of(&KINDS[0], buckets)
+    }
+    fn of(kind: &Kind, resources: &[&str]) -> Self {
         let live = Self::default();
-        for bucket in buckets {
+        for name in resources {
             let mut world = live.0.lock().unwrap();
-            world.states.insert((*bucket).to_owned(), BEFORE());
+            world.states.insert((*name).to_owned(), (kind.before)());
         }
         live
     }
     fn fail(&self, fault: Fault) {
         self.0.lock().unwrap().faults.push_back(fault);
+    }
+    fn set(&self, name: &str, state: Json) {
+        self.0.lock().unwrap().states.insert(name.to_owned(), state);
     }
     fn world(&self) -> World {
         self.0.lock().unwrap().clone()
@@ -70,8 +100,13 @@ impl Live {
 impl Api for Live {
     fn call<'a>(&'a self, request: CallRequest<'a>) -> CallFuture<'a> {
         let mut world = self.0.lock().unwrap();
-        let bucket = request.params["Bucket"].as_str().unwrap().to_owned();
-        let answer = if request.operation.starts_with("Get") {
+        let name = ["Bucket", "GroupId", "GroupIds"].iter().find_map(|n| {
+            let name = request.params.get(*n)?;
+            name.as_str().or_else(|| name[0].as_str())
+        });
+        let bucket = name.unwrap().to_owned();
+        let reads = ["Get", "Describe"];
+        let answer = if reads.iter().any(|r| request.operation.starts_with(r)) {
             Ok(Page {
                 value: Value::Json(Box::new(world.states[&bucket].clone())),
                 next: None,
@@ -84,8 +119,8 @@ impl Api for Live {
                 Some(Fault::Denied | Fault::Throttled | Fault::SilentBefore)
             );
             if !refused {
-                let wanted = request.params["NotificationConfiguration"].clone();
-                world.states.insert(bucket.clone(), wanted);
+                let now = made(request.operation, request.params, &world.states[&bucket]);
+                world.states.insert(bucket.clone(), now);
                 *world.effects.entry(bucket).or_default() += 1;
             }
             let (kind, code) = match fault {
@@ -106,6 +141,63 @@ impl Api for Live {
     fn statistics(&self) -> Vec<OperationStatistics> {
         Vec::new()
     }
+}
+
+/// What AWS describes after a call.
+fn made(operation: &str, params: &Map<String, Json>, now: &Json) -> Json {
+    let rules = || now["SecurityGroups"][0]["IpPermissions"].clone();
+    let with = |rules: Vec<Json>| json!({"SecurityGroups": [{"IpPermissions": rules}]});
+    match operation {
+        "RevokeSecurityGroupIngress" => {
+            let items = CATALOG.changes["ec2"][operation].items.as_ref().unwrap();
+            let made = crate::items::make(items, params, rules().as_array().unwrap());
+            with(made.unwrap().after)
+        }
+        "AuthorizeSecurityGroupIngress" => {
+            let mut rules = rules().as_array().unwrap().clone();
+            for new in params["IpPermissions"].as_array().unwrap() {
+                let same = |r: &&mut Json| r["FromPort"] == new["FromPort"];
+                match rules.iter_mut().find(same) {
+                    Some(rule) => {
+                        let more = new["IpRanges"].as_array().unwrap().clone();
+                        rule["IpRanges"].as_array_mut().unwrap().extend(more);
+                    }
+                    None => rules.push(new.clone()),
+                }
+            }
+            with(rules)
+        }
+        _ => params["NotificationConfiguration"].clone(),
+    }
+}
+
+fn rules() -> Json {
+    json!({"SecurityGroups": [{"IpPermissions": [
+        {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22,
+         "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "for a day"}, {"CidrIp": "10.0.0.0/8"}]},
+        {"IpProtocol": "tcp", "FromPort": 3389, "ToPort": 3389, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
+    ]}]})
+}
+
+fn rules_after() -> Json {
+    json!({"SecurityGroups": [{"IpPermissions": [
+        {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]},
+    ]}]})
+}
+
+/// Revokes what is open to everybody.
+fn of_group(number: usize, group: &str) -> Item {
+    let open = |port: u16| json!({"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]});
+    let step = try_step(
+        "ec2",
+        "RevokeSecurityGroupIngress",
+        json!({"GroupId": group, "IpPermissions": [open(22), open(3389), open(443)]}),
+        rules()["SecurityGroups"][0].clone(),
+    );
+    let mut item = item(number, step.unwrap());
+    item.resource = format!("arn:aws:ec2:us-east-1:123456789012:security-group/{group}");
+    group.clone_into(&mut item.resource_id);
+    item
 }
 
 fn of(number: usize, bucket: &str) -> Item {
@@ -132,12 +224,13 @@ fn after_fault(fault: Fault) -> (Outcome, bool) {
 }
 
 /// Whatever happened: going on makes the change once and no more, and taking back brings back what was there.
-fn ends_well(bench: &Bench, live: &Live, fault: Fault) {
+fn ends_well(kind: &Kind, bench: &Bench, live: &Live, fault: Fault) {
+    let what = format!("{fault:?} of {}", kind.name);
     if !after_fault(fault).1 && fault != Fault::SilentBefore {
         assert_eq!(
             bench.resume(live).outcome(1),
             Some(Outcome::Fixed),
-            "{fault:?}"
+            "{what}"
         );
     }
     if fault == Fault::SilentBefore {
@@ -148,58 +241,80 @@ fn ends_well(bench: &Bench, live: &Live, fault: Fault) {
         return;
     }
     assert_eq!(
-        (live.state("a"), live.effects("a")),
-        (events_after(), 1),
-        "{fault:?}"
+        (same(live.state("a")), live.effects("a")),
+        (same((kind.after)()), 1),
+        "{what}"
     );
-    assert_eq!(bench.undo(live).1, Outcome::Undone, "{fault:?}");
+    assert_eq!(bench.undo(live).1, Outcome::Undone, "{what}");
     assert_eq!(
-        (live.state("a"), live.effects("a")),
-        (BEFORE(), 2),
-        "{fault:?}"
+        (same(live.state("a")), live.effects("a")),
+        (same((kind.before)()), 2),
+        "{what}"
     );
+}
+
+/// A state in which the order of lists says nothing, as AWS's does.
+fn same(state: Json) -> Json {
+    match state {
+        Json::Array(items) => {
+            let mut items: Vec<Json> = items.into_iter().map(same).collect();
+            items.sort_by_key(Json::to_string);
+            Json::Array(items)
+        }
+        Json::Object(map) => {
+            let mut map: Vec<_> = map.into_iter().map(|(n, v)| (n, same(v))).collect();
+            map.sort_by(|a, b| a.0.cmp(&b.0));
+            Json::Object(map.into_iter().collect())
+        }
+        other => other,
+    }
+}
+
+fn every_fault() -> impl Iterator<Item = (&'static Kind, Fault)> {
+    static ALL: [Kind; 2] = KINDS;
+    ALL.iter()
+        .flat_map(|kind| FAULTS.into_iter().map(move |fault| (kind, fault)))
 }
 
 #[test]
 fn every_fault_of_applying() {
-    for fault in FAULTS {
-        let (bench, live) = (Bench::new(), Live::new(&["a"]));
+    for (kind, fault) in every_fault() {
+        let what = format!("{fault:?} of {}", kind.name);
+        let (bench, live) = (Bench::new(), Live::of(kind, &["a"]));
         live.fail(fault);
-        let run = bench.apply(&live, &plan(vec![of(1, "a")]));
+        let run = bench.apply(&live, &plan(vec![(kind.item)(1, "a")]));
         let (outcome, made) = after_fault(fault);
-        assert_eq!(run.outcome(1), Some(outcome), "{fault:?}");
-        assert_eq!(live.effects("a"), usize::from(made), "{fault:?}");
+        assert_eq!(run.outcome(1), Some(outcome), "{what}");
+        assert_eq!(live.effects("a"), usize::from(made), "{what}");
         // what may stand is never told to be nothing
-        assert_eq!(
-            run.step(1, 0).may_stand(),
-            fault != Fault::Denied,
-            "{fault:?}"
-        );
-        ends_well(&bench, &live, fault);
+        assert_eq!(run.step(1, 0).may_stand(), fault != Fault::Denied, "{what}");
+        ends_well(kind, &bench, &live, fault);
     }
 }
 
 #[test]
 fn every_fault_of_going_on() {
-    for fault in FAULTS {
-        let (bench, live) = (Bench::new(), Live::new(&["a"]));
+    for (kind, fault) in every_fault() {
+        let what = format!("{fault:?} of {}", kind.name);
+        let (bench, live) = (Bench::new(), Live::of(kind, &["a"]));
         // the first attempt was refused
         live.fail(Fault::Denied);
-        bench.apply(&live, &plan(vec![of(1, "a")]));
+        bench.apply(&live, &plan(vec![(kind.item)(1, "a")]));
         live.fail(fault);
         let run = bench.resume(&live);
         let (outcome, made) = after_fault(fault);
-        assert_eq!(run.outcome(1), Some(outcome), "{fault:?}");
-        assert_eq!(live.effects("a"), usize::from(made), "{fault:?}");
-        ends_well(&bench, &live, fault);
+        assert_eq!(run.outcome(1), Some(outcome), "{what}");
+        assert_eq!(live.effects("a"), usize::from(made), "{what}");
+        ends_well(kind, &bench, &live, fault);
     }
 }
 
 #[test]
 fn every_fault_of_taking_back() {
-    for fault in FAULTS {
-        let (bench, live) = (Bench::new(), Live::new(&["a"]));
-        bench.apply(&live, &plan(vec![of(1, "a")]));
+    for (kind, fault) in every_fault() {
+        let what = format!("{fault:?} of {}", kind.name);
+        let (bench, live) = (Bench::new(), Live::of(kind, &["a"]));
+        bench.apply(&live, &plan(vec![(kind.item)(1, "a")]));
         live.fail(fault);
         let (counted, outcome) = bench.undo(&live);
         let (expected, back) = match fault {
@@ -207,24 +322,90 @@ fn every_fault_of_taking_back() {
             Fault::SilentBefore => (Outcome::Unclear, false),
             _ => (Outcome::Undone, true),
         };
-        assert_eq!(outcome, expected, "{fault:?}");
+        assert_eq!(outcome, expected, "{what}");
         assert_eq!(
             (counted.undone, counted.left),
             (usize::from(back), usize::from(!back))
         );
-        assert_eq!(bench.run().step(1, 0).may_stand(), !back, "{fault:?}");
+        assert_eq!(bench.run().step(1, 0).may_stand(), !back, "{what}");
         if !back {
             // a second time brings it back
-            assert_eq!(live.state("a"), events_after(), "{fault:?}");
-            assert_eq!(bench.undo(&live).1, Outcome::Undone, "{fault:?}");
+            assert_eq!(same(live.state("a")), same((kind.after)()), "{what}");
+            assert_eq!(bench.undo(&live).1, Outcome::Undone, "{what}");
         }
         // once there, once back, and nothing more
         assert_eq!(
-            (live.state("a"), live.effects("a")),
-            (BEFORE(), 2),
-            "{fault:?}"
+            (same(live.state("a")), live.effects("a")),
+            (same((kind.before)()), 2),
+            "{what}"
         );
     }
+}
+
+#[test]
+fn rules_of_a_group_are_compared_and_come_back() {
+    let kind = &KINDS[1];
+    let planned = plan(vec![(kind.item)(1, "a")]);
+    let step = &planned.items[0].steps[0];
+    // what is not there any more is not sent, and what is described comes back
+    let sent = &step.call.params["IpPermissions"];
+    assert_eq!(sent.as_array().unwrap().len(), 2);
+    let back = &step.inverse.as_ref().unwrap().params["IpPermissions"];
+    assert_eq!(back[0]["IpRanges"][0]["Description"], "for a day");
+    let shown = crate::plan_text(&planned);
+    for line in [
+        "IpPermissions: 3 -> 1",
+        "- IpProtocol tcp, FromPort 22, ToPort 22, IpRanges: CidrIp 0.0.0.0/0, Description for a day",
+        "- IpProtocol tcp, FromPort 3389, ToPort 3389, IpRanges: CidrIp 0.0.0.0/0",
+        "not brought back: the ids of the rules",
+    ] {
+        assert!(shown.contains(line), "{line}:\n{shown}");
+    }
+    assert!(!shown.contains("10.0.0.0/8"), "{shown}");
+    check_calls(&planned.items[0], None, &CATALOG).unwrap();
+
+    // a rule was added since the plan was made: nothing is sent
+    let (bench, live) = (Bench::new(), Live::of(kind, &["a"]));
+    let more = |state: Json| {
+        let mut state = state;
+        let rule = json!({"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]});
+        let rules = state["SecurityGroups"][0]["IpPermissions"].as_array_mut();
+        rules.unwrap().push(rule);
+        state
+    };
+    live.set("a", more(rules()));
+    let run = bench.apply(&live, &planned);
+    assert_eq!(run.outcome(1), Some(Outcome::Stale));
+    assert_eq!((live.state("a"), live.effects("a")), (more(rules()), 0));
+
+    // and one that was added after it was applied is not touched by taking back
+    let (bench, live) = (Bench::new(), Live::of(kind, &["a"]));
+    bench.apply(&live, &planned);
+    live.set("a", more(rules_after()));
+    assert_eq!(bench.undo(&live).1, Outcome::Stale);
+    assert_eq!(live.state("a"), more(rules_after()));
+
+    // a plan that takes more than it says, or gives back more than it took, is none
+    let tampered = |change: fn(&mut Step)| {
+        let mut item = planned.items[0].clone();
+        change(&mut item.steps[0]);
+        check_calls(&item, None, &CATALOG).unwrap_err().to_string()
+    };
+    let more_sent = tampered(|step| {
+        let rules = step.call.params["IpPermissions"].as_array_mut().unwrap();
+        rules[0]["IpRanges"] = json!([{"CidrIp": "0.0.0.0/0"}, {"CidrIp": "10.0.0.0/8"}]);
+    });
+    assert!(more_sent.contains("makes something else"), "{more_sent}");
+    let other_after = tampered(|step| step.attributes[0].after = json!([]));
+    assert!(
+        other_after.contains("makes something else"),
+        "{other_after}"
+    );
+    let more_back = tampered(|step| {
+        let inverse = step.inverse.as_mut().unwrap();
+        inverse.params["IpPermissions"][0]["FromPort"] = json!(0);
+    });
+    assert!(more_back.contains("does not take it back"), "{more_back}");
 }
 
 /// The lines of a journal, and the world after each.

@@ -60,6 +60,8 @@ pub struct Options {
     pub passes: bool,
     /// Evidence for every finding, not only for fails.
     pub evidence: bool,
+    /// Values of evidence as they are, however long: for whoever acts on them. Else long ones are shortened.
+    pub whole: bool,
 }
 
 impl Default for Options {
@@ -67,6 +69,7 @@ impl Default for Options {
         Self {
             passes: true,
             evidence: false,
+            whole: false,
         }
     }
 }
@@ -203,6 +206,9 @@ impl<'a> Block<'a> {
                     if !options.evidence && f.status != Status::Fail {
                         f.evidence.clear();
                     }
+                    if !options.whole {
+                        shorten(&mut f.evidence);
+                    }
                     f
                 }));
             }
@@ -255,11 +261,14 @@ impl<'a> Block<'a> {
                 .unknown
                 .get(&row)
                 .filter(|_| status == Status::Unknown);
-            let evidence = if status == Status::Fail || (options.evidence && reason.is_none()) {
+            let mut evidence = if status == Status::Fail || (options.evidence && reason.is_none()) {
                 evidence(&predicate.frame, &predicate.evidence, rows, row)
             } else {
                 serde_json::Map::new()
             };
+            if !options.whole {
+                shorten(&mut evidence);
+            }
             let (account, region) = (names.account(row), names.region(row));
             let (account_id, region) = match &last {
                 Some((a, r)) if **a == *account && **r == *region => (Arc::clone(a), Arc::clone(r)),
@@ -314,7 +323,14 @@ pub(super) fn texts(
     }
 }
 
-/// The values of some columns, long ones shortened.
+/// Shortens long values.
+fn shorten(evidence: &mut serde_json::Map<String, serde_json::Value>) {
+    for value in evidence.values_mut() {
+        *value = render::shortened(std::mem::take(value));
+    }
+}
+
+/// The values of some columns.
 pub(super) fn evidence(
     frame: &Frame,
     columns: &[String],
@@ -329,7 +345,7 @@ pub(super) fn evidence(
             .ok()
             .and_then(|i| rows.columns().get(i))
         {
-            out.insert(name.clone(), render::shortened(render::json(column, row)));
+            out.insert(name.clone(), render::json(column, row));
         }
     }
     out

@@ -517,6 +517,7 @@ fn passes_can_be_counted_without_being_built() {
         Options {
             passes: false,
             evidence: false,
+            whole: false,
         },
     );
     assert_eq!(evaluation.findings.len(), 1);

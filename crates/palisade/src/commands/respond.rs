@@ -11,9 +11,11 @@ use palisade_catalog::{Catalog, Playbook, Risk, StepKind};
 use palisade_collect::{ColumnSelection, Request};
 use palisade_config::{Given, Settings};
 use palisade_core::Timestamp;
-use palisade_fix::Options;
+use palisade_fix::{FixError, Options};
+use palisade_model::Models;
 use palisade_scan::Scanner;
 use report::{Incident, StepRecord};
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,6 +90,7 @@ fn respond(
         target.profile.is_some() || target.role_arn.is_some() || target.endpoint_url.is_some();
     target.demo |= drill && !elsewhere;
     let mut values = parameters(&playbook, &args.param, drill)?;
+    refuse_values(&playbook, &values)?;
     let config = super::settings::config(global, catalog)?;
     super::settings::connect(&mut target, given, global, catalog)?;
     let settings = Settings::merge(given, config.as_ref(), target.demo, &[]);
@@ -247,6 +250,25 @@ fn parameters(playbook: &Playbook, given: &[String], drill: bool) -> Result<Valu
         }
     }
     Ok(Values::new(values))
+}
+
+/// Refuses values that AWS would refuse, before anything is asked of it.
+fn refuse_values(playbook: &Playbook, values: &Values) -> Result<(), Failure> {
+    let constraints = Models::embedded().constraints().map_err(FixError::from)?;
+    let value = |name: &str| values.get(name).map(Json::from);
+    for step in &playbook.steps {
+        let StepKind::Change { call, .. } = &step.kind else {
+            continue;
+        };
+        if let Some(refused) = call.values_not_taken(&constraints, value).first() {
+            let name = refused.parameter.as_deref().unwrap_or_default();
+            return Err(Failure::Usage {
+                message: format!("parameter of `{}`: {refused}", playbook.id),
+                hint: playbook.params.get(name).map(|p| p.about.clone()),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn folder(asked: Option<PathBuf>, id: &str, now: Timestamp) -> Result<PathBuf, Failure> {

@@ -187,6 +187,7 @@ pub fn compare(plan: &Plan, seen: &Seen<'_>) -> Vec<String> {
             .iter()
             .any(|id| key.contains(id) || old.contains(id) || new.contains(id))
             || reads.contains(&key)
+            || is_element(plan, &old, &new)
             || of_account.iter().any(|p| key.starts_with(p));
         if !planned {
             wrong.push(format!(
@@ -226,6 +227,40 @@ pub fn compare(plan: &Plan, seen: &Seen<'_>) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether an element of a list becomes what the plan says: a permission of a security group does not name the group.
+fn is_element(plan: &Plan, old: &str, new: &str) -> bool {
+    let parsed = |text: &str| serde_json::from_str::<Json>(text).map(sorted).ok();
+    let (Some(old), Some(new)) = (parsed(old), parsed(new)) else {
+        return false;
+    };
+    let holds = |list: &Json, element: &Json| {
+        let list = list.as_array();
+        list.is_some_and(|l| l.iter().any(|e| sorted(e.clone()) == *element))
+    };
+    let mut attributes = plan
+        .items
+        .iter()
+        .flat_map(|i| &i.steps)
+        .flat_map(|s| &s.attributes);
+    attributes.any(|a| holds(&a.before, &old) && holds(&a.after, &new))
+}
+
+fn sorted(value: Json) -> Json {
+    match value {
+        Json::Array(items) => {
+            let mut items: Vec<Json> = items.into_iter().map(sorted).collect();
+            items.sort_by_key(|item| item.to_string());
+            Json::Array(items)
+        }
+        Json::Object(map) => {
+            let mut map: Vec<_> = map.into_iter().map(|(n, v)| (n, sorted(v))).collect();
+            map.sort_by(|a, b| a.0.cmp(&b.0));
+            Json::Object(map.into_iter().collect())
+        }
+        other => other,
+    }
 }
 
 /// Byte for byte, but for the order of elements: a member that was taken from a list and put back is its last.

@@ -121,10 +121,12 @@ pub fn apply(
         .items
         .iter()
         .any(|item| run.outcome(item.number).is_none_or(|o| !o.is_wanted()));
-    terminal.note(&format!(
-        "journal: {}; `palisade fix undo {name}` takes it back",
-        run.path.display()
-    ));
+    let way_back = if run.may_stand() {
+        format!("`palisade fix undo {name}` takes it back")
+    } else {
+        "nothing was changed".to_owned()
+    };
+    terminal.note(&format!("journal: {}; {way_back}", run.path.display()));
     Ok(if done && !bad {
         Outcome::Done
     } else {

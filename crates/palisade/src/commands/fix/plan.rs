@@ -12,8 +12,8 @@ use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::{Catalog, Check, Risk};
 use palisade_config::Given;
 use palisade_core::{Finding, Status, Timestamp};
-use palisade_fix::{Candidate, Options, Protection, Tags};
-use palisade_model::Api;
+use palisade_fix::{Candidate, FixError, Options, Protection, Tags};
+use palisade_model::{Api, Models};
 use palisade_scan::Scanner;
 use palisade_scan::organization::Merge;
 use std::collections::BTreeMap;
@@ -67,6 +67,7 @@ pub fn run(
         });
     }
     let mut scanner = Scanner::new(Arc::clone(&catalog));
+    refuse_values(&checks, scanner.models())?;
     let connection = Connection::open(&ready.args.target, scanner.models(), terminal)?;
     scanner.set_now(connection.now);
     let planned = scanner.plan(&checks)?;
@@ -83,7 +84,8 @@ pub fn run(
     let mut add = |merge: &mut Merge, read: Read| {
         all.rows
             .extend(wanted.read(&catalog, &scanner, &read.collected.dataset)?);
-        all.used.add(uses.read(&scanner, &read.collected.dataset)?);
+        all.used
+            .add(uses.read(&read.account_id, &scanner, &read.collected.dataset)?);
         all.tags
             .extend(noise.tags(&request, &scanner, &read.collected.dataset)?);
         let api = read.api.clone();
@@ -95,6 +97,8 @@ pub fn run(
         };
         let options = palisade_query::Options {
             evidence: true,
+            // what a fix block names of it must not be cut
+            whole: true,
             ..palisade_query::Options::default()
         };
         merge.add(scanner.assess(&planned, read.collected, scope, options)?);
@@ -184,6 +188,32 @@ pub fn run(
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// Refuses values of parameters that AWS would refuse, before anything is asked of it.
+fn refuse_values(checks: &[Arc<Check>], models: &Models) -> Result<(), Failure> {
+    let constraints = models.constraints().map_err(FixError::from)?;
+    let mut refused = Vec::new();
+    let mut first = None;
+    for check in checks {
+        for call in &check.fix_calls {
+            let value = |name: &str| check.params.get(name).map(|p| p.default.to_json());
+            for value in call.values_not_taken(&constraints, value) {
+                let name = value.parameter.as_deref().unwrap_or_default();
+                first.get_or_insert_with(|| format!("{}.{name}", check.id));
+                refused.push(format!("parameter of `{}`: {value}", check.id));
+            }
+        }
+    }
+    let Some(first) = first else {
+        return Ok(());
+    };
+    Err(Failure::Usage {
+        message: refused.join("; "),
+        hint: Some(format!(
+            "`--param {first}=VALUE`, or its place in `palisade.toml`, says another one"
+        )),
+    })
 }
 
 /// What is known of all accounts.

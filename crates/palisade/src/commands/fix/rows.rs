@@ -143,6 +143,9 @@ pub fn row_of(finding: &Finding, rows: &Rows, wanted: &Wanted) -> Row {
     ] {
         row.columns.insert(name.to_owned(), Json::from(value));
     }
+    // what every query gives, and no table has as a column of its own
+    let id = || Json::from(finding.resource_id.as_str());
+    row.columns.entry("id".to_owned()).or_insert_with(id);
     for (name, value) in &finding.evidence {
         row.columns
             .entry(name.clone())

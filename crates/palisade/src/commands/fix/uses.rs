@@ -16,9 +16,14 @@ const SHOWN: usize = 5;
 #[derive(Debug, Default)]
 pub struct Queries<'c>(Vec<(&'c Uses, Request)>);
 
-/// Table, account and id → region (empty: any) and what uses it.
+/// What is known to use resources.
 #[derive(Debug, Default)]
-pub struct Used(BTreeMap<(String, String, String), Vec<(String, String)>>);
+pub struct Used {
+    /// Table, account and id → region (empty: any), which query, and what uses it.
+    found: BTreeMap<(String, String, String), Vec<(String, usize, String)>>,
+    /// Table and account → each query that looked, and what it says of whatever it did not find.
+    looked: BTreeMap<(String, String), BTreeMap<usize, String>>,
+}
 
 impl<'c> Queries<'c> {
     /// Those that concern the checks.
@@ -55,13 +60,24 @@ impl<'c> Queries<'c> {
     ///
     /// # Errors
     /// When one fails on a value.
-    pub fn read(&self, scanner: &Scanner, dataset: &Dataset) -> Result<Used, Failure> {
+    pub fn read(
+        &self,
+        account: &str,
+        scanner: &Scanner,
+        dataset: &Dataset,
+    ) -> Result<Used, Failure> {
         let mut used = Used::default();
-        for (uses, request) in &self.0 {
+        for (index, (uses, request)) in self.0.iter().enumerate() {
             let unread = request.tables.keys().any(|table| {
                 let of = dataset.tables.get(table);
                 of.is_none_or(|t| !t.gaps.is_empty())
             });
+            let none = match unread {
+                true => format!("{}: not known, not everything could be read", uses.about),
+                false => format!("{}: none", uses.about),
+            };
+            let place = (uses.table.clone(), account.to_owned());
+            used.looked.entry(place).or_default().insert(index, none);
             let mut found: BTreeMap<(String, String, String), BTreeSet<String>> = BTreeMap::new();
             let lines = scanner.query(&uses.sql, dataset)?.to_json_lines();
             for line in lines.lines() {
@@ -93,7 +109,10 @@ impl<'c> Queries<'c> {
                 };
                 let line = format!("{}: {}{more}{unread}", uses.about, names.join(", "));
                 let key = (uses.table.clone(), account, id);
-                used.0.entry(key).or_default().push((region, line));
+                used.found
+                    .entry(key)
+                    .or_default()
+                    .push((region, index, line));
             }
         }
         Ok(used)
@@ -103,20 +122,23 @@ impl<'c> Queries<'c> {
 impl Used {
     /// Adds what uses resources of other accounts.
     pub fn add(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.found.extend(other.found);
+        self.looked.extend(other.looked);
     }
 
-    /// What uses the resource of a finding.
+    /// What uses the resource of a finding; of whoever was looked for and not found, that, or that it is not known.
     pub fn by(&self, finding: &Finding) -> Vec<String> {
-        let key = (
+        let place = (
             finding.resource_type.to_string(),
             finding.account_id.to_string(),
-            finding.resource_id.clone(),
         );
-        let found = self.0.get(&key).into_iter().flatten();
-        found
-            .filter(|(region, _)| region.is_empty() || *region == *finding.region)
-            .map(|(_, line)| line.clone())
-            .collect()
+        let mut lines = self.looked.get(&place).cloned().unwrap_or_default();
+        let key = (place.0, place.1, finding.resource_id.clone());
+        for (region, index, line) in self.found.get(&key).into_iter().flatten() {
+            if region.is_empty() || *region == *finding.region {
+                lines.insert(*index, line.clone());
+            }
+        }
+        lines.into_values().collect()
     }
 }

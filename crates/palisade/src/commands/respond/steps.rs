@@ -18,6 +18,9 @@ impl Values {
     pub fn insert(&mut self, name: String, value: String) {
         self.0.insert(name, value);
     }
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
     pub fn into_inner(self) -> BTreeMap<String, String> {
         self.0
     }
