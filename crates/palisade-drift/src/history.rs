@@ -193,12 +193,13 @@ impl History {
         let wanted = side.accounts().into_iter();
         for account_id in wanted.filter(|a| accounts.is_none_or(|accounts| accounts.contains(a))) {
             let account = side.account(&account_id).await?;
+            let found = by_key(side.findings(&account_id).await?);
             let verdicts = Verdicts {
                 checks: &checks,
                 account: &account,
-                found: by_key(side.findings(&account_id).await?),
+                found: &found,
             };
-            for (key, finding) in &verdicts.found {
+            for (key, finding) in &found {
                 if finding.counts_as_failed() {
                     *failed.entry(finding.severity).or_default() += 1;
                 }
@@ -217,7 +218,7 @@ impl History {
                 .range_mut((account_id.clone(), FindingKey::first())..)
                 .take_while(|((account, _), _)| *account == account_id);
             for ((_, key), history) in own {
-                if verdicts.found.contains_key(key) || !checks.contains(&key.check) {
+                if found.contains_key(key) || !checks.contains(&key.check) {
                     continue;
                 }
                 if verdicts.may_be_there(

@@ -1,6 +1,7 @@
 //! Where snapshots are, and keeping one of a scan.
 use super::connect::{self, Connection, client_config};
 use super::organization::Organization;
+use super::report::Judged;
 use super::run::{self, Asked, Begun, Session, Wanted};
 use crate::cli::{Scan, StoreArgs, Target};
 use crate::error::Failure;
@@ -9,7 +10,7 @@ use palisade_aws::{Client, StaticCredentials};
 use palisade_catalog::Catalog;
 use palisade_collect::Collected;
 use palisade_core::{Assessment, Status};
-use palisade_drift::Keep;
+use palisade_drift::{Earlier, Keep};
 use palisade_model::Models;
 use palisade_store::{AccountResult, Credentials, Keys, NewSnapshot, Options, Store};
 use palisade_table::Dataset;
@@ -139,21 +140,25 @@ pub fn nonce() -> String {
 /// Says of the findings since when they fail, from the snapshots before they were judged. A history that cannot be read
 /// costs no report: nothing is said then, and why. Where some fails are only counted, how many are new is not known, and the
 /// course of every finding of an organisation would be in memory for nothing.
+///
+/// # Errors
+/// When findings that are kept apart cannot be.
 pub async fn remember(
     store: &Store,
     keep: Keep,
-    assessment: &mut Assessment,
+    judged: &mut Judged,
     scanner: &palisade_scan::Scanner,
     terminal: &Terminal,
-) {
-    if assessment.counted.of(Status::Fail) > 0 {
-        return;
+) -> Result<(), Failure> {
+    if judged.assessment.counted.of(Status::Fail) > 0 {
+        return Ok(());
     }
     let schemas = palisade_query::CatalogSchemas::new(
         Arc::clone(scanner.catalog()),
         Arc::clone(scanner.models()),
     );
-    let now = assessment.started_at;
+    let now = judged.assessment.started_at;
+    let accounts = judged.assessment.accounts.iter().cloned().collect();
     let found = async {
         let listing = store.list().await?;
         for damaged in &listing.damaged {
@@ -164,10 +169,18 @@ pub async fn remember(
             .filter(|m| m.started_at < now)
             .map(|m| store.of(m))
             .collect();
-        palisade_drift::remember(store, &before, &schemas, keep, assessment).await
+        Earlier::read(store, &before, &schemas, keep, now, &accounts).await
     };
-    if let Err(e) = found.await {
-        terminal.warn(&format!("since when findings fail is not said: {e}"));
+    match found.await {
+        Ok(Some(earlier)) => {
+            judged.assessment.last_scan = Some(earlier.last_scan().clone());
+            judged.change(|finding| earlier.tell(finding, &schemas))
+        }
+        Ok(None) => Ok(()),
+        Err(e) => {
+            terminal.warn(&format!("since when findings fail is not said: {e}"));
+            Ok(())
+        }
     }
 }
 
@@ -340,15 +353,18 @@ impl Keeping {
     }
 
     /// Says of the findings since when they fail, from the snapshots before this scan.
+    ///
+    /// # Errors
+    /// As [`remember`].
     pub fn remember(
         &self,
         connection: &Connection,
-        assessment: &mut Assessment,
+        judged: &mut Judged,
         scanner: &palisade_scan::Scanner,
         terminal: &Terminal,
-    ) {
-        let told = remember(&self.store, Keep::Write, assessment, scanner, terminal);
-        connection.wait(told);
+    ) -> Result<(), Failure> {
+        let told = remember(&self.store, Keep::Write, judged, scanner, terminal);
+        connection.wait(told)
     }
 
     /// Keeps what was read of an account and how it was judged, before anything is muted.

@@ -97,7 +97,7 @@ pub fn run(
             evidence: true,
             ..palisade_query::Options::default()
         };
-        merge.add(scanner.assess(&planned, read.collected, scope, options)?);
+        merge.add(scanner.assess(&planned, read.collected, scope, options)?)?;
         Ok::<_, Failure>(())
     };
     if ready.args.organization.is_asked() {
