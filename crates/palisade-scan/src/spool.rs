@@ -12,7 +12,10 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 use crate::organization::Merge;
 
 /// Findings that are in memory before they go to a file.
-const BLOCK: usize = 8192;
+const BLOCK: usize = 4096;
+
+/// Findings that are looked at together for what a listing has of them.
+const LISTED: usize = 256;
 
 /// Runs of about the same length that are made one.
 const RUNS: usize = 16;
@@ -94,7 +97,7 @@ impl Spool {
         let mut block = Vec::new();
         self.each(&mut |finding| {
             block.push(finding.clone());
-            if block.len() >= self.block {
+            if block.len() >= LISTED {
                 merge.add_findings(std::mem::take(&mut block));
             }
             Ok(())
