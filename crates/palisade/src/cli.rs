@@ -356,6 +356,9 @@ pub struct CheckSnapshot {
     /// Do it on several machines: the scheduler of a cluster, `ballista://HOST:PORT`
     #[arg(long, value_name = "URL", help_heading = "Snapshots")]
     pub engine: Option<String>,
+    /// Memory for the rows that are judged at once, in MiB, about: less takes more time, and finds the same
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..), help_heading = "Snapshots")]
+    pub memory: u32,
     #[command(flatten)]
     pub scan: Scan,
 }

@@ -52,6 +52,12 @@ fn a_snapshot_is_judged_as_the_account_was() {
     );
     assert!(scan.lines().count() > 1000);
     assert_eq!(scan, again);
+    // piece by piece it is the same
+    let check = ["check", "--store", "lake", "--quiet", "-f", "jsonl"];
+    let little = good(folder, &[&check[..], &["--memory", "16"]].concat());
+    assert!(scan == little, "less memory finds something else");
+    let none = run(folder, &[&check[..], &["--memory", "0"]].concat());
+    assert_eq!(none.status.code(), Some(2), "{}", err(&none));
 
     let listed = good(folder, &["snapshots", "list", "--store", "lake"]);
     assert_eq!(listed.lines().count(), 2, "{listed}");

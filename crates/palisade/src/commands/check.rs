@@ -2,6 +2,7 @@
 use super::cluster::Engine;
 use super::connect::Connection;
 use super::noise::Noise;
+use super::query::mebibytes;
 use super::report::{Holding, Judged, Outputs};
 use super::scan::{self, Ready};
 use super::send::Destinations;
@@ -47,6 +48,7 @@ pub fn run(
     let snapshot = runtime.block_on(store.snapshot(&args.snapshot))?;
     let manifest = snapshot.manifest();
     scanner.set_now(manifest.started_at);
+    scanner.set_memory(mebibytes(args.memory));
     terminal.note(&format!(
         "snapshot {} of {} ({} accounts, {} rows)",
         manifest.id,
