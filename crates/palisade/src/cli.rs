@@ -779,6 +779,14 @@ pub struct Inventory {
     /// Only resources that no CloudFormation stack made, by the tag that it gives to what it makes
     #[arg(long)]
     pub unmanaged: bool,
+    /// Count what a snapshot has instead of asking AWS: its id, `latest`, or `latest~1` for the one before
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with = "new_since",
+        help_heading = "Snapshots"
+    )]
+    pub snapshot: Option<String>,
     /// Only resources that are not in a snapshot: its id, `latest`, or an age (`7d`: the last snapshot that is a week old)
     #[arg(long, value_name = "SNAPSHOT", help_heading = "Snapshots")]
     pub new_since: Option<String>,
