@@ -354,7 +354,20 @@ impl Run {
     /// # Errors
     /// When something cannot be written.
     pub async fn account(&self, result: AccountResult<'_>) -> Result<bool, StoreError> {
-        let part = self.writer.account_part(result).await?;
+        self.account_in(result, &[]).await
+    }
+
+    /// The same with the regions in which it was read, sorted.
+    ///
+    /// # Errors
+    /// As [`Run::account`].
+    pub async fn account_in(
+        &self,
+        result: AccountResult<'_>,
+        regions: &[String],
+    ) -> Result<bool, StoreError> {
+        let mut part = self.writer.account_part(result).await?;
+        part.regions = regions.to_vec();
         if self.document(&part).await? {
             return Ok(true);
         }
@@ -588,6 +601,7 @@ fn not_read(account_id: &str, error: CallError) -> AccountPart {
         tables: BTreeMap::new(),
         findings: None,
         counts: BTreeMap::new(),
+        regions: Vec::new(),
     }
 }
 

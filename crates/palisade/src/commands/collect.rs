@@ -115,12 +115,13 @@ fn accounts(
         let (account_id, collected) = (read.account_id, read.collected);
         // what was stopped half way is read again, as a whole
         if !collected.coverage.interrupted {
-            connection.wait(session.account(AccountResult {
+            let result = AccountResult {
                 account_id: &account_id,
                 dataset: &collected.dataset,
                 coverage: &collected.coverage,
                 findings: None,
-            }))?;
+            };
+            connection.wait(session.account(result, &read.regions))?;
         }
         merge.add_coverage(collected.coverage);
         entered.insert(account_id);

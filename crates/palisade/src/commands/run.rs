@@ -310,7 +310,7 @@ impl Session {
         })))
     }
 
-    /// What an earlier attempt has read of an account.
+    /// What an earlier attempt has read of an account, and in which regions.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -319,7 +319,7 @@ impl Session {
         snapshot: &Snapshot,
         account_id: &str,
         schemas: &dyn Schemas,
-    ) -> Result<Collected, StoreError> {
+    ) -> Result<(Collected, Vec<String>), StoreError> {
         let part = snapshot.account(account_id).await?;
         let columns = part.tables.iter();
         let wanted = columns.map(|(name, t)| (name.clone(), t.columns.keys().cloned().collect()));
@@ -327,10 +327,13 @@ impl Session {
         let dataset = snapshot
             .dataset(&accounts, &wanted.collect(), schemas)
             .await?;
-        Ok(Collected {
-            dataset,
-            coverage: part.coverage,
-        })
+        let regions = match part.regions.is_empty() {
+            // an attempt of an earlier version
+            true => self.run.plan().regions.clone(),
+            false => part.regions,
+        };
+        let coverage = part.coverage;
+        Ok((Collected { dataset, coverage }, regions))
     }
 
     /// Accounts that an earlier attempt has written, and a snapshot that only this worker sees, which has them.
@@ -341,13 +344,17 @@ impl Session {
         Ok((&self.written, self.run.draft().await?))
     }
 
-    /// Keeps what was read of an account.
+    /// Keeps what was read of an account in some regions.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn account(&self, result: AccountResult<'_>) -> Result<(), StoreError> {
+    pub async fn account(
+        &self,
+        result: AccountResult<'_>,
+        regions: &[String],
+    ) -> Result<(), StoreError> {
         // who was faster has read the same
-        self.run.account(result).await?;
+        self.run.account_in(result, regions).await?;
         Ok(())
     }
 

@@ -286,10 +286,11 @@ pub fn assess(
                     planned = Some(planning.wait(&request)?);
                 }
                 let before = session.account_before(&snapshot, account_id, &schemas);
+                let (collected, regions) = connection.wait(before)?;
                 let account = Read {
                     account_id: account_id.clone(),
-                    regions: connection.regions.clone(),
-                    collected: connection.wait(before)?,
+                    regions,
+                    collected,
                     api: None,
                 };
                 if let Some(planned) = &planned {

@@ -392,7 +392,7 @@ impl Keeping {
             match self.session.get() {
                 // what was stopped half way is read again, as a whole
                 Some(_) if assessment.coverage.interrupted => Ok(()),
-                Some(session) => session.account(result).await,
+                Some(session) => session.account(result, &assessment.regions).await,
                 None => self.store.writer(self.new.clone()).account(result).await,
             }
         });
