@@ -1,6 +1,6 @@
 //! What earlier snapshots know of the findings of a scan.
 use crate::findings::{FindingKey, Verdicts, by_key};
-use crate::history::{FindingHistory, History, Keep, history};
+use crate::history::{FindingHistory, History, Keep, history_seeing};
 use crate::side::{AccountSide, Side, TableSide};
 use palisade_core::{Assessment, Finding, LastScan, Seen, Status, Timestamp};
 use palisade_store::{Snapshot, Store, StoreError};
@@ -67,11 +67,21 @@ impl Earlier {
         let Some(last) = before.iter().rev().find(|s| s.manifest().checks.is_some()) else {
             return Ok(None);
         };
-        let known = history(store, before, schemas, keep).await?;
+        let mut judged = BTreeMap::new();
+        let see = &mut |account_id: &str, account: AccountSide<'_>, found| {
+            if accounts.contains(account_id) {
+                judged.insert(account_id.to_owned(), Last::of(account, found));
+            }
+        };
+        let id = &last.manifest().id;
+        let known = history_seeing(store, before, schemas, keep, id, see).await?;
         let side = Side::Stored(last);
         let there: BTreeSet<String> = side.accounts().into_iter().collect();
-        let mut judged = BTreeMap::new();
         for account_id in accounts.intersection(&there) {
+            // what the history did not have to read
+            if judged.contains_key(account_id) {
+                continue;
+            }
             let account = side.account(account_id).await?;
             let found = by_key(side.findings(account_id).await?);
             judged.insert(account_id.clone(), Last::of(account, found));

@@ -717,3 +717,41 @@ expires = "2020-12-31"
     assert_eq!(json["expired_mutes"][0]["findings"], 1);
     assert!(json["last_scan"].is_object());
 }
+
+/// Since when something fails costs no more than the history that says it: the last scan's verdicts are read once.
+#[test]
+fn verdicts_of_the_last_scan_are_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("store");
+    store(&folder, DAYS);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let store = Store::open(folder.to_str().unwrap(), &Options::default()).unwrap();
+    let listing = runtime.block_on(store.list()).unwrap();
+    let before: Vec<_> = listing.manifests.into_iter().map(|m| store.of(m)).collect();
+    let schemas = CatalogSchemas::shipped();
+    let keep = palisade_drift::Keep::Read;
+    let reads = |work: &mut dyn FnMut()| {
+        let from = store.reads();
+        work();
+        store.reads() - from
+    };
+    let history = reads(&mut || {
+        let asked = palisade_drift::history(&store, &before, &schemas, keep);
+        assert!(!runtime.block_on(asked).unwrap().findings.is_empty());
+    });
+    let now: Timestamp = "2026-02-01T12:00:00Z".parse().unwrap();
+    let accounts = std::collections::BTreeSet::from([FIXTURE_ACCOUNT.to_owned()]);
+    let mut told = None;
+    let earlier = reads(&mut || {
+        let asked = palisade_drift::Earlier::read(&store, &before, &schemas, keep, now, &accounts);
+        told = runtime.block_on(asked).unwrap();
+    });
+    // and the list of its checks
+    assert_eq!(earlier, history + 1);
+    let mut failed = finding("a", Status::Fail);
+    told.unwrap().tell(&mut failed, &schemas);
+    assert!(failed.history.unwrap().new.is_some());
+}
