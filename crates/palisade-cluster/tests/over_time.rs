@@ -346,6 +346,7 @@ fn an_account_that_could_not_be_entered_is_judged_the_same() {
     let options = Options {
         passes: true,
         evidence: true,
+        ..Options::default()
     };
     let here = scanner.assess_snapshot(&checks, snapshot, options, Listing::All);
     let (here, left_out) = runtime().block_on(here).unwrap();

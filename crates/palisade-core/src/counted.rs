@@ -12,15 +12,22 @@ pub enum Listing {
     NotPassed,
     /// Of each check so many failed ones that count, the first in the order of [`Finding::sort_key`].
     First(usize),
+    /// None: all are numbers.
+    Nothing,
 }
 
 /// How many findings there are of a kind: check, severity, status.
 type Kinds = BTreeMap<(String, Severity, Status), usize>;
 
-/// Findings that are not listed, by number. None of them is muted.
+/// Findings that are not listed, by number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
+    /// Without those that are muted.
     kinds: Kinds,
+    /// Findings that are muted: only where nothing is listed.
+    pub muted: usize,
+    /// Those that failed and did not in the last scan, as far as that is known.
+    pub new: usize,
     /// IAM actions that would have let the reader see, with the number of findings that lack them.
     pub permissions: BTreeMap<String, usize>,
 }
@@ -41,6 +48,11 @@ pub struct CountedKind<'a> {
 impl Counted {
     /// Counts one that is not kept.
     pub fn note(&mut self, finding: &Finding) {
+        if finding.muted.is_some() {
+            self.muted += 1;
+            return;
+        }
+        self.new += usize::from(finding.is_new());
         self.note_many(&finding.check, finding.severity, finding.status, 1);
         for permission in &finding.missing_permissions {
             match self.permissions.get_mut(permission) {
@@ -66,6 +78,8 @@ impl Counted {
         for (permission, count) in other.permissions {
             *self.permissions.entry(permission).or_default() += count;
         }
+        self.muted += other.muted;
+        self.new += other.new;
     }
     /// By check, severity and status.
     pub fn kinds(&self) -> impl Iterator<Item = CountedKind<'_>> {
@@ -79,7 +93,7 @@ impl Counted {
     }
     /// How many findings they are.
     pub fn total(&self) -> usize {
-        self.kinds.values().sum()
+        self.kinds.values().sum::<usize>() + self.muted
     }
     /// How many have this status.
     pub fn of(&self, status: Status) -> usize {

@@ -64,6 +64,11 @@ impl Finding {
     pub fn counts_as_failed(&self) -> bool {
         self.status == Status::Fail && self.muted.is_none()
     }
+    /// True when it counts as failed and did not fail in the last scan, as far as that is known.
+    pub fn is_new(&self) -> bool {
+        let new = self.history.as_deref().and_then(|h| h.new);
+        self.counts_as_failed() && new == Some(true)
+    }
     /// The order in which findings are printed and stored: by check, account, region, resource.
     pub fn sort_key(&self) -> (&str, &str, &str, &str, &str) {
         (

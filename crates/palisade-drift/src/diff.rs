@@ -175,12 +175,12 @@ pub async fn diff_accounts(
             let left = Verdicts {
                 checks: checks_before,
                 account: &b,
-                found: by_key(before.findings(account_id).await?),
+                found: &by_key(before.findings(account_id).await?),
             };
             let right = Verdicts {
                 checks: checks_after,
                 account: &a,
-                found: by_key(after.findings(account_id).await?),
+                found: &by_key(after.findings(account_id).await?),
             };
             diff.findings
                 .extend(findings::compare(&left, &right, schemas));

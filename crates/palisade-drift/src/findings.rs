@@ -76,7 +76,7 @@ fn rank(f: &Finding) -> (u8, bool, palisade_core::Severity, &str) {
 pub(crate) struct Verdicts<'a> {
     pub(crate) checks: &'a BTreeSet<String>,
     pub(crate) account: &'a AccountSide<'a>,
-    pub(crate) found: BTreeMap<FindingKey, Finding>,
+    pub(crate) found: &'a BTreeMap<FindingKey, Finding>,
 }
 
 impl Verdicts<'_> {

@@ -4,7 +4,7 @@
 //! store, so that the next time only new snapshots are read; without it, it is computed anew.
 use crate::FindingKey;
 use crate::findings::{Verdicts, ageless, by_key};
-use crate::side::Side;
+use crate::side::{AccountSide, Side};
 use palisade_core::{Date, Finding, Severity, Status, Timestamp};
 use palisade_store::{Snapshot, Store, StoreError};
 use palisade_table::Schemas;
@@ -178,6 +178,18 @@ impl History {
         schemas: &dyn Schemas,
         accounts: Option<&BTreeSet<String>>,
     ) -> Result<(), StoreError> {
+        let nobody = &mut |_: &str, _: AccountSide<'_>, _: BTreeMap<FindingKey, Finding>| {};
+        self.add_seeing(snapshot, schemas, accounts, nobody).await
+    }
+
+    /// The same, handing over what was read of each account.
+    pub(crate) async fn add_seeing(
+        &mut self,
+        snapshot: &Snapshot,
+        schemas: &dyn Schemas,
+        accounts: Option<&BTreeSet<String>>,
+        see: &mut Seeing<'_>,
+    ) -> Result<(), StoreError> {
         let side = Side::Stored(snapshot);
         let Some(checks) = side.checks().await? else {
             return Ok(());
@@ -193,12 +205,13 @@ impl History {
         let wanted = side.accounts().into_iter();
         for account_id in wanted.filter(|a| accounts.is_none_or(|accounts| accounts.contains(a))) {
             let account = side.account(&account_id).await?;
+            let found = by_key(side.findings(&account_id).await?);
             let verdicts = Verdicts {
                 checks: &checks,
                 account: &account,
-                found: by_key(side.findings(&account_id).await?),
+                found: &found,
             };
-            for (key, finding) in &verdicts.found {
+            for (key, finding) in &found {
                 if finding.counts_as_failed() {
                     *failed.entry(finding.severity).or_default() += 1;
                 }
@@ -217,7 +230,7 @@ impl History {
                 .range_mut((account_id.clone(), FindingKey::first())..)
                 .take_while(|((account, _), _)| *account == account_id);
             for ((_, key), history) in own {
-                if verdicts.found.contains_key(key) || !checks.contains(&key.check) {
+                if found.contains_key(key) || !checks.contains(&key.check) {
                     continue;
                 }
                 if verdicts.may_be_there(
@@ -231,6 +244,7 @@ impl History {
                     self.episodes.extend(history.gone(now));
                 }
             }
+            see(&account_id, account, found);
         }
         for ((account_id, key), history) in &mut known {
             let unread = manifest.account(account_id).is_some_and(|a| a.unread);
@@ -349,6 +363,9 @@ pub enum Keep {
     Read,
 }
 
+/// Somebody who is handed what was read of an account: how it was read, and the verdicts.
+pub(crate) type Seeing<'s> = dyn FnMut(&str, AccountSide<'_>, BTreeMap<FindingKey, Finding>) + 's;
+
 /// The history of a row of snapshots, oldest first. What it gave may be kept in the store and used the next time; a kept
 /// one that is damaged is computed anew.
 ///
@@ -359,6 +376,19 @@ pub async fn history(
     snapshots: &[Snapshot],
     schemas: &dyn Schemas,
     keep: Keep,
+) -> Result<History, StoreError> {
+    let nobody = &mut |_: &str, _: AccountSide<'_>, _: BTreeMap<FindingKey, Finding>| {};
+    history_seeing(store, snapshots, schemas, keep, "", nobody).await
+}
+
+/// The same, handing over what was read of each account of one of the snapshots, if its verdicts had to be read.
+pub(crate) async fn history_seeing(
+    store: &Store,
+    snapshots: &[Snapshot],
+    schemas: &dyn Schemas,
+    keep: Keep,
+    id: &str,
+    see: &mut Seeing<'_>,
 ) -> Result<History, StoreError> {
     let names = chain(snapshots);
     let mut history = History::default();
@@ -386,7 +416,11 @@ pub async fn history(
         }
     }
     for snapshot in snapshots.iter().skip(done) {
-        history.add(snapshot, schemas, None).await?;
+        if snapshot.manifest().id == id {
+            history.add_seeing(snapshot, schemas, None, see).await?;
+        } else {
+            history.add(snapshot, schemas, None).await?;
+        }
     }
     if keep == Keep::Write
         && done < snapshots.len()

@@ -34,7 +34,7 @@ pub use history::{
 pub use lifetimes::{Lifetime, Lifetimes, lifetimes};
 pub use newly::{accounts_of, only_added};
 pub use pin::{DRIFT_CHECK, Pin, drift_check, drift_findings, pin, pinned, unpin};
-pub use seen::remember;
+pub use seen::{Earlier, remember};
 pub use show::{markdown, text};
 pub use side::{Collected, Side};
 

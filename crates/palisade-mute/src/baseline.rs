@@ -90,26 +90,52 @@ impl Baseline {
     }
     /// Marks the failed findings that were there already, unless a mute did. How many of the baseline fail no longer.
     pub fn apply(&self, assessment: &mut Assessment) -> usize {
-        let mark = Arc::new(Muting {
-            by: MutedBy::Baseline,
-            reason: format!("in the baseline of {}", today(self.taken_at)),
-            owner: String::new(),
-            expires: String::new(),
-        });
-        let mut seen = BTreeSet::new();
-        for finding in assessment
-            .findings
-            .iter_mut()
-            .filter(|f| f.status == Status::Fail)
-        {
-            let identity = Identity::of(finding);
-            if self.findings.contains(&identity) {
-                if finding.muted.is_none() {
-                    finding.muted = Some(Arc::clone(&mark));
-                }
-                seen.insert(identity);
-            }
+        let mut marking = self.marking();
+        for finding in &mut assessment.findings {
+            marking.mark(finding);
         }
-        self.findings.len() - seen.len()
+        marking.gone()
+    }
+
+    /// The same, finding by finding.
+    pub fn marking(&self) -> BaselineMarking<'_> {
+        BaselineMarking {
+            baseline: self,
+            mark: Arc::new(Muting {
+                by: MutedBy::Baseline,
+                reason: format!("in the baseline of {}", today(self.taken_at)),
+                owner: String::new(),
+                expires: String::new(),
+            }),
+            seen: BTreeSet::new(),
+        }
+    }
+}
+
+/// A baseline while it marks findings.
+#[derive(Debug)]
+pub struct BaselineMarking<'b> {
+    baseline: &'b Baseline,
+    mark: Arc<Muting>,
+    seen: BTreeSet<&'b Identity>,
+}
+
+impl BaselineMarking<'_> {
+    /// Marks a failed finding that was there already, unless a mute did.
+    pub fn mark(&mut self, finding: &mut Finding) {
+        if finding.status != Status::Fail {
+            return;
+        }
+        if let Some(identity) = self.baseline.findings.get(&Identity::of(finding)) {
+            if finding.muted.is_none() {
+                finding.muted = Some(Arc::clone(&self.mark));
+            }
+            self.seen.insert(identity);
+        }
+    }
+
+    /// How many of the baseline fail no longer, when all findings were marked.
+    pub fn gone(&self) -> usize {
+        self.baseline.findings.len() - self.seen.len()
     }
 }

@@ -220,51 +220,75 @@ impl Mutes {
         assessment: &mut Assessment,
         tags: impl Fn(&Finding) -> Option<&'t BTreeMap<String, String>>,
     ) {
-        let today = today(assessment.started_at);
-        let marks: Vec<Arc<Muting>> = self
-            .entries
-            .iter()
-            .map(|e| {
-                Arc::new(Muting {
-                    by: MutedBy::Mute,
-                    reason: e.reason.clone(),
-                    owner: e.owner.clone(),
-                    expires: e.expires.clone(),
-                })
-            })
-            .collect();
-        let mut lost = vec![0usize; self.entries.len()];
-        for finding in assessment
-            .findings
-            .iter_mut()
-            .filter(|f| f.status == Status::Fail)
-        {
+        let mut marking = self.marking(assessment.started_at);
+        for finding in &mut assessment.findings {
             let tags = tags(finding);
-            let mut late = Vec::new();
-            for (i, (entry, mark)) in self.entries.iter().zip(&marks).enumerate() {
-                if !entry.covers(finding, tags) {
-                    continue;
-                }
-                if entry.expires.as_str() < today.as_str() {
-                    late.push(i);
-                } else {
-                    finding.muted = Some(Arc::clone(mark));
-                    break;
-                }
+            marking.mark(finding, tags);
+        }
+        assessment.expired_mutes = marking.expired();
+    }
+
+    /// The same, finding by finding, of a scan at a time.
+    pub fn marking(&self, started_at: Timestamp) -> MuteMarking<'_> {
+        let mark = |e: &Mute| {
+            Arc::new(Muting {
+                by: MutedBy::Mute,
+                reason: e.reason.clone(),
+                owner: e.owner.clone(),
+                expires: e.expires.clone(),
+            })
+        };
+        MuteMarking {
+            mutes: self,
+            today: today(started_at),
+            marks: self.entries.iter().map(mark).collect(),
+            lost: vec![0; self.entries.len()],
+        }
+    }
+}
+
+/// Mutes while they mark findings.
+#[derive(Debug)]
+pub struct MuteMarking<'m> {
+    mutes: &'m Mutes,
+    today: String,
+    marks: Vec<Arc<Muting>>,
+    /// By entry: findings that it muted while it held.
+    lost: Vec<usize>,
+}
+
+impl MuteMarking<'_> {
+    /// Marks a failed finding with the first entry that covers it.
+    pub fn mark(&mut self, finding: &mut Finding, tags: Option<&BTreeMap<String, String>>) {
+        if finding.status != Status::Fail {
+            return;
+        }
+        let mut late = Vec::new();
+        let entries = self.mutes.entries.iter();
+        for (i, (entry, mark)) in entries.zip(&self.marks).enumerate() {
+            if !entry.covers(finding, tags) {
+                continue;
             }
-            // what another entry still mutes does not count again
-            if finding.muted.is_none() {
-                for (i, count) in lost.iter_mut().enumerate() {
-                    *count += usize::from(late.contains(&i));
-                }
+            if entry.expires.as_str() < self.today.as_str() {
+                late.push(i);
+            } else {
+                finding.muted = Some(Arc::clone(mark));
+                break;
             }
         }
-        let expired = self
-            .entries
-            .iter()
-            .zip(lost)
-            .filter(|(e, _)| e.expires < today);
-        assessment.expired_mutes = expired
+        // what another entry still mutes does not count again
+        if finding.muted.is_none() {
+            for (i, count) in self.lost.iter_mut().enumerate() {
+                *count += usize::from(late.contains(&i));
+            }
+        }
+    }
+
+    /// The entries that no longer hold, with what counts again, sorted.
+    pub fn expired(self) -> Vec<ExpiredMute> {
+        let entries = self.mutes.entries.iter().zip(self.lost);
+        let expired = entries.filter(|(e, _)| e.expires < self.today);
+        let mut expired: Vec<ExpiredMute> = expired
             .map(|(e, findings)| ExpiredMute {
                 check: e.name(),
                 reason: e.reason.clone(),
@@ -273,7 +297,8 @@ impl Mutes {
                 findings,
             })
             .collect();
-        assessment.expired_mutes.sort();
+        expired.sort();
+        expired
     }
 }
 

@@ -10,7 +10,7 @@ mod file;
 mod glob;
 mod import;
 
-pub use baseline::{Baseline, BaselineError};
-pub use file::{Mute, Mutes, MutesError};
+pub use baseline::{Baseline, BaselineError, BaselineMarking};
+pub use file::{Mute, MuteMarking, Mutes, MutesError};
 pub use glob::matches;
 pub use import::{ImportError, Imported, import};

@@ -2,8 +2,8 @@
 //! array, one finding a line. (The call itself takes at most 100 findings at once.)
 //!
 //! Lengths are those of AWS's documentation ("AWS Security Finding Format", required top-level attributes).
-use crate::shared::{Checks, array, fix_word, partition, shorten, uid};
-use palisade_core::{Assessment, Finding, Severity, Status, Timestamp};
+use crate::shared::{Checks, each_in_array, fix_word, partition, shorten, uid};
+use palisade_core::{Assessment, Finding, Findings, Severity, Status, Timestamp};
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use std::io::Write;
@@ -163,9 +163,22 @@ pub fn records<'a>(
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
+    write_from(assessment, &assessment.findings, out)
+}
+
+/// The same with findings that are elsewhere: those of the assessment are not looked at.
+///
+/// # Errors
+/// When the writer fails, or the findings cannot be read.
+pub fn write_from(
+    assessment: &Assessment,
+    findings: &dyn Findings,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let checks = Checks::of(assessment);
-    let findings = assessment.findings.iter();
-    array(out, findings.map(|f| document(f, &checks, assessment)))?;
+    each_in_array(out, findings, &mut |finding, out| {
+        crate::json_text::compact(out, &document(finding, &checks, assessment))
+    })?;
     writeln!(out)
 }
 

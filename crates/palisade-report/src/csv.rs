@@ -1,6 +1,6 @@
 //! One finding a row, with the texts that a spreadsheet needs beside it.
 use crate::shared::fix_word;
-use palisade_core::{Assessment, Finding, Seen};
+use palisade_core::{Assessment, Finding, Findings, Seen};
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -36,6 +36,18 @@ pub const HEADER: &[&str] = &[
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
+    write_from(assessment, &assessment.findings, out)
+}
+
+/// The same with findings that are elsewhere: those of the assessment are not looked at.
+///
+/// # Errors
+/// When the writer fails, or the findings cannot be read.
+pub fn write_from(
+    assessment: &Assessment,
+    findings: &dyn Findings,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let checks: BTreeMap<&str, _> = assessment
         .checks
         .iter()
@@ -43,7 +55,7 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         .collect();
     let mut rows = ::csv::Writer::from_writer(out);
     rows.write_record(HEADER)?;
-    for finding in &assessment.findings {
+    findings.each(&mut |finding| {
         let check = checks.get(finding.check.as_ref());
         let evidence = if finding.evidence.is_empty() {
             String::new()
@@ -80,8 +92,8 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         for cell in cells {
             rows.write_field(inert(cell).as_bytes())?;
         }
-        rows.write_record(None::<&[u8]>)?;
-    }
+        Ok(rows.write_record(None::<&[u8]>)?)
+    })?;
     rows.flush()
 }
 

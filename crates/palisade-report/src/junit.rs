@@ -1,14 +1,27 @@
 //! JUnit XML as Apache Ant writes it: a suite a check, a test a finding. A fail is a failure, what could not be read
 //! an error; muted, manual and not applicable findings are skipped.
 use crate::shared::{Checks, resource_name};
-use palisade_core::{Assessment, Finding, Status};
+use palisade_core::{Assessment, Finding, Findings, Status};
 use std::io::Write;
+use std::sync::Arc;
 
 /// Writes the suites.
 ///
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
+    write_from(assessment, &assessment.findings, out)
+}
+
+/// The same with findings that are elsewhere: those of the assessment are not looked at.
+///
+/// # Errors
+/// When the writer fails, or the findings cannot be read.
+pub fn write_from(
+    assessment: &Assessment,
+    findings: &dyn Findings,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let checks = Checks::of(assessment);
     // the format's times have neither zone nor fraction
     let started: String = assessment.started_at.to_string().chars().take(19).collect();
@@ -16,38 +29,91 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         out,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>"
     )?;
-    let suites = assessment.findings.chunk_by(|a, b| a.check == b.check);
-    for (number, findings) in suites.enumerate() {
-        let Some(first) = findings.first() else {
-            continue;
-        };
-        let count = |kind| findings.iter().filter(|f| Kind::of(f) == kind).count();
-        let check = checks.get(&first.check);
-        writeln!(
-            out,
-            "<testsuite id=\"{number}\" package=\"{}\" name=\"{}\" timestamp=\"{started}\" hostname=\"localhost\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"0\">",
-            Escaped(check.map_or("", |c| &c.service)),
-            Escaped(&first.check),
-            findings.len(),
-            count(Kind::Failure),
-            count(Kind::Error),
-            count(Kind::Skipped)
-        )?;
-        writeln!(out, "<properties>")?;
-        property(out, "title", checks.title(&first.check))?;
-        if let Some(check) = check {
-            property(out, "fix", &check.fix)?;
+    // a suite says first how many tests it has
+    let mut suites: Vec<(Arc<str>, Suite)> = Vec::new();
+    findings.each(&mut |finding| {
+        if suites.last().is_none_or(|(id, _)| *id != finding.check) {
+            suites.push((Arc::clone(&finding.check), Suite::default()));
         }
-        writeln!(out, "</properties>")?;
-        for finding in findings {
-            test(out, finding)?;
+        if let Some((_, suite)) = suites.last_mut() {
+            suite.add(Kind::of(finding));
         }
-        writeln!(out, "<system-out/>\n<system-err/>\n</testsuite>")?;
+        Ok(())
+    })?;
+    let mut suites = suites.into_iter().enumerate();
+    let mut open: Option<Arc<str>> = None;
+    findings.each(&mut |finding| {
+        if open.as_ref() != Some(&finding.check) {
+            if open.is_some() {
+                end(out)?;
+            }
+            open = Some(Arc::clone(&finding.check));
+            if let Some((number, (id, suite))) = suites.next() {
+                begin(out, number, &id, &suite, &checks, &started)?;
+            }
+        }
+        test(out, finding)
+    })?;
+    if open.is_some() {
+        end(out)?;
     }
     writeln!(out, "</testsuites>")
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How many tests of a check there are, and how they ended.
+#[derive(Default)]
+struct Suite {
+    tests: usize,
+    failures: usize,
+    errors: usize,
+    skipped: usize,
+}
+impl Suite {
+    fn add(&mut self, kind: Kind) {
+        self.tests += 1;
+        match kind {
+            Kind::Passed => {}
+            Kind::Failure => self.failures += 1,
+            Kind::Error => self.errors += 1,
+            Kind::Skipped => self.skipped += 1,
+        }
+    }
+}
+
+fn begin(
+    out: &mut dyn Write,
+    number: usize,
+    id: &str,
+    suite: &Suite,
+    checks: &Checks<'_>,
+    started: &str,
+) -> std::io::Result<()> {
+    let check = checks.get(id);
+    let Suite {
+        tests,
+        failures,
+        errors,
+        skipped,
+    } = suite;
+    writeln!(
+        out,
+        "<testsuite id=\"{number}\" package=\"{}\" name=\"{}\" timestamp=\"{started}\" hostname=\"localhost\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"0\">",
+        Escaped(check.map_or("", |c| &c.service)),
+        Escaped(id),
+    )?;
+    writeln!(out, "<properties>")?;
+    property(out, "title", checks.title(id))?;
+    if let Some(check) = check {
+        property(out, "fix", &check.fix)?;
+    }
+    writeln!(out, "</properties>")
+}
+
+fn end(out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "<system-out/>\n<system-err/>\n</testsuite>")
+}
+
+#[derive(Clone, Copy)]
 enum Kind {
     Passed,
     Failure,

@@ -2,8 +2,8 @@
 //!
 //! What OCSF has no place for (the verdict's exact word, missing permissions, whether the repair is declared as API calls, the
 //! muting) is under `unmapped`, by our names.
-use crate::shared::{Checks, fix_word, partition, uid};
-use palisade_core::{Assessment, Finding, Muting, Severity, Status};
+use crate::shared::{Checks, each_in_array, fix_word, partition, uid};
+use palisade_core::{Assessment, Finding, Findings, Muting, Severity, Status};
 use serde::Serialize;
 use std::io::Write;
 
@@ -123,16 +123,26 @@ struct Unmapped<'a> {
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
+    write_from(assessment, &assessment.findings, out)
+}
+
+/// The same with findings that are elsewhere: those of the assessment are not looked at.
+///
+/// # Errors
+/// When the writer fails, or the findings cannot be read.
+pub fn write_from(
+    assessment: &Assessment,
+    findings: &dyn Findings,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let checks = Checks::of(assessment);
     let time = assessment.started_at.as_micros() / 1000;
-    out.write_all(b"[")?;
-    for (i, finding) in assessment.findings.iter().enumerate() {
-        out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
+    each_in_array(out, findings, &mut |finding, out| {
         let id = uid(finding);
         let event = event(finding, &id, &checks, time, &assessment.version);
-        crate::json_text::compact(out, &event)?;
-    }
-    out.write_all(b"\n]\n")
+        crate::json_text::compact(out, &event)
+    })?;
+    writeln!(out)
 }
 
 fn event<'a>(

@@ -2,15 +2,28 @@
 //! Counts, not findings: labels are accounts, regions, services and checks, never resources.
 use crate::score::Score;
 use crate::shared::Checks;
-use palisade_core::{Assessment, Severity, Status};
+use palisade_core::{Assessment, Findings, Severity, Status};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Writes the metrics.
 ///
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
+    write_from(assessment, &assessment.findings, out)
+}
+
+/// The same with findings that are elsewhere. The score is that of the assessment, which may count what it does not list.
+///
+/// # Errors
+/// When the writer fails, or the findings cannot be read.
+pub fn write_from(
+    assessment: &Assessment,
+    findings: &dyn Findings,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let checks = Checks::of(assessment);
     head(
         out,
@@ -48,16 +61,16 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         writeln!(out, "palisade_score_ratio {:.6}", score / 100.0)?;
     }
 
-    type Place<'a> = (&'a str, &'a str, &'a str, Severity, Status, bool);
+    type Place<'a> = (Arc<str>, Arc<str>, &'a str, Severity, Status, bool);
     let mut places: BTreeMap<Place<'_>, usize> = BTreeMap::new();
-    let mut by_check: BTreeMap<(&str, Severity, Status, bool), usize> = BTreeMap::new();
-    for finding in &assessment.findings {
+    let mut by_check: BTreeMap<(Arc<str>, Severity, Status, bool), usize> = BTreeMap::new();
+    findings.each(&mut |finding| {
         let service = checks.get(&finding.check).map_or("", |c| &c.service);
         let (severity, status) = (finding.severity, finding.status);
         let muted = finding.muted.is_some();
         let place = (
-            &*finding.account_id,
-            &*finding.region,
+            Arc::clone(&finding.account_id),
+            Arc::clone(&finding.region),
             service,
             severity,
             status,
@@ -65,9 +78,10 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         );
         *places.entry(place).or_default() += 1;
         *by_check
-            .entry((&finding.check, severity, status, muted))
+            .entry((Arc::clone(&finding.check), severity, status, muted))
             .or_default() += 1;
-    }
+        Ok(())
+    })?;
     head(
         out,
         "palisade_findings",
@@ -77,8 +91,8 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         writeln!(
             out,
             "palisade_findings{{account_id=\"{}\",region=\"{}\",service=\"{}\",severity=\"{severity}\",status=\"{status}\",muted=\"{muted}\"}} {count}",
-            Label(account),
-            Label(region),
+            Label(&account),
+            Label(&region),
             Label(service)
         )?;
     }
@@ -91,7 +105,7 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
         writeln!(
             out,
             "palisade_check_findings{{check=\"{}\",severity=\"{severity}\",status=\"{status}\",muted=\"{muted}\"}} {count}",
-            Label(check)
+            Label(&check)
         )?;
     }
 

@@ -2,9 +2,10 @@
 //!
 //! A cloud resource is a logical location. Code hosts show only results with a file, so each has a physical
 //! location too: a relative URI made of account, region, type and name.
-use crate::shared::{Checks, resource_name, uid};
+use crate::shared::{Checks, each_in_array, resource_name, uid};
 use palisade_core::{
-    Assessment, CallError, CheckSummary, Finding, FixAvailability, MutedBy, Severity, Status,
+    Assessment, CallError, CheckSummary, Finding, Findings, FixAvailability, MutedBy, Severity,
+    Status,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -19,6 +20,18 @@ pub const SCHEMA: &str =
 /// # Errors
 /// When the writer fails.
 pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()> {
+    write_from(assessment, &assessment.findings, out)
+}
+
+/// The same with findings that are elsewhere: those of the assessment are not looked at.
+///
+/// # Errors
+/// When the writer fails, or the findings cannot be read.
+pub fn write_from(
+    assessment: &Assessment,
+    findings: &dyn Findings,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let checks = Checks::of(assessment);
     write!(
         out,
@@ -42,7 +55,9 @@ pub fn write(assessment: &Assessment, out: &mut dyn Write) -> std::io::Result<()
     });
     crate::json_text::compact(out, &invocation)?;
     out.write_all(b"],\n\"columnKind\":\"unicodeCodePoints\",\n\"results\":")?;
-    crate::shared::array(out, assessment.findings.iter().map(|f| result(f, &checks)))?;
+    each_in_array(out, findings, &mut |finding, out| {
+        crate::json_text::compact(out, &result(finding, &checks))
+    })?;
     out.write_all(b"}]}\n")
 }
 

@@ -1,6 +1,8 @@
 //! What several formats need: texts of checks, stable ids, partitions, shortening.
 use crate::json_text::steers;
-use palisade_core::{Assessment, CheckSummary, Finding, FixAvailability, Partition, Region};
+use palisade_core::{
+    Assessment, CheckSummary, Finding, Findings, FixAvailability, Partition, Region,
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -101,5 +103,20 @@ pub(crate) fn array<T: serde::Serialize>(
         out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
         crate::json_text::compact(out, &item)?;
     }
+    out.write_all(b"\n]")
+}
+
+/// Writes findings as a JSON array, one a line; `write` writes one.
+pub(crate) fn each_in_array(
+    out: &mut dyn Write,
+    findings: &dyn Findings,
+    write: &mut dyn FnMut(&Finding, &mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    out.write_all(b"[")?;
+    let mut separator: &[u8] = b"\n";
+    findings.each(&mut |finding| {
+        out.write_all(std::mem::replace(&mut separator, b",\n"))?;
+        write(finding, out)
+    })?;
     out.write_all(b"\n]")
 }

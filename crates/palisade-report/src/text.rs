@@ -155,10 +155,9 @@ fn by_severity(
         writeln!(out, "{:<16} {:>7}", "muted", posture.total.muted)?;
     }
     if let Some(last) = &assessment.last_scan {
-        let new = assessment.findings.iter().filter(|f| {
-            f.counts_as_failed() && f.history.as_deref().is_some_and(|h| h.new == Some(true))
-        });
-        let (new, at) = (new.count(), last.started_at);
+        let listed = assessment.findings.iter().filter(|f| f.is_new());
+        let new = listed.count() + assessment.counted.new;
+        let at = last.started_at;
         writeln!(out, "{:<16} {new:>7}  since the last scan, {at}", "new")?;
     }
     if posture.total.manual > 0 {

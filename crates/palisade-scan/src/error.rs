@@ -27,6 +27,9 @@ pub enum ScanError {
     /// A snapshot cannot be read.
     #[error(transparent)]
     Store(#[from] palisade_store::StoreError),
+    /// Findings that are kept apart cannot be written or read.
+    #[error("{0}")]
+    Spool(std::io::Error),
     /// No snapshot has what a query reads.
     #[error(
         "the snapshot `{snapshot}` has no column `{column}` of `{table}`: it was not collected then"

@@ -126,6 +126,17 @@ impl Inventory {
         }
     }
 
+    /// Leaves out the tables of which something was not collected. How many, and the first.
+    pub fn leave_out(&mut self, lacking: &[(String, String)]) -> Option<(usize, String)> {
+        let before = self.tables.len();
+        let lacks = |table: &TableSpec| lacking.iter().any(|(name, _)| *name == table.name);
+        let first = self.tables.iter().find(|t| lacks(t))?.name.clone();
+        self.tables.retain(|t| !lacks(t));
+        self.tagged
+            .retain(|name, _| self.tables.iter().any(|t| t.name == *name));
+        Some((before - self.tables.len(), first))
+    }
+
     fn counted(&self) -> impl Iterator<Item = &TableSpec> {
         let all = !self.options.needs_tags();
         self.tables

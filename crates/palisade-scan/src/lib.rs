@@ -12,6 +12,7 @@ mod rollup;
 mod scanner;
 mod selection;
 mod snapshot;
+mod spool;
 
 pub use ahead::{JudgeAhead, PlanAhead};
 pub use error::ScanError;
@@ -20,3 +21,4 @@ pub use rollup::roll_up;
 pub use scanner::{CheckDetails, FixtureReport, Planned, Scanner, Scope};
 pub use selection::{Selection, SelectionError};
 pub use snapshot::{Lacking, LeftOut, SNAPSHOTS, SnapshotQuery, snapshot_lake};
+pub use spool::Spool;

@@ -17,6 +17,9 @@ use tokio::sync::watch;
 /// Rows of a snapshot's account that are judged at once, where nothing else is asked for.
 const ROWS_AT_ONCE: usize = 100_000;
 
+/// What a row is taken to need while it is judged, in bytes: so many rows are judged at once within 1 GiB.
+const ROW: usize = (1 << 30) / ROWS_AT_ONCE;
+
 /// The catalogue, the API models, and the time that ages are counted from.
 #[derive(Debug)]
 pub struct Scanner {
@@ -99,6 +102,11 @@ impl Scanner {
     /// memory and more time.
     pub fn set_rows_at_once(&mut self, rows: usize) {
         self.rows_at_once = rows;
+    }
+    /// Sets the same by the memory that there is for them, in bytes. Full queries see what they read whole, whatever it
+    /// takes.
+    pub fn set_memory(&mut self, bytes: usize) {
+        self.rows_at_once = (bytes / ROW).max(1);
     }
     /// How many rows of a snapshot's account are judged at once, about.
     pub fn rows_at_once(&self) -> usize {

@@ -9,6 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Documents that are read at once: from a bucket each takes its time.
 pub(crate) const AT_ONCE: usize = 16;
@@ -84,6 +85,8 @@ pub struct Store {
     location: String,
     /// Where it is on a disk.
     folder: Option<PathBuf>,
+    /// Objects that were read, by all clones.
+    reads: Arc<AtomicUsize>,
 }
 
 impl Store {
@@ -123,6 +126,7 @@ impl Store {
                 root,
                 location: location.trim_end_matches('/').to_owned(),
                 folder: None,
+                reads: Arc::default(),
             });
         }
         if location.contains("://") {
@@ -137,6 +141,7 @@ impl Store {
             root: Path::default(),
             location: location.to_owned(),
             folder: Some(PathBuf::from(location)),
+            reads: Arc::default(),
         })
     }
 
@@ -147,6 +152,7 @@ impl Store {
             root: Path::default(),
             location: location.to_owned(),
             folder: None,
+            reads: Arc::default(),
         }
     }
 
@@ -179,12 +185,18 @@ impl Store {
     /// When it cannot be read.
     pub async fn read(&self, relative: &str) -> Result<Bytes, StoreError> {
         let failed = |e| StoreError::storage("read", &Path::from(relative), e);
+        self.reads.fetch_add(1, Ordering::Relaxed);
         let found = self
             .objects
             .get(&self.path(relative))
             .await
             .map_err(failed)?;
         found.bytes().await.map_err(failed)
+    }
+
+    /// How many objects were read of it, by this and its clones.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// Writes an object whole or not at all, over what was there.

@@ -98,6 +98,9 @@ pub struct AccountPart {
     /// By check and status: how many verdicts there were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<String, BTreeMap<String, usize>>,
+    /// The regions that were read, sorted, where it is part of a run: with every enabled region, accounts differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
 }
 
 impl AccountPart {

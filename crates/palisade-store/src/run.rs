@@ -8,7 +8,9 @@ use crate::error::StoreError;
 use crate::location::{AT_ONCE, Store, sha256};
 use crate::manifest::{AccountPart, FORMAT, FilePart, Manifest, ObjectPart};
 use crate::shard::Shard;
-use crate::write::{AccountFiles, AccountResult, NewSnapshot, Writer, account_path, document, folder, parse};
+use crate::write::{
+    AccountFiles, AccountResult, NewSnapshot, Writer, account_path, document, folder, parse,
+};
 use futures::StreamExt;
 use palisade_core::{CallError, CallErrorKind, Coverage, LeftOutAccount, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -355,8 +357,8 @@ impl Run {
     /// # Errors
     /// When something cannot be written.
     pub async fn account(&self, result: AccountResult<'_>) -> Result<bool, StoreError> {
-        self.account_begun(self.account_files(result.account_id), result)
-            .await
+        let begun = self.account_files(result.account_id);
+        self.account_begun(begun, result, &[]).await
     }
 
     /// For an account that is written piece by piece, under names that no other attempt has.
@@ -364,7 +366,7 @@ impl Run {
         self.writer.account_files(account_id)
     }
 
-    /// As [`Run::account`], of whose tables some are written already.
+    /// As [`Run::account`], of whose tables some are written already, with the regions in which it was read, sorted.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -372,8 +374,10 @@ impl Run {
         &self,
         begun: AccountFiles,
         result: AccountResult<'_>,
+        regions: &[String],
     ) -> Result<bool, StoreError> {
-        let part = self.writer.rest_of_account(begun, result).await?;
+        let mut part = self.writer.rest_of_account(begun, result).await?;
+        part.regions = regions.to_vec();
         if self.document(&part).await? {
             return Ok(true);
         }
@@ -607,6 +611,7 @@ fn not_read(account_id: &str, error: CallError) -> AccountPart {
         tables: BTreeMap::new(),
         findings: None,
         counts: BTreeMap::new(),
+        regions: Vec::new(),
     }
 }
 

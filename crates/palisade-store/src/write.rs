@@ -157,6 +157,7 @@ impl AccountFiles {
             tables: self.tables,
             findings: None,
             counts: BTreeMap::new(),
+            regions: Vec::new(),
         }
     }
 }

@@ -356,6 +356,9 @@ pub struct CheckSnapshot {
     /// Do it on several machines: the scheduler of a cluster, `ballista://HOST:PORT`
     #[arg(long, value_name = "URL", help_heading = "Snapshots")]
     pub engine: Option<String>,
+    /// Memory for the rows that are judged at once, in MiB, about: less takes more time, and finds the same
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..), help_heading = "Snapshots")]
+    pub memory: u32,
     #[command(flatten)]
     pub scan: Scan,
 }
@@ -776,6 +779,14 @@ pub struct Inventory {
     /// Only resources that no CloudFormation stack made, by the tag that it gives to what it makes
     #[arg(long)]
     pub unmanaged: bool,
+    /// Count what a snapshot has instead of asking AWS: its id, `latest`, or `latest~1` for the one before
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with = "new_since",
+        help_heading = "Snapshots"
+    )]
+    pub snapshot: Option<String>,
     /// Only resources that are not in a snapshot: its id, `latest`, or an age (`7d`: the last snapshot that is a week old)
     #[arg(long, value_name = "SNAPSHOT", help_heading = "Snapshots")]
     pub new_since: Option<String>,

@@ -624,3 +624,134 @@ fn reports_say_since_when() {
         "{csv}"
     );
 }
+
+/// A page needs all findings in memory, so with one the others are written from there; without, finding by finding. The
+/// bytes are the same, with what is muted, new, accepted and to be attested.
+#[test]
+fn a_report_is_the_same_wherever_its_findings_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (on, off) = ("Enabled", "Suspended");
+    let (pass, fail, unknown) = (Status::Pass, Status::Fail, Status::Unknown);
+    let first: &[Bucket] = &[("a", off, fail), ("b", off, fail), ("c", on, pass)];
+    let second: &[Bucket] = &[
+        ("a", off, fail),
+        ("b", on, pass),
+        ("c", "", unknown),
+        ("d", off, fail),
+        ("e", off, fail),
+        ("f", off, fail),
+    ];
+    let ids = store(&folder.join("store"), &[(1, first), (2, second)]);
+    let only = ["check", "--check", CHECK];
+    let json = [&only[..], &["--snapshot", &ids[0], "-f", "json"]].concat();
+    let json = run(folder, &json);
+    assert_eq!(json.status.code(), Some(0), "{}", told(&json));
+    std::fs::write(folder.join("first.json"), &json.stdout).unwrap();
+    let baseline = ["baseline", "--from", "first.json", "--output", "base.json"];
+    let taken = palisade(folder).args(baseline).output().unwrap();
+    assert_eq!(taken.status.code(), Some(0), "{}", told(&taken));
+    let mutes = r#"
+[[mute]]
+check = "s3-bucket-versioning"
+resource = "d"
+reason = "known"
+owner = "storage"
+expires = "2099-12-31"
+[[mute]]
+check = "s3-bucket-versioning"
+resource = "e"
+reason = "was known"
+owner = "storage"
+expires = "2020-12-31"
+"#;
+    std::fs::write(folder.join("mutes.toml"), mutes).unwrap();
+    const FORMATS: &[&str] = &[
+        "text",
+        "markdown",
+        "json",
+        "jsonl",
+        "csv",
+        "ocsf",
+        "asff",
+        "sarif",
+        "junit",
+        "prometheus",
+    ];
+    let check = |to: &str, more: &[&str]| {
+        let outputs: Vec<String> = FORMATS.iter().map(|f| format!("{f}={f}.{to}")).collect();
+        let noise = ["--mutes", "mutes.toml", "--baseline", "base.json"];
+        let mut args = [&only[..], &noise, &["--framework", "cis-aws-5.0"], more].concat();
+        for output in &outputs {
+            args.extend(["--output", output]);
+        }
+        let output = run(folder, &args);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let lines = told(&output);
+        let lines = lines.lines().filter(|l| !l.contains(" written to "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let apart = check("apart", &[]);
+    let whole = check("whole", &["--output", "html=page.html"]);
+    assert_eq!(apart, whole);
+    let of = |name: String| std::fs::read_to_string(folder.join(name)).unwrap();
+    for format in FORMATS {
+        let (apart, whole) = (of(format!("{format}.apart")), of(format!("{format}.whole")));
+        assert_eq!(apart, whole, "{format}");
+    }
+    let text = of("text.apart".to_owned());
+    for line in ["\nmuted ", "\nnew ", "\nto be attested "] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let json: Json = serde_json::from_str(&of("json.apart".to_owned())).unwrap();
+    let about = |bucket: &str| {
+        let all = json["findings"].as_array().unwrap().iter();
+        all.clone()
+            .find(|f| f["check"] == CHECK && f["resource_id"] == bucket)
+            .unwrap()
+    };
+    assert_eq!(about("a")["muted"]["by"], "baseline");
+    assert_eq!(about("a")["history"]["new"], false);
+    assert_eq!(about("d")["muted"]["by"], "mute");
+    assert_eq!(about("f")["history"]["new"], true);
+    assert_eq!(json["expired_mutes"][0]["findings"], 1);
+    assert!(json["last_scan"].is_object());
+}
+
+/// Since when something fails costs no more than the history that says it: the last scan's verdicts are read once.
+#[test]
+fn verdicts_of_the_last_scan_are_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("store");
+    store(&folder, DAYS);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let store = Store::open(folder.to_str().unwrap(), &Options::default()).unwrap();
+    let listing = runtime.block_on(store.list()).unwrap();
+    let before: Vec<_> = listing.manifests.into_iter().map(|m| store.of(m)).collect();
+    let schemas = CatalogSchemas::shipped();
+    let keep = palisade_drift::Keep::Read;
+    let reads = |work: &mut dyn FnMut()| {
+        let from = store.reads();
+        work();
+        store.reads() - from
+    };
+    let history = reads(&mut || {
+        let asked = palisade_drift::history(&store, &before, &schemas, keep);
+        assert!(!runtime.block_on(asked).unwrap().findings.is_empty());
+    });
+    let now: Timestamp = "2026-02-01T12:00:00Z".parse().unwrap();
+    let accounts = std::collections::BTreeSet::from([FIXTURE_ACCOUNT.to_owned()]);
+    let mut told = None;
+    let earlier = reads(&mut || {
+        let asked = palisade_drift::Earlier::read(&store, &before, &schemas, keep, now, &accounts);
+        told = runtime.block_on(asked).unwrap();
+    });
+    // and the list of its checks
+    assert_eq!(earlier, history + 1);
+    let mut failed = finding("a", Status::Fail);
+    told.unwrap().tell(&mut failed, &schemas);
+    assert!(failed.history.unwrap().new.is_some());
+}

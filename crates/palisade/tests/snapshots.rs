@@ -52,6 +52,12 @@ fn a_snapshot_is_judged_as_the_account_was() {
     );
     assert!(scan.lines().count() > 1000);
     assert_eq!(scan, again);
+    // piece by piece it is the same
+    let check = ["check", "--store", "lake", "--quiet", "-f", "jsonl"];
+    let little = good(folder, &[&check[..], &["--memory", "16"]].concat());
+    assert!(scan == little, "less memory finds something else");
+    let none = run(folder, &[&check[..], &["--memory", "0"]].concat());
+    assert_eq!(none.status.code(), Some(2), "{}", err(&none));
 
     let listed = good(folder, &["snapshots", "list", "--store", "lake"]);
     assert_eq!(listed.lines().count(), 2, "{listed}");
@@ -496,4 +502,55 @@ fn inventory_counts_the_same_resources_in_every_way() {
     assert!(untagged > 0 && untagged < without_team, "{untagged}");
     assert_eq!(Some(without_team), unteamed["resources"].as_i64());
     assert!(sum(&["--unmanaged", "--by", "service"]) <= all);
+}
+
+/// What a snapshot has is counted as the account is, and what it was not collected for is told.
+#[test]
+fn an_inventory_of_a_snapshot_is_that_of_the_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let collect = ["collect", "--demo", "--store", "lake", "--quiet"];
+    good(folder, &[&collect[..], &["--table", "all"]].concat());
+    let services = ["-s", "s3,ec2,iam,lambda", "-f", "csv"];
+    for more in [
+        &[][..],
+        &["--list"],
+        &["--by", "tag:team,type"],
+        &["--untagged", "--by", "service"],
+        &["--unmanaged", "--list"],
+    ] {
+        let of = |place: &[&str]| {
+            let args = [&["inventory"][..], place, &services, more].concat();
+            let output = run(folder, &args);
+            assert!(output.status.success(), "{args:?}: {}", err(&output));
+            (out(&output), err(&output))
+        };
+        let (live, _) = of(&["--demo"]);
+        let (stored, notes) = of(&["--snapshot", "latest", "--store", "lake"]);
+        assert_eq!(live, stored, "{more:?}");
+        assert!(live.lines().count() > 2, "{live}");
+        assert!(!notes.contains("not collected"), "{notes}");
+    }
+
+    let some = ["--check", "s3-bucket-versioning"];
+    let collect = ["collect", "--demo", "--store", "less", "--quiet"];
+    good(folder, &[&collect[..], &some].concat());
+    let inventory = ["inventory", "--snapshot", "latest", "--store", "less"];
+    let less = run(folder, &[&inventory[..], &["--by", "type"]].concat());
+    assert!(less.status.success(), "{}", err(&less));
+    assert!(out(&less).contains("s3_bucket"), "{}", out(&less));
+    let told = err(&less);
+    assert!(
+        told.contains("types of resources are not counted: the snapshot was not collected"),
+        "{told}"
+    );
+    for (wrong, says) in [
+        (&["-s", "ec2"][..], "none of these types of resources"),
+        (&["--organization"], "has the accounts that it has"),
+        (&["--new-since", "latest"], "cannot be used with"),
+    ] {
+        let output = run(folder, &[&inventory[..], wrong].concat());
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", err(&output));
+        assert!(err(&output).contains(says), "{}", err(&output));
+    }
 }

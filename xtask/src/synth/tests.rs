@@ -1,5 +1,5 @@
 use super::*;
-use palisade_core::Listing;
+use palisade_core::{Findings, Listing};
 use palisade_query::{CatalogSchemas, Options as Judged};
 use palisade_scan::Scanner;
 use std::path::Path;
@@ -151,4 +151,47 @@ fn pieces_and_counts_change_nothing_that_is_told() {
     assert_eq!(text(&whole, false), text(&first, false));
     assert_eq!(first.total(), whole.findings.len());
     assert!(first.findings.len() * 4 < whole.findings.len());
+
+    // kept apart, most of them in files
+    let mut scanner = Scanner::new(Arc::clone(&catalog));
+    scanner.set_now(snapshot.manifest().started_at);
+    let asked = scanner.assess_snapshot_apart(&checks, &snapshot, Judged::default());
+    let (mut brief, spool, _) = runtime.block_on(asked).unwrap();
+    assert!(brief.findings.is_empty() && spool.count() > 10_000);
+    spool.list(Listing::First(5), &mut brief).unwrap();
+    assert_eq!(text(&whole, false), text(&brief, false));
+    let whole_as = reports(&whole, &whole.findings);
+    for ((format, all), (_, apart)) in whole_as.iter().zip(reports(&brief, &spool)) {
+        assert!(*all == apart, "{format} has something else");
+        assert!(all.len() > 1000, "{format}");
+    }
+}
+
+/// The reports that are written finding by finding.
+fn reports(
+    assessment: &palisade_core::Assessment,
+    findings: &dyn Findings,
+) -> Vec<(&'static str, Vec<u8>)> {
+    use palisade_report as report;
+    type From = fn(
+        &palisade_core::Assessment,
+        &dyn Findings,
+        &mut dyn std::io::Write,
+    ) -> std::io::Result<()>;
+    let formats: [(&str, From); 8] = [
+        ("json", report::json::write_from),
+        ("jsonl", |_, f, out| report::jsonl::write_from(f, out)),
+        ("csv", report::csv::write_from),
+        ("ocsf", report::ocsf::write_from),
+        ("asff", report::asff::write_from),
+        ("sarif", report::sarif::write_from),
+        ("junit", report::junit::write_from),
+        ("prometheus", report::prometheus::write_from),
+    ];
+    let written = formats.into_iter().map(|(name, write)| {
+        let mut out = Vec::new();
+        write(assessment, findings, &mut out).unwrap();
+        (name, out)
+    });
+    written.collect()
 }

@@ -1,4 +1,5 @@
 //! Many accounts' results as one. The result is the same whatever the order in which they come.
+use crate::{ScanError, Spool};
 use palisade_core::{
     Assessment, CallError, CallStatistics, CheckSummary, Counted, Coverage, Finding,
     LeftOutAccount, Listing, SkippedScope, Status, Timestamp,
@@ -17,6 +18,8 @@ pub struct Merge {
     checks: BTreeMap<String, CheckSummary>,
     listing: Listing,
     findings: Vec<Finding>,
+    /// All, when they are kept apart.
+    spool: Option<Spool>,
     /// The first of each check, when only these are listed.
     first: BTreeMap<Arc<str>, Vec<Finding>>,
     counted: Counted,
@@ -36,8 +39,29 @@ impl Merge {
         }
     }
 
+    /// Keeps all findings apart ([`Merge::spool`]): then what it holds does not grow with their number.
+    pub fn spooling() -> Self {
+        Self {
+            spool: Some(Spool::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether findings that passed are listed or kept.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.listing == Listing::All
+    }
+
+    /// The findings that are kept apart.
+    pub fn spool(&mut self) -> Option<Spool> {
+        self.spool.take()
+    }
+
     /// Adds an account's assessment.
-    pub fn add(&mut self, part: Assessment) {
+    ///
+    /// # Errors
+    /// When findings that are kept apart cannot be kept.
+    pub fn add(&mut self, part: Assessment) -> Result<(), ScanError> {
         self.version = part.version;
         self.accounts.extend(part.accounts);
         self.regions.extend(part.regions);
@@ -54,14 +78,19 @@ impl Merge {
                 }
             }
         }
-        self.add_findings(part.findings);
+        match &mut self.spool {
+            Some(spool) => spool.extend(part.findings).map_err(ScanError::Spool)?,
+            None => self.add_findings(part.findings),
+        }
         self.counted.add(part.counted);
         self.add_coverage(part.coverage);
+        Ok(())
     }
 
-    fn add_findings(&mut self, findings: Vec<Finding>) {
+    pub(crate) fn add_findings(&mut self, findings: Vec<Finding>) {
         match self.listing {
             Listing::All => self.findings.extend(findings),
+            Listing::Nothing => findings.iter().for_each(|f| self.counted.note(f)),
             Listing::NotPassed => {
                 for finding in findings {
                     match finding.status {
@@ -152,20 +181,27 @@ impl Merge {
         }
     }
 
+    /// The findings that are listed, in their order, and the others.
+    pub(crate) fn listed(&mut self) -> (Vec<Finding>, Counted) {
+        let mut findings = std::mem::take(&mut self.findings);
+        let first = std::mem::take(&mut self.first);
+        findings.extend(first.into_values().flatten());
+        findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        (findings, std::mem::take(&mut self.counted))
+    }
+
     /// One assessment of all.
     pub fn finish(mut self, started_at: Timestamp) -> Assessment {
         let coverage = self.coverage();
-        self.findings.extend(self.first.into_values().flatten());
-        self.findings
-            .sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        let (findings, counted) = self.listed();
         Assessment {
             version: self.version,
             started_at,
             accounts: self.accounts.into_iter().collect(),
             regions: self.regions.into_iter().collect(),
             checks: self.checks.into_values().collect(),
-            findings: self.findings,
-            counted: self.counted,
+            findings,
+            counted,
             coverage,
             frameworks: Vec::new(),
             last_scan: None,

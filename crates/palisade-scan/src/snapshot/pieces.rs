@@ -5,7 +5,7 @@
 //! read the same large tables together. That is also how checks that look across accounts see all of them.
 use super::{LeftOut, by_reach, part, scope};
 use crate::organization::Merge;
-use crate::{Planned, ScanError, Scanner};
+use crate::{Planned, ScanError, Scanner, Spool};
 use palisade_catalog::Check;
 use palisade_collect::Collected;
 use palisade_core::{Assessment, Coverage, Listing};
@@ -41,6 +41,39 @@ impl Scanner {
         options: Options,
         listing: Listing,
     ) -> Result<(Assessment, Vec<LeftOut>), ScanError> {
+        let mut merge = Merge::listing(listing);
+        let left_out = self
+            .judge_snapshot(checks, snapshot, options, &mut merge)
+            .await?;
+        Ok((merge.finish(self.now()), left_out))
+    }
+
+    /// The same with all findings kept apart from the assessment, which has none: then memory does not grow with them
+    /// either.
+    ///
+    /// # Errors
+    /// As [`Scanner::assess_snapshot`], and when findings cannot be kept.
+    pub async fn assess_snapshot_apart(
+        &self,
+        checks: &[Arc<Check>],
+        snapshot: &Snapshot,
+        options: Options,
+    ) -> Result<(Assessment, Spool, Vec<LeftOut>), ScanError> {
+        let mut merge = Merge::spooling();
+        let left_out = self
+            .judge_snapshot(checks, snapshot, options, &mut merge)
+            .await?;
+        let spool = merge.spool().unwrap_or_default();
+        Ok((merge.finish(self.now()), spool, left_out))
+    }
+
+    async fn judge_snapshot(
+        &self,
+        checks: &[Arc<Check>],
+        snapshot: &Snapshot,
+        options: Options,
+        merge: &mut Merge,
+    ) -> Result<Vec<LeftOut>, ScanError> {
         let schemas = self.schemas();
         let (planned, left_out) = self.answerable(checks, snapshot)?;
         let (each, whole) = by_reach(&planned);
@@ -53,10 +86,9 @@ impl Scanner {
             }
         };
         let options = Options {
-            passes: options.passes && listing == Listing::All,
+            passes: options.passes && merge.has_passed(),
             ..options
         };
-        let mut merge = Merge::listing(listing);
         let judging = Judging {
             scanner: self,
             snapshot,
@@ -65,7 +97,7 @@ impl Scanner {
             at_once: self.rows_at_once(),
             shared,
         };
-        merge.add(judging.assess(&part(&planned, &[]), &[], Collected::default())?);
+        merge.add(judging.assess(&part(&planned, &[]), &[], Collected::default())?)?;
         let mut rows: BTreeMap<String, usize> = BTreeMap::new();
         for entry in &snapshot.manifest().accounts {
             let account = snapshot.account(&entry.account_id).await?;
@@ -77,7 +109,7 @@ impl Scanner {
             for (table, count) in rows_of(&account) {
                 *rows.entry(table.to_owned()).or_default() += count;
             }
-            judging.account(&each, &account, &mut merge).await?;
+            judging.account(&each, &account, merge).await?;
         }
         if !whole.checks.is_empty() {
             let everyone = snapshot.everyone();
@@ -89,10 +121,10 @@ impl Scanner {
                     dataset,
                     coverage: Coverage::default(),
                 };
-                merge.add(judging.assess(&group, &[], collected)?);
+                merge.add(judging.assess(&group, &[], collected)?)?;
             }
         }
-        Ok((merge.finish(self.now()), left_out))
+        Ok(left_out)
     }
 }
 
@@ -216,8 +248,7 @@ impl Judging<'_> {
         assessment
             .findings
             .retain(|f| *f.account_id == *account.account_id);
-        merge.add(assessment);
-        Ok(())
+        merge.add(assessment)
     }
 
     /// The files of an account's tables, dealt out: each piece has some of several tables, so that there is work for all

@@ -2,7 +2,8 @@
 use super::cluster::Engine;
 use super::connect::Connection;
 use super::noise::Noise;
-use super::report::Outputs;
+use super::query::mebibytes;
+use super::report::{Holding, Judged, Outputs};
 use super::scan::{self, Ready};
 use super::send::Destinations;
 use super::store;
@@ -47,6 +48,7 @@ pub fn run(
     let snapshot = runtime.block_on(store.snapshot(&args.snapshot))?;
     let manifest = snapshot.manifest();
     scanner.set_now(manifest.started_at);
+    scanner.set_memory(mebibytes(args.memory));
     terminal.note(&format!(
         "snapshot {} of {} ({} accounts, {} rows)",
         manifest.id,
@@ -58,21 +60,29 @@ pub fn run(
         evidence: flags.evidence,
         ..palisade_query::Options::default()
     };
-    let (mut assessment, left_out) = match &args.engine {
-        None => {
-            let listing = match destinations.is_empty() {
-                true => noise.listing(outputs.listing()),
-                false => Listing::All,
-            };
-            let asked = scanner.assess_snapshot(&checks, &snapshot, options, listing);
-            runtime.block_on(asked)?
+    let holding = match destinations.is_empty() {
+        true => noise.holding(outputs.holding()),
+        false => Holding::Listed(Listing::All),
+    };
+    let (assessment, apart, left_out) = match (&args.engine, holding) {
+        (None, Holding::Apart) => {
+            let asked = scanner.assess_snapshot_apart(&checks, &snapshot, options);
+            let (assessment, spool, left_out) = runtime.block_on(asked)?;
+            (assessment, Some(spool), left_out)
         }
-        Some(url) => {
+        (None, Holding::Listed(listing)) => {
+            let asked = scanner.assess_snapshot(&checks, &snapshot, options, listing);
+            let (assessment, left_out) = runtime.block_on(asked)?;
+            (assessment, None, left_out)
+        }
+        (Some(url), _) => {
             let engine = Engine::new(url, &store, &flags.target, &catalog, facts)?;
             let asked = engine.assess_snapshot(&scanner, &checks, &snapshot, options);
-            runtime.block_on(asked)?
+            let (assessment, left_out) = runtime.block_on(asked)?;
+            (assessment, None, left_out)
         }
     };
+    let mut judged = Judged { assessment, apart };
     if !checks.is_empty()
         && left_out.len() == checks.len()
         && let Some(first) = left_out.first()
@@ -88,39 +98,37 @@ pub fn run(
         let schemas =
             palisade_query::CatalogSchemas::new(Arc::clone(&catalog), Arc::clone(scanner.models()));
         let now = super::drift::Now::Snapshot(&snapshot);
-        let held = super::drift::hold(&store, now, &schemas, &mut assessment);
+        let held = super::drift::hold(&store, now, &schemas, &mut judged.assessment);
         if !runtime.block_on(held)? && ready.drift.only {
             return Err(super::drift::nothing_pinned());
         }
+        judged.collect()?;
     }
     let told = store::remember(
         &store,
         palisade_drift::Keep::Read,
-        &mut assessment,
+        &mut judged,
         &scanner,
         terminal,
     );
-    runtime.block_on(told);
-    noise.apply(&mut assessment, &super::noise::Tags::new(), terminal);
-    palisade_scan::roll_up(
-        &mut assessment,
-        &catalog,
-        &ready.selection.frameworks,
-        &ready.attestations.attestations,
-    );
+    runtime.block_on(told)?;
+    noise.apply_to(&mut judged, &super::noise::Tags::new(), terminal)?;
+    ready.roll_up(&mut judged.assessment, &catalog);
+    judged.list(outputs.listing())?;
+    let assessment = &judged.assessment;
     let connection = if outputs.in_s3() || destinations.in_aws() {
         Some(Connection::open(&flags.target, scanner.models(), terminal)?)
     } else {
         None
     };
-    match outputs.write(&assessment, connection.as_ref(), terminal) {
+    match outputs.write(&judged, connection.as_ref(), terminal) {
         Err(failure) if failure.is_closed_pipe() => {}
         other => other?,
     }
-    if !destinations.send(&assessment, connection.as_ref(), false, terminal)? {
+    if !destinations.send(assessment, connection.as_ref(), false, terminal)? {
         return Ok(Outcome::Failed);
     }
-    Ok(match scan::outcome(flags, &assessment) {
+    Ok(match scan::outcome(flags, assessment) {
         Outcome::Done if flags.strict && !left_out.is_empty() => Outcome::Incomplete,
         other => other,
     })

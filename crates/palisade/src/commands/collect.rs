@@ -61,7 +61,7 @@ pub fn run(
     };
     keeping.begin_single(&mut connection, &asked, &wanted, known, terminal)?;
     let collected = match keeping.before(&connection, &scanner)? {
-        Some(before) => before,
+        Some((before, _)) => before,
         None => connection.collect(&scanner, &request, &limits(&args.target), terminal)?,
     };
     connection.save_recording(args.target.record.as_deref())?;
@@ -130,12 +130,13 @@ fn accounts(
         let (account_id, collected) = (read.account_id, read.collected);
         // what was stopped half way is read again, as a whole
         if !collected.coverage.interrupted {
-            connection.wait(session.account(AccountResult {
+            let result = AccountResult {
                 account_id: &account_id,
                 dataset: &collected.dataset,
                 coverage: &collected.coverage,
                 findings: None,
-            }))?;
+            };
+            connection.wait(session.account(result, &read.regions))?;
         }
         merge.add_coverage(collected.coverage);
         entered.insert(account_id);

@@ -1,4 +1,5 @@
 //! Mutes and baselines: `--mutes`, `--baseline`, `palisade baseline`, `palisade mutes import`.
+use super::report::{Holding, Judged};
 use super::scan;
 use crate::Outcome;
 use crate::cli::{
@@ -9,8 +10,8 @@ use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_catalog::Catalog;
 use palisade_collect::Request;
 use palisade_config::Given;
-use palisade_core::{Assessment, Finding, Listing};
-use palisade_mute::{Baseline, Mutes};
+use palisade_core::{Assessment, ExpiredMute, Finding, Listing, Timestamp};
+use palisade_mute::{Baseline, BaselineMarking, MuteMarking, Mutes};
 use palisade_scan::Scanner;
 use palisade_table::Dataset;
 use std::collections::BTreeMap;
@@ -48,15 +49,19 @@ impl Noise {
         Ok(Self { mutes, baseline })
     }
 
-    /// The findings that must be there for these files, out of those that outputs list: what is accepted is known by
-    /// looking at every fail.
-    pub fn listing(&self, outputs: Listing) -> Listing {
+    /// How findings must be held for these files, when outputs ask for something: what is accepted is known by looking at
+    /// every fail.
+    pub fn holding(&self, outputs: Holding) -> Holding {
         match outputs {
-            Listing::First(_) if !self.mutes.is_empty() || self.baseline.is_some() => {
-                Listing::NotPassed
+            Holding::Listed(Listing::First(_)) if !self.is_empty() => {
+                Holding::Listed(Listing::NotPassed)
             }
             other => other,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.mutes.is_empty() && self.baseline.is_none()
     }
 
     /// Whether a mute asks for tags.
@@ -114,24 +119,74 @@ impl Noise {
         Ok(tags)
     }
 
-    /// Marks findings, and tells on stderr what no longer holds.
+    /// Marks the findings of an assessment, and tells on stderr what no longer holds.
     pub fn apply(&self, assessment: &mut Assessment, tags: &Tags, terminal: &Terminal) {
-        let of = |f: &Finding| tags.get(&(f.account_id.to_string(), f.resource.clone()));
-        self.mutes.apply(assessment, of);
-        for mute in &assessment.expired_mutes {
+        let mut marking = self.marking(assessment.started_at, tags);
+        for finding in &mut assessment.findings {
+            marking.mark(finding);
+        }
+        assessment.expired_mutes = marking.end(terminal);
+    }
+
+    /// The same, wherever the findings are.
+    ///
+    /// # Errors
+    /// When findings that are kept apart cannot be.
+    pub fn apply_to(
+        &self,
+        judged: &mut Judged,
+        tags: &Tags,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let mut marking = self.marking(judged.assessment.started_at, tags);
+        if !self.is_empty() {
+            judged.change(|finding| marking.mark(finding))?;
+        }
+        judged.assessment.expired_mutes = marking.end(terminal);
+        Ok(())
+    }
+
+    fn marking<'n>(&'n self, started_at: Timestamp, tags: &'n Tags) -> Marking<'n> {
+        Marking {
+            mutes: self.mutes.marking(started_at),
+            baseline: self.baseline.as_ref().map(Baseline::marking),
+            tags,
+        }
+    }
+}
+
+/// What the user accepted, while it marks findings.
+struct Marking<'n> {
+    mutes: MuteMarking<'n>,
+    baseline: Option<BaselineMarking<'n>>,
+    tags: &'n Tags,
+}
+
+impl Marking<'_> {
+    fn mark(&mut self, finding: &mut Finding) {
+        let key = (finding.account_id.to_string(), finding.resource.clone());
+        self.mutes.mark(finding, self.tags.get(&key));
+        if let Some(baseline) = &mut self.baseline {
+            baseline.mark(finding);
+        }
+    }
+
+    /// Tells what no longer holds.
+    fn end(self, terminal: &Terminal) -> Vec<ExpiredMute> {
+        let expired = self.mutes.expired();
+        for mute in &expired {
             terminal.warn(&format!(
                 "the mute of `{}` by {} ended on {}: {} findings count again",
                 mute.check, mute.owner, mute.expires, mute.findings
             ));
         }
-        if let Some(baseline) = &self.baseline {
-            let gone = baseline.apply(assessment);
-            if gone > 0 {
-                terminal.note(&format!(
-                    "{gone} findings of the baseline fail no longer; take a new one to keep it so"
-                ));
-            }
+        let gone = self.baseline.map_or(0, |baseline| baseline.gone());
+        if gone > 0 {
+            terminal.note(&format!(
+                "{gone} findings of the baseline fail no longer; take a new one to keep it so"
+            ));
         }
+        expired
     }
 }
 
@@ -200,7 +255,8 @@ pub fn baseline(
                 all_tables: false,
             };
             let ready = scan::Ready::new(scan, given, global, &catalog)?;
-            scan::assess(&ready, &noise, None, &catalog, terminal)?.0
+            let (judged, _) = scan::assess(&ready, &noise, None, &catalog, terminal)?;
+            judged.assessment
         }
     };
     if assessment.coverage.interrupted {

@@ -71,8 +71,7 @@ fn over_snapshots(
     scanner.set_now(latest.manifest().started_at);
     let (rows, lacking) = match &args.engine {
         None => {
-            let memory = usize::try_from(args.memory).unwrap_or(usize::MAX);
-            let memory = memory.saturating_mul(1 << 20);
+            let memory = mebibytes(args.memory);
             scanner.query_snapshots(&args.sql, &snapshots, memory, runtime.handle())?
         }
         Some(url) => {
@@ -96,6 +95,12 @@ fn over_snapshots(
         }
     }
     Ok(Outcome::Done)
+}
+
+/// So many MiB in bytes.
+pub fn mebibytes(number: u32) -> usize {
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    number.saturating_mul(1 << 20)
 }
 
 /// Prints rows.

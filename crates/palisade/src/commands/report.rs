@@ -4,8 +4,9 @@ use crate::cli::Format;
 use crate::error::Failure;
 use crate::output::{FileOutput, Terminal, to_stdout};
 use palisade_aws::CallFailure;
-use palisade_core::{Assessment, Listing};
+use palisade_core::{Assessment, Finding, Findings, Listing};
 use palisade_report as report;
+use palisade_scan::{ScanError, Spool};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,6 +31,81 @@ impl std::fmt::Display for Place {
             Self::Stdout => f.write_str("stdout"),
             Self::File(path) => write!(f, "`{}`", path.display()),
             Self::Object { bucket, key } => write!(f, "`s3://{bucket}/{key}`"),
+        }
+    }
+}
+
+/// How the findings of many accounts are held until they are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// In memory, those that are listed; the others are counted.
+    Listed(Listing),
+    /// Apart, all of them.
+    Apart,
+}
+
+/// What was judged.
+pub struct Judged {
+    /// The assessment. Its findings are all there are, or what is added to those that are kept apart.
+    pub assessment: Assessment,
+    /// Findings that are kept apart.
+    pub apart: Option<Spool>,
+}
+
+impl Judged {
+    /// An assessment that has its findings.
+    pub fn whole(assessment: Assessment) -> Self {
+        Self {
+            assessment,
+            apart: None,
+        }
+    }
+
+    /// All findings.
+    pub fn findings(&self) -> &dyn Findings {
+        match &self.apart {
+            Some(spool) => spool,
+            None => &self.assessment.findings,
+        }
+    }
+
+    /// Changes each finding.
+    ///
+    /// # Errors
+    /// When findings that are kept apart cannot be.
+    pub fn change(&mut self, change: impl FnMut(&mut Finding)) -> Result<(), Failure> {
+        match &mut self.apart {
+            Some(spool) => Ok(spool.change(change).map_err(ScanError::Spool)?),
+            None => {
+                self.assessment.findings.iter_mut().for_each(change);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts findings that were added to the assessment where the others are.
+    ///
+    /// # Errors
+    /// When findings that are kept apart cannot be.
+    pub fn collect(&mut self) -> Result<(), Failure> {
+        let Some(spool) = &mut self.apart else {
+            return Ok(());
+        };
+        let added = std::mem::take(&mut self.assessment.findings);
+        Ok(spool.extend(added).map_err(ScanError::Spool)?)
+    }
+
+    /// Of findings that are kept apart, lists in the assessment what is needed there, and counts the others.
+    ///
+    /// # Errors
+    /// When findings that are kept apart cannot be.
+    pub fn list(&mut self, listing: Listing) -> Result<(), Failure> {
+        self.collect()?;
+        match &self.apart {
+            Some(spool) => Ok(spool
+                .list(listing, &mut self.assessment)
+                .map_err(ScanError::Spool)?),
+            None => Ok(()),
         }
     }
 }
@@ -86,16 +162,32 @@ impl Outputs {
         self.all.iter().any(|o| o.place == Place::Stdout)
     }
 
-    /// The findings that they list. A report that lists only the worst needs a number of the others.
-    pub fn listing(&self) -> Listing {
+    /// How the findings of many accounts are best held for them. A report that lists only the worst needs a number of the
+    /// others, most that list all are written finding by finding, and some need all at once.
+    pub fn holding(&self) -> Holding {
+        let whole = |o: &Output| matches!(o.format, Format::Html | Format::ComplianceCsv);
         let brief = |o: &Output| matches!(o.format, Format::Text | Format::Markdown);
-        let all = |o: &Output| o.format == Format::Text && self.list_all;
-        if !self.all.iter().all(brief) {
-            Listing::All
-        } else if self.all.iter().any(all) {
-            Listing::NotPassed
+        if self.all.iter().any(whole) {
+            Holding::Listed(Listing::All)
+        } else if self.all.iter().all(brief) {
+            Holding::Listed(self.listing())
         } else {
+            Holding::Apart
+        }
+    }
+
+    /// The findings that an assessment lists for them when all are kept apart.
+    pub fn listing(&self) -> Listing {
+        let has = |format: Format| self.all.iter().any(|o| o.format == format);
+        if has(Format::Text) && self.list_all {
+            Listing::NotPassed
+        } else if has(Format::Text) || has(Format::Markdown) {
             Listing::First(report::text::RESOURCES.max(report::markdown::RESOURCES))
+        } else if has(Format::Prometheus) {
+            // the score counts what a baseline has and not what is muted
+            Listing::First(0)
+        } else {
+            Listing::Nothing
         }
     }
 
@@ -142,7 +234,7 @@ impl Outputs {
     /// when stdout could not be written or another object not be put.
     pub fn write(
         &self,
-        assessment: &Assessment,
+        judged: &Judged,
         connection: Option<&Connection>,
         terminal: &Terminal,
     ) -> Result<(), Failure> {
@@ -153,11 +245,11 @@ impl Outputs {
         let mut written = Vec::new();
         for (format, path) in files {
             let file = FileOutput::write(path, |out| {
-                self.one(format, assessment, Terminal::COLUMNS, false, out)
+                self.one(format, judged, Terminal::COLUMNS, false, out)
             })?;
             written.push((path, file));
         }
-        let findings = assessment.total();
+        let findings = judged.findings().count();
         for (path, file) in written {
             file.persist()?;
             terminal.note(&format!(
@@ -170,7 +262,7 @@ impl Outputs {
             failed = to_stdout(|out| {
                 self.one(
                     output.format,
-                    assessment,
+                    judged,
                     terminal.width(),
                     terminal.color(),
                     out,
@@ -181,9 +273,7 @@ impl Outputs {
         for (output, bucket, key) in self.objects() {
             let place = format!("s3://{bucket}/{key}");
             let put = match connection {
-                Some(connection) => {
-                    self.upload(output.format, assessment, connection, (bucket, key))
-                }
+                Some(connection) => self.upload(output.format, judged, connection, (bucket, key)),
                 None => Err("there is no connection to AWS".to_owned()),
             };
             match put {
@@ -206,12 +296,12 @@ impl Outputs {
     fn upload(
         &self,
         format: Format,
-        assessment: &Assessment,
+        judged: &Judged,
         connection: &Connection,
         (bucket, key): (&str, &str),
     ) -> Result<(), String> {
         let mut body = Vec::new();
-        self.one(format, assessment, Terminal::COLUMNS, false, &mut body)
+        self.one(format, judged, Terminal::COLUMNS, false, &mut body)
             .map_err(|e| e.to_string())?;
         let (client, _) = connection.client();
         let put = client.put_object(bucket, key, content_type(format), body.into());
@@ -221,11 +311,12 @@ impl Outputs {
     fn one(
         &self,
         format: Format,
-        assessment: &Assessment,
+        judged: &Judged,
         width: usize,
         color: bool,
         out: &mut dyn Write,
     ) -> std::io::Result<()> {
+        let (assessment, findings) = (&judged.assessment, judged.findings());
         match format {
             Format::Text => {
                 let options = report::text::Options {
@@ -236,17 +327,17 @@ impl Outputs {
                 };
                 report::text::write(assessment, options, out)
             }
-            Format::Json => report::json::write(assessment, out),
-            Format::Jsonl => report::jsonl::write(assessment, out),
-            Format::Csv => report::csv::write(assessment, out),
+            Format::Json => report::json::write_from(assessment, findings, out),
+            Format::Jsonl => report::jsonl::write_from(findings, out),
+            Format::Csv => report::csv::write_from(assessment, findings, out),
             Format::ComplianceCsv => report::compliance_csv::write(assessment, out),
             Format::Html => report::html::write(assessment, out),
             Format::Markdown => report::markdown::write(assessment, out),
-            Format::Ocsf => report::ocsf::write(assessment, out),
-            Format::Asff => report::asff::write(assessment, out),
-            Format::Sarif => report::sarif::write(assessment, out),
-            Format::Junit => report::junit::write(assessment, out),
-            Format::Prometheus => report::prometheus::write(assessment, out),
+            Format::Ocsf => report::ocsf::write_from(assessment, findings, out),
+            Format::Asff => report::asff::write_from(assessment, findings, out),
+            Format::Sarif => report::sarif::write_from(assessment, findings, out),
+            Format::Junit => report::junit::write_from(assessment, findings, out),
+            Format::Prometheus => report::prometheus::write_from(assessment, findings, out),
         }
     }
 }

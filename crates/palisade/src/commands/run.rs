@@ -12,8 +12,8 @@ use palisade_collect::{Collected, ColumnSelection, Request};
 use palisade_core::{CallErrorKind, CheckSummary, Coverage};
 use palisade_scan::organization::{Discovered, Member};
 use palisade_store::{
-    AccountFiles, AccountResult, Committed, Manifest, NewSnapshot, Run, RunPlan, Shard, Snapshot, Store,
-    StoreError, fingerprint,
+    AccountFiles, AccountResult, Committed, Manifest, NewSnapshot, Run, RunPlan, Shard, Snapshot,
+    Store, StoreError, fingerprint,
 };
 use palisade_table::Schemas;
 use std::collections::BTreeSet;
@@ -472,7 +472,7 @@ impl Session {
         }))
     }
 
-    /// What an earlier attempt has read of an account.
+    /// What an earlier attempt has read of an account, and in which regions.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -481,7 +481,7 @@ impl Session {
         snapshot: &Snapshot,
         account_id: &str,
         schemas: &dyn Schemas,
-    ) -> Result<Collected, StoreError> {
+    ) -> Result<(Collected, Vec<String>), StoreError> {
         let part = snapshot.account(account_id).await?;
         let columns = part.tables.iter();
         let wanted = columns.map(|(name, t)| (name.clone(), t.columns.keys().cloned().collect()));
@@ -489,10 +489,13 @@ impl Session {
         let dataset = snapshot
             .dataset(&accounts, &wanted.collect(), schemas)
             .await?;
-        Ok(Collected {
-            dataset,
-            coverage: part.coverage,
-        })
+        let regions = match part.regions.is_empty() {
+            // an attempt of an earlier version
+            true => self.run.plan().regions.clone(),
+            false => part.regions,
+        };
+        let coverage = part.coverage;
+        Ok((Collected { dataset, coverage }, regions))
     }
 
     /// Whether an earlier attempt has written an account.
@@ -508,13 +511,17 @@ impl Session {
         Ok((&self.written, self.run.draft().await?))
     }
 
-    /// Keeps what was read of an account.
+    /// Keeps what was read of an account in some regions.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn account(&self, result: AccountResult<'_>) -> Result<(), StoreError> {
-        self.account_begun(self.files(result.account_id), result)
-            .await
+    pub async fn account(
+        &self,
+        result: AccountResult<'_>,
+        regions: &[String],
+    ) -> Result<(), StoreError> {
+        let begun = self.files(result.account_id);
+        self.account_begun(begun, result, regions).await
     }
 
     /// For the tables of an account that are written while others are read.
@@ -530,9 +537,10 @@ impl Session {
         &self,
         files: AccountFiles,
         result: AccountResult<'_>,
+        regions: &[String],
     ) -> Result<(), StoreError> {
         // who was faster has read the same
-        self.run.account_begun(files, result).await?;
+        self.run.account_begun(files, result, regions).await?;
         if let Some(journals) = &self.journals {
             journals.done(result.account_id);
         }

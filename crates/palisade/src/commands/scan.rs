@@ -2,7 +2,7 @@
 use super::connect::{Connection, limits};
 use super::noise::{Noise, Tags};
 use super::organization::{Organization, Read, some_account};
-use super::report::Outputs;
+use super::report::{Holding, Judged, Outputs};
 use super::run::{self, Asked, Wanted};
 use super::send::Destinations;
 use super::store::{Keeping, WriteAhead};
@@ -96,19 +96,20 @@ pub fn run(
             hint: Some("write to a file, or send to a destination outside of AWS".to_owned()),
         });
     }
-    let listing = match destinations.is_empty() {
-        true => noise.listing(outputs.listing()),
-        false => Listing::All,
+    let holding = match destinations.is_empty() {
+        true => noise.holding(outputs.holding()),
+        false => Holding::Listed(Listing::All),
     };
-    let (assessment, connection) = assess(
+    let (judged, connection) = assess(
         &ready,
         &noise,
-        Some((&outputs, listing)),
+        Some((&outputs, holding)),
         &catalog,
         terminal,
     )?;
     // an output that fails keeps nobody from being told
-    let written = outputs.write(&assessment, Some(&connection), terminal);
+    let written = outputs.write(&judged, Some(&connection), terminal);
+    let assessment = judged.assessment;
     let sent = destinations.send(&assessment, Some(&connection), args.dry_run, terminal)?;
     match written {
         // the reader has gone: what was found counts all the same
@@ -173,21 +174,20 @@ impl Early for Both<'_> {
     }
 }
 
-/// Assesses an account; also gives the connection to it. Of an organisation, findings that the outputs do not list are
-/// counted only.
+/// Assesses an account; also gives the connection to it. The findings of an organisation are held as the outputs need
+/// them.
 ///
 /// # Errors
 /// When the selection leaves nothing, there is no connection, an output has no bucket, or a check is wrong.
 pub fn assess(
     ready: &Ready,
     noise: &Noise,
-    outputs: Option<(&Outputs, Listing)>,
+    outputs: Option<(&Outputs, Holding)>,
     catalog: &Arc<Catalog>,
     terminal: &Terminal,
-) -> Result<(Assessment, Connection), Failure> {
+) -> Result<(Judged, Connection), Failure> {
     let Ready {
         args,
-        attestations,
         selection,
         drift,
         asked,
@@ -211,7 +211,6 @@ pub fn assess(
     if let Some((outputs, _)) = outputs {
         outputs.probe(&connection)?;
     }
-    let listing = outputs.map_or(Listing::All, |(_, listing)| listing);
     // what is wrong with the SQL is told before anything is asked of AWS
     let mut request = scanner.request(&checks)?;
     if args.all_tables {
@@ -288,7 +287,7 @@ pub fn assess(
         Ok::<_, Failure>((assessment, tags))
     };
     let limits = limits(&args.target);
-    let (mut assessment, tags) = if args.organization.is_asked() {
+    let (mut judged, tags) = if args.organization.is_asked() {
         let mut organization = Organization::with(
             &connection,
             &args.target,
@@ -312,7 +311,12 @@ pub fn assess(
         }
         let wanted = Arc::new(request.clone());
         let planning = PlanAhead::start(Arc::clone(&scanner), checks);
-        let (mut merge, mut tags) = (Merge::listing(listing), Tags::new());
+        let mut merge = match outputs {
+            Some((_, Holding::Apart)) => Merge::spooling(),
+            Some((_, Holding::Listed(listing))) => Merge::listing(listing),
+            None => Merge::default(),
+        };
+        let mut tags = Tags::new();
         let (mut planning, mut planned, mut read) = (Some(planning), None, 0);
         let schemas = palisade_query::CatalogSchemas::new(
             Arc::clone(scanner.catalog()),
@@ -326,15 +330,16 @@ pub fn assess(
                     planned = Some(planning.wait(&request)?);
                 }
                 let before = session.account_before(&snapshot, account_id, &schemas);
+                let (collected, regions) = connection.wait(before)?;
                 let account = Read {
                     account_id: account_id.clone(),
-                    regions: connection.regions.clone(),
-                    collected: connection.wait(before)?,
+                    regions,
+                    collected,
                     api: None,
                 };
                 if let Some(planned) = &planned {
                     let (part, more) = one(planned, account, false, Ahead::default())?;
-                    merge.add(part);
+                    merge.add(part)?;
                     tags.extend(more);
                     read += 1;
                 }
@@ -346,7 +351,7 @@ pub fn assess(
             }
             if let Some(planned) = &planned {
                 let (part, more) = one(planned, account, true, Ahead::default())?;
-                merge.add(part);
+                merge.add(part)?;
                 tags.extend(more);
                 read += 1;
             }
@@ -360,9 +365,10 @@ pub fn assess(
             &mut merge,
             each,
         )?;
+        let apart = merge.spool();
         let assessment = merge.finish(connection.now);
         some_account(read, &assessment.coverage)?;
-        (assessment, tags)
+        (Judged { assessment, apart }, tags)
     } else {
         let (planning, judging) = PlanAhead::judging(Arc::clone(&scanner), checks, options);
         let before = match &keeping {
@@ -372,39 +378,40 @@ pub fn assess(
         let is_new = before.is_none();
         let writing = keeping.as_ref().filter(|_| is_new);
         let writing = writing.map(|keeping| keeping.ahead(&connection));
-        let collected = match before {
+        let (collected, regions) = match before {
             Some(before) => before,
             None => {
                 let both = Both(judging.tables(), writing.as_ref());
-                connection.collect_telling(&scanner, &request, &limits, terminal, &both)?
+                let collected =
+                    connection.collect_telling(&scanner, &request, &limits, terminal, &both)?;
+                (collected, connection.regions.clone())
             }
         };
         let planned = planning.wait(&request)?;
         connection.save_recording(args.target.record.as_deref())?;
-        let read = Read::of(&connection, collected)?;
+        let read = Read {
+            regions,
+            ..Read::of(&connection, collected)?
+        };
         let ahead = Ahead {
             judged: judging.wait(),
             written: writing,
         };
-        let done = one(&planned, read, is_new, ahead)?;
+        let (assessment, tags) = one(&planned, read, is_new, ahead)?;
         // the process ends soon: giving hundreds of plans back piece by piece takes longer than reporting
         std::mem::forget(planned);
-        done
+        (Judged::whole(assessment), tags)
     };
     if let Some(keeping) = &keeping {
-        keeping.remember(&connection, &mut assessment, &scanner, terminal);
+        keeping.remember(&connection, &mut judged, &scanner, terminal)?;
     }
-    noise.apply(&mut assessment, &tags, terminal);
-    palisade_scan::roll_up(
-        &mut assessment,
-        catalog,
-        &selection.frameworks,
-        &attestations.attestations,
-    );
+    noise.apply_to(&mut judged, &tags, terminal)?;
+    ready.roll_up(&mut judged.assessment, catalog);
+    judged.list(outputs.map_or(Listing::All, |(outputs, _)| outputs.listing()))?;
     if let Some(keeping) = &keeping {
-        keeping.commit(&connection, &assessment, terminal)?;
+        keeping.commit(&connection, &judged.assessment, terminal)?;
     }
-    Ok((assessment, connection))
+    Ok((judged, connection))
 }
 
 fn nothing_to_resume() -> Failure {

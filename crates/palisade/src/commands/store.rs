@@ -1,6 +1,7 @@
 //! Where snapshots are, and keeping one of a scan.
 use super::connect::{self, Connection, client_config};
 use super::organization::Organization;
+use super::report::Judged;
 use super::run::{self, Asked, Begun, Session, Wanted};
 use crate::cli::{Scan, StoreArgs, Target};
 use crate::error::Failure;
@@ -9,7 +10,7 @@ use palisade_aws::{Client, StaticCredentials};
 use palisade_catalog::Catalog;
 use palisade_collect::{Collected, Early};
 use palisade_core::{Assessment, Status};
-use palisade_drift::Keep;
+use palisade_drift::{Earlier, Keep};
 use palisade_model::Models;
 use palisade_store::{
     AccountFiles, AccountResult, Credentials, Keys, NewSnapshot, Options, RunPlan, Store,
@@ -148,21 +149,25 @@ pub fn nonce() -> String {
 /// Says of the findings since when they fail, from the snapshots before they were judged. A history that cannot be read
 /// costs no report: nothing is said then, and why. Where some fails are only counted, how many are new is not known, and the
 /// course of every finding of an organisation would be in memory for nothing.
+///
+/// # Errors
+/// When findings that are kept apart cannot be.
 pub async fn remember(
     store: &Store,
     keep: Keep,
-    assessment: &mut Assessment,
+    judged: &mut Judged,
     scanner: &palisade_scan::Scanner,
     terminal: &Terminal,
-) {
-    if assessment.counted.of(Status::Fail) > 0 {
-        return;
+) -> Result<(), Failure> {
+    if judged.assessment.counted.of(Status::Fail) > 0 {
+        return Ok(());
     }
     let schemas = palisade_query::CatalogSchemas::new(
         Arc::clone(scanner.catalog()),
         Arc::clone(scanner.models()),
     );
-    let now = assessment.started_at;
+    let now = judged.assessment.started_at;
+    let accounts = judged.assessment.accounts.iter().cloned().collect();
     let found = async {
         let listing = store.list().await?;
         for damaged in &listing.damaged {
@@ -173,10 +178,18 @@ pub async fn remember(
             .filter(|m| m.started_at < now)
             .map(|m| store.of(m))
             .collect();
-        palisade_drift::remember(store, &before, &schemas, keep, assessment).await
+        Earlier::read(store, &before, &schemas, keep, now, &accounts).await
     };
-    if let Err(e) = found.await {
-        terminal.warn(&format!("since when findings fail is not said: {e}"));
+    match found.await {
+        Ok(Some(earlier)) => {
+            judged.assessment.last_scan = Some(earlier.last_scan().clone());
+            judged.change(|finding| earlier.tell(finding, &schemas))
+        }
+        Ok(None) => Ok(()),
+        Err(e) => {
+            terminal.warn(&format!("since when findings fail is not said: {e}"));
+            Ok(())
+        }
     }
 }
 
@@ -318,7 +331,7 @@ impl Keeping {
         Ok(())
     }
 
-    /// What an earlier attempt has kept of the account of the credentials, as a whole.
+    /// What an earlier attempt has kept of the account of the credentials, as a whole, and in which regions it was read.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -326,7 +339,7 @@ impl Keeping {
         &self,
         connection: &Connection,
         scanner: &palisade_scan::Scanner,
-    ) -> Result<Option<Collected>, Failure> {
+    ) -> Result<Option<(Collected, Vec<String>)>, Failure> {
         let Some(session) = self.session.get() else {
             return Ok(None);
         };
@@ -440,15 +453,18 @@ impl Keeping {
     }
 
     /// Says of the findings since when they fail, from the snapshots before this scan.
+    ///
+    /// # Errors
+    /// As [`remember`].
     pub fn remember(
         &self,
         connection: &Connection,
-        assessment: &mut Assessment,
+        judged: &mut Judged,
         scanner: &palisade_scan::Scanner,
         terminal: &Terminal,
-    ) {
-        let told = remember(&self.store, Keep::Write, assessment, scanner, terminal);
-        connection.wait(told);
+    ) -> Result<(), Failure> {
+        let told = remember(&self.store, Keep::Write, judged, scanner, terminal);
+        connection.wait(told)
     }
 
     /// Begins to write the tables of the account of the credentials as they become whole. Nobody can see them before the
@@ -458,7 +474,10 @@ impl Keeping {
         let account_id = &connection.account_id;
         let mut files = match self.session.get() {
             Some(session) => session.files(account_id),
-            None => self.store.writer(self.new.clone()).account_files(account_id),
+            None => self
+                .store
+                .writer(self.new.clone())
+                .account_files(account_id),
         };
         let runtime = connection.runtime().clone();
         let writing = std::thread::spawn(move || {
@@ -495,15 +514,15 @@ impl Keeping {
             findings: Some(&assessment.findings),
         };
         let written = connection.wait(async {
-            let begun = begun?.flatten();
+            let (begun, regions) = (begun?.flatten(), assessment.regions.as_slice());
             match (self.session.get(), begun) {
                 // what was stopped half way is read again, as a whole
                 (Some(_), begun) if assessment.coverage.interrupted => match begun {
                     Some(files) => files.discard().await,
                     None => Ok(()),
                 },
-                (Some(session), Some(files)) => session.account_begun(files, result).await,
-                (Some(session), None) => session.account(result).await,
+                (Some(session), Some(files)) => session.account_begun(files, result, regions).await,
+                (Some(session), None) => session.account(result, regions).await,
                 (None, begun) => {
                     let writer = self.store.writer(self.new.clone());
                     match begun {
@@ -565,12 +584,13 @@ impl Keeping {
         if let Some(session) = self.session.get() {
             let interrupted = collected.coverage.interrupted;
             if !interrupted {
-                connection.wait(session.account(AccountResult {
+                let result = AccountResult {
                     account_id: &connection.account_id,
                     dataset: &collected.dataset,
                     coverage: &collected.coverage,
                     findings: None,
-                }))?;
+                };
+                connection.wait(session.account(result, &connection.regions))?;
             }
             return Ok(session.end(connection, interrupted, None, terminal)?);
         }

@@ -101,7 +101,7 @@ pub fn run(
             whole: true,
             ..palisade_query::Options::default()
         };
-        merge.add(scanner.assess(&planned, read.collected, scope, options)?);
+        merge.add(scanner.assess(&planned, read.collected, scope, options)?)?;
         Ok::<_, Failure>(())
     };
     if ready.args.organization.is_asked() {
