@@ -75,10 +75,13 @@ pub struct DerivedSpec {
 
 use DerivedType::{Boolean, Integer, Text, Texts};
 
+/// The table of ways to more permissions, which lead from account to account.
+pub const ESCALATIONS: &str = "iam_escalation_path";
+
 /// The computed tables, in order of name.
 pub const DERIVED_TABLES: &[DerivedSpec] = &[
     DerivedSpec {
-        name: "iam_escalation_path",
+        name: ESCALATIONS,
         about: "Users and roles that can gain permissions: the shortest way to administrator, and what breaks its first step.",
         columns: &[
             ("account_id", Text),
@@ -154,7 +157,7 @@ impl DerivedSpec {
     /// What must be collected for it.
     pub fn needs(&self) -> Needs {
         let question = match self.name {
-            "iam_escalation_path" => IamQuestion::Escalation,
+            ESCALATIONS => IamQuestion::Escalation,
             "iam_external_access" => IamQuestion::External,
             _ => IamQuestion::Everything,
         };
@@ -243,7 +246,7 @@ impl DerivedTable {
         let model = &found.model;
         let now = self.now.as_micros() / 1000;
         let rows = match self.spec.name {
-            "iam_escalation_path" => escalations(model, now),
+            ESCALATIONS => escalations(model, now),
             "iam_external_access" => Ok(external(model)),
             "iam_policy_finding" => findings(model),
             _ => permissions(model, now, wanted),
