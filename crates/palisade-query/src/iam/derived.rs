@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
 };
+use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
@@ -246,7 +247,7 @@ impl DerivedTable {
         let model = &found.model;
         let now = self.now.as_micros() / 1000;
         let rows = match self.spec.name {
-            ESCALATIONS => escalations(model, now),
+            ESCALATIONS => return escalations(model, now, &self.schema),
             "iam_external_access" => Ok(external(model)),
             "iam_policy_finding" => findings(model),
             _ => permissions(model, now, wanted),
@@ -409,12 +410,19 @@ fn place(arn: &str, account: &str) -> Vec<Value> {
     vec![json!(account), json!(region), json!(arn), json!(id)]
 }
 
-fn escalations(model: &Model, now: i64) -> std::result::Result<Vec<Vec<Value>>, String> {
-    let rules = Rules::embedded().map_err(|e| e.to_string())?;
+/// Rows of ways that are put into columns at once: each may name thousands of users and roles.
+const WAYS: usize = 256;
+
+fn escalations(model: &Model, now: i64, schema: &SchemaRef) -> Result<RecordBatch> {
+    let rules = Rules::embedded().map_err(|e| DataFusionError::Execution(e.to_string()))?;
     let graph = Graph::new(model, rules, now);
+    let mut batches = Vec::new();
     let mut rows = Vec::new();
     let mut seen = BTreeSet::new();
-    for found in graph.all() {
+    for found in graph.each() {
+        if rows.len() >= WAYS {
+            batches.push(to_batch(schema, &std::mem::take(&mut rows))?);
+        }
         let entity = model.entity(&found.principal);
         let mut row = place(&found.principal, entity.map_or("", |e| e.account.as_str()));
         let steps = found.to_admin.as_deref().unwrap_or_default();
@@ -447,7 +455,8 @@ fn escalations(model: &Model, now: i64) -> std::result::Result<Vec<Vec<Value>>, 
         row.push(json!(entity.unreadable));
         rows.push(row);
     }
-    Ok(rows)
+    batches.push(to_batch(schema, &rows)?);
+    Ok(concat_batches(schema, &batches)?)
 }
 
 fn external(model: &Model) -> Vec<Vec<Value>> {
