@@ -3,10 +3,11 @@ use crate::engine::{Engine, QueryResult};
 use crate::error::{QueryError, plain};
 use crate::evaluate::{self, Evaluation, Options};
 use crate::functions;
-use crate::iam::{DerivedTable, derived};
-use crate::plan::{Needs, Plan, PlannedCheck};
+use crate::iam::{DerivedTable, IamAccounts, derived};
+use crate::plan::{Kind, Needs, Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::reach::{Reach, reach};
+use crate::scans;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::context::SessionState;
@@ -45,9 +46,35 @@ impl Engine {
         reach(&self.planner, planned)
     }
 
+    /// The columns that a check reads itself, and the computed tables that it reads; nothing of a check that reads no
+    /// computed table.
+    pub fn computes(&self, planned: &PlannedCheck) -> Option<(Needs, BTreeSet<String>)> {
+        let Kind::Query(query) = &planned.kind else {
+            return None;
+        };
+        let plan = self.planner.optimize(query.plan.clone()).ok()?;
+        let (read, computed) = scans::apart(&plan).ok()?;
+        (!computed.is_empty()).then_some((read, computed))
+    }
+
+    /// Evaluates checks with computed tables that are computed over accounts that are at hand. Of the dataset, such checks
+    /// see what they read themselves, and which calls failed.
+    pub fn evaluate_over(
+        &self,
+        plan: &Plan,
+        dataset: &Dataset,
+        accounts: IamAccounts,
+        options: Options,
+    ) -> Evaluation {
+        let rows = Rows::of(dataset).over(accounts);
+        evaluate::part(&self.planner, plan, dataset, rows, options).0
+    }
+
     /// Evaluates the checks of the plan over a part of the accounts.
     pub fn evaluate_part(&self, plan: &Plan, dataset: &Dataset, options: Options) -> Part {
-        let (evaluation, mut unsettled) = evaluate::part(&self.planner, plan, dataset, options);
+        let rows = Rows::of(dataset);
+        let (evaluation, mut unsettled) =
+            evaluate::part(&self.planner, plan, dataset, rows, options);
         unsettled.extend(evaluation.errors.iter().map(|e| e.check.clone()));
         Part {
             evaluation,

@@ -33,8 +33,8 @@ pub use error::{QueryError, SqlProblem};
 pub use evaluate::{Block, CheckError, Counts, Early, Evaluation, Options};
 pub use fixtures::{FIXTURE_NOW, FixtureFailure};
 pub use iam::{
-    DERIVED_TABLES, DerivedSpec, DerivedType, IamAccounts, IamQuestion, IamScope, iam_accounts,
-    iam_needs,
+    DERIVED_TABLES, DerivedSpec, DerivedType, ESCALATIONS, IamAccounts, IamBuilder, IamQuestion,
+    IamScope, iam_accounts, iam_needs,
 };
 pub use lake::{Lake, Only, SNAPSHOT, only};
 pub use over_time::STORE_TABLES;

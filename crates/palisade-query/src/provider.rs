@@ -45,6 +45,14 @@ impl Rows {
         }
     }
 
+    /// Computed tables are computed over these accounts, and not over those of the dataset.
+    pub(crate) fn over(self, accounts: IamAccounts) -> Self {
+        Self {
+            accounts: Arc::new(OnceLock::from(accounts)),
+            ..self
+        }
+    }
+
     /// The accounts of the dataset; `make` is called once.
     pub(crate) fn accounts(&self, make: impl FnOnce(&Dataset) -> IamAccounts) -> &IamAccounts {
         self.accounts.get_or_init(|| make(&self.dataset))

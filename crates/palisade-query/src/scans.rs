@@ -58,6 +58,28 @@ pub(crate) fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, Scan>> {
     Ok(out)
 }
 
+/// The columns that a query reads itself, and the computed tables that it reads.
+pub(crate) fn apart(plan: &LogicalPlan) -> Result<(Needs, BTreeSet<String>)> {
+    let (mut read, mut computed) = (Needs::new(), BTreeSet::new());
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let name = scan.table_name.table();
+            if derived(name).is_some() {
+                computed.insert(name.to_owned());
+                return Ok(TreeNodeRecursion::Continue);
+            }
+            let columns = read.entry(name.to_owned()).or_default();
+            let fields = scan.projected_schema.fields().iter();
+            columns.extend(fields.map(|f| f.name().clone()));
+            for filter in &scan.filters {
+                columns.extend(filter.column_refs().into_iter().map(|c| c.name.clone()));
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok((read, computed))
+}
+
 /// The same as needs.
 pub(crate) fn needs(plan: &LogicalPlan) -> Result<Needs> {
     Ok(scans(plan)?

@@ -331,7 +331,19 @@ impl Scanner {
             Some(early) => engine.evaluate_rest(plan, dataset, options, early),
             None => engine.evaluate(plan, dataset, options),
         };
-        let mut assessment = self.assessment(planned, evaluation, collected.coverage, scope)?;
+        self.assessed(planned, evaluation, collected.coverage, scope, options)
+    }
+
+    /// What the planned checks said as an assessment; what passed is counted when it was not to be listed.
+    pub(crate) fn assessed(
+        &self,
+        planned: &Planned,
+        evaluation: Evaluation,
+        coverage: Coverage,
+        scope: Scope,
+        options: Options,
+    ) -> Result<Assessment, ScanError> {
+        let mut assessment = self.assessment(planned, evaluation, coverage, scope)?;
         if !options.passes {
             let counted = &mut assessment.counted;
             for check in &assessment.checks {

@@ -1,7 +1,9 @@
 //! Which cells of a batch could not be read.
 use crate::{Batch, Failure, Table};
-use arrow::array::BooleanArray;
+use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::filter_record_batch;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Table {
     /// Takes out the rows of which one of the sources could not be read; how many there were.
@@ -31,6 +33,29 @@ impl Table {
             batch.rows = rows;
         }
         dropped
+    }
+
+    /// Empties all columns but these, and those that say what a row is. What could not be read stays known.
+    pub fn keep_columns(&mut self, columns: &BTreeSet<String>) {
+        const ALWAYS: &[&str] = &["account_id", "region", "partition", "arn"];
+        let kept = |name: &String| {
+            columns.contains(name) || ALWAYS.contains(&name.as_str()) || *name == self.spec.id
+        };
+        for batch in &mut self.batches {
+            let count = batch.rows.num_rows();
+            let fields = self.schema.fields().iter().zip(batch.rows.columns());
+            let columns = fields.map(|(field, column)| match kept(field.name()) {
+                true => Arc::clone(column),
+                false => new_null_array(field.data_type(), count),
+            });
+            let options = RecordBatchOptions::new().with_row_count(Some(count));
+            let schema = Arc::clone(&self.schema);
+            // of one length and of the schema's types: it cannot fail
+            if let Ok(rows) = RecordBatch::try_new_with_options(schema, columns.collect(), &options)
+            {
+                batch.rows = rows;
+            }
+        }
     }
 }
 

@@ -63,7 +63,11 @@ impl Model {
         self.add_authorization_value(&value)
     }
 
-    pub(crate) fn add_authorization_value(&mut self, value: &Value) -> Result<(), LoadError> {
+    /// The same from JSON that has been read. Policies that others hold must have been added before these, or with them.
+    ///
+    /// # Errors
+    /// It has none of the lists.
+    pub fn add_authorization_value(&mut self, value: &Value) -> Result<(), LoadError> {
         if [
             "UserDetailList",
             "RoleDetailList",

@@ -55,6 +55,8 @@ pub(super) struct Finder<'a> {
     holders: BTreeMap<&'a str, BTreeMap<&'a str, Vec<usize>>>,
     /// Groups by account, in order of ARN.
     groups: BTreeMap<&'a str, Vec<&'a Group>>,
+    /// The ARNs of the entities: where many can get to one, each step is on the same text.
+    arns: Vec<Arc<str>>,
 }
 
 /// Whether something is possible: certainly, or depending on what is not known.
@@ -133,6 +135,7 @@ impl<'a> Finder<'a> {
             named: BTreeMap::new(),
             holders: BTreeMap::new(),
             groups: BTreeMap::new(),
+            arns: model.entities.iter().map(|e| (*e.arn).into()).collect(),
         };
         for group in model.groups.values() {
             let account = ArnText::new(&group.arn).account().unwrap_or_default();
@@ -189,6 +192,15 @@ impl<'a> Finder<'a> {
             }
         }
         finder
+    }
+
+    /// What a step is done on.
+    fn text_of(&self, to: Target, resource: &str) -> Arc<str> {
+        let own = match to {
+            Target::Entity(at) => self.arns.get(at).filter(|arn| ***arn == *resource),
+            Target::Admin => None,
+        };
+        own.map_or_else(|| resource.into(), Arc::clone)
     }
 
     /// The entities of an entity's account, itself among them.
@@ -282,6 +294,7 @@ impl<'a> Finder<'a> {
             self.rule_edges(from, entity, index, rule, &mut out);
         }
         out.retain(|e| e.to != Target::Entity(from));
+        out.shrink_to_fit();
         out
     }
 
@@ -297,7 +310,7 @@ impl<'a> Finder<'a> {
             from,
             to,
             rule: index,
-            resource: resource.to_owned(),
+            resource: self.text_of(to, resource),
             conditional,
             assumed: false,
             indirect: false,
@@ -643,7 +656,7 @@ impl<'a> Finder<'a> {
                         from,
                         to: Target::Entity(*at),
                         rule: index,
-                        resource: role.arn.clone(),
+                        resource: self.text_of(Target::Entity(*at), &role.arn),
                         conditional: conditional || depends,
                         assumed: false,
                         indirect: false,
@@ -686,7 +699,7 @@ impl<'a> Finder<'a> {
                     from,
                     to: Target::Entity(at),
                     rule: index,
-                    resource: compute.arn.clone(),
+                    resource: (*compute.arn).into(),
                     conditional,
                     assumed: false,
                     indirect: false,
@@ -705,7 +718,7 @@ impl<'a> Finder<'a> {
                     from,
                     to: Target::Entity(*at),
                     rule: index,
-                    resource: resource.clone(),
+                    resource: (*resource).into(),
                     conditional,
                     assumed: true,
                     indirect: false,

@@ -10,6 +10,7 @@ pub use rules::{Gain, Rule, Rules, RulesError};
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
 
 use crate::account::{Entity, Model};
 use crate::capability::statement_covers;
@@ -36,7 +37,7 @@ pub struct Edge {
     /// Place of the rule.
     pub rule: usize,
     /// What the decisive action is done on.
-    pub resource: String,
+    pub resource: Arc<str>,
     /// Whether it depends on context that is not known.
     pub conditional: bool,
     /// Whether it needs something that is not known to exist.
@@ -214,6 +215,11 @@ impl<'a> Graph<'a> {
 
     /// Every principal that is not an administrator and can get to something, in order of ARN.
     pub fn all(&self) -> Vec<Escalation> {
+        self.each().collect()
+    }
+
+    /// The same, one after the other: what each can get to may be a long list.
+    pub fn each(&self) -> impl Iterator<Item = Escalation> {
         let acting = self
             .model
             .entities
@@ -223,7 +229,6 @@ impl<'a> Graph<'a> {
         acting
             .filter_map(|(e, _)| self.escalation(&e.arn))
             .filter(|e| !e.is_admin && e.escalates)
-            .collect()
     }
 
     /// Number of edges.
@@ -275,7 +280,7 @@ impl<'a> Graph<'a> {
             path: rule.path.clone(),
             title: rule.title.clone(),
             actions: rule.actions.clone(),
-            resource: edge.resource.clone(),
+            resource: edge.resource.to_string(),
             conditional: edge.conditional,
             assumed: edge.assumed,
             indirect: edge.indirect,

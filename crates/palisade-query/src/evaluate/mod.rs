@@ -107,7 +107,7 @@ pub(crate) fn findings(
     dataset: &Dataset,
     options: Options,
 ) -> Evaluation {
-    part(planner, plan, dataset, options).0
+    part(planner, plan, dataset, Rows::of(dataset), options).0
 }
 
 /// The same of a part of what there is, with the checks that failed on its values.
@@ -115,10 +115,11 @@ pub(crate) fn part(
     planner: &Planner,
     plan: &Plan,
     dataset: &Dataset,
+    rows: Rows,
     options: Options,
 ) -> (Evaluation, BTreeSet<String>) {
     // one view for all parts: computed tables are computed once
-    let rows = Arc::new(Rows::of(dataset));
+    let rows = Arc::new(rows);
     let (mut all, failed) = share(planner, &plan.checks, dataset, &rows, options);
     sort(&mut all.findings);
     all.errors.sort();

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
 };
+use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
@@ -75,10 +76,13 @@ pub struct DerivedSpec {
 
 use DerivedType::{Boolean, Integer, Text, Texts};
 
+/// The table of ways to more permissions, which lead from account to account.
+pub const ESCALATIONS: &str = "iam_escalation_path";
+
 /// The computed tables, in order of name.
 pub const DERIVED_TABLES: &[DerivedSpec] = &[
     DerivedSpec {
-        name: "iam_escalation_path",
+        name: ESCALATIONS,
         about: "Users and roles that can gain permissions: the shortest way to administrator, and what breaks its first step.",
         columns: &[
             ("account_id", Text),
@@ -160,7 +164,7 @@ impl DerivedSpec {
     /// What must be collected for it.
     pub fn needs(&self) -> Needs {
         let question = match self.name {
-            "iam_escalation_path" => IamQuestion::Escalation,
+            ESCALATIONS => IamQuestion::Escalation,
             "iam_external_access" => IamQuestion::External,
             _ => IamQuestion::Everything,
         };
@@ -253,7 +257,7 @@ impl DerivedTable {
         let model = &found.model;
         let now = self.now.as_micros() / 1000;
         let rows = match self.spec.name {
-            "iam_escalation_path" => escalations(model, now),
+            ESCALATIONS => return escalations(model, now, &self.schema),
             "iam_external_access" => Ok(external(model)),
             "iam_policy_finding" => findings(model),
             _ => permissions(model, now, wanted),
@@ -416,12 +420,19 @@ fn place(arn: &str, account: &str) -> Vec<Value> {
     vec![json!(account), json!(region), json!(arn), json!(id)]
 }
 
-fn escalations(model: &Model, now: i64) -> std::result::Result<Vec<Vec<Value>>, String> {
-    let rules = Rules::embedded().map_err(|e| e.to_string())?;
+/// Rows of ways that are put into columns at once: each may name thousands of users and roles.
+const WAYS: usize = 256;
+
+fn escalations(model: &Model, now: i64, schema: &SchemaRef) -> Result<RecordBatch> {
+    let rules = Rules::embedded().map_err(|e| DataFusionError::Execution(e.to_string()))?;
     let graph = Graph::new(model, rules, now);
+    let mut batches = Vec::new();
     let mut rows = Vec::new();
     let mut seen = BTreeSet::new();
-    for found in graph.all() {
+    for found in graph.each() {
+        if rows.len() >= WAYS {
+            batches.push(to_batch(schema, &std::mem::take(&mut rows))?);
+        }
         let entity = model.entity(&found.principal);
         let mut row = place(&found.principal, entity.map_or("", |e| e.account.as_str()));
         let steps = found.to_admin.as_deref().unwrap_or_default();
@@ -454,7 +465,8 @@ fn escalations(model: &Model, now: i64) -> std::result::Result<Vec<Vec<Value>>, 
         row.push(json!(entity.unreadable));
         rows.push(row);
     }
-    Ok(rows)
+    batches.push(to_batch(schema, &rows)?);
+    Ok(concat_batches(schema, &batches)?)
 }
 
 fn external(model: &Model) -> Vec<Vec<Value>> {

@@ -6,7 +6,7 @@ mod s3;
 mod shares;
 mod sources;
 
-pub use derived::{DERIVED_TABLES, DerivedSpec, DerivedType};
+pub use derived::{DERIVED_TABLES, DerivedSpec, DerivedType, ESCALATIONS};
 pub(crate) use derived::{DerivedTable, derived};
 pub use sources::{IamQuestion, iam_needs};
 
@@ -38,25 +38,70 @@ pub struct IamAccounts {
 /// Builds the accounts from tables. A table that was not collected counts as not known.
 pub fn iam_accounts(dataset: &Dataset, schemas: &dyn Schemas, scope: &IamScope) -> IamAccounts {
     let mut out = IamAccounts::default();
-    let mut known = Known::default();
+    add_identities(dataset, schemas, IDENTITY, &mut out);
+    add_compute(dataset, schemas, &mut out.model);
+    finish(dataset, schemas, scope, out)
+}
+
+/// The accounts that ways from one principal to another lead through, built piece by piece: what was read of an account
+/// can be let go of when it has been added.
+#[derive(Debug, Default)]
+pub struct IamBuilder(IamAccounts);
+
+impl IamBuilder {
+    /// The table of managed policies.
+    pub const POLICIES: &'static str = "iam_policy";
+
+    /// Adds the managed policies of some accounts. Those of all must be there before anything else: policies of AWS are
+    /// held in accounts that do not list them.
+    pub fn add_policies(&mut self, dataset: &Dataset, schemas: &dyn Schemas) {
+        let (policies, _) = IDENTITY.split_at(1);
+        add_identities(dataset, schemas, policies, &mut self.0);
+    }
+
+    /// Adds the groups, users, roles and holders of roles of some accounts, which are in no other dataset.
+    pub fn add(&mut self, dataset: &Dataset, schemas: &dyn Schemas) {
+        let (_, others) = IDENTITY.split_at(1);
+        add_identities(dataset, schemas, others, &mut self.0);
+        add_compute(dataset, schemas, &mut self.0.model);
+    }
+
+    /// The accounts, with what tables say that are about all of them.
+    pub fn finish(self, shared: &Dataset, schemas: &dyn Schemas, scope: &IamScope) -> IamAccounts {
+        finish(shared, schemas, scope, self.0)
+    }
+}
+
+fn add_identities(
+    dataset: &Dataset,
+    schemas: &dyn Schemas,
+    tables: &[(&str, &str)],
+    out: &mut IamAccounts,
+) {
     let mut document = Map::new();
-    for (table, member) in IDENTITY {
+    for (table, member) in tables {
         let rows = TableRows::of(dataset, schemas, table);
         out.unlisted
             .extend(rows.gaps().map(|(account, _, why)| (account, why)));
         let rows: Vec<Value> = rows.rows.iter().map(|r| aws_shape(&r.value)).collect();
         document.insert((*member).to_owned(), Value::Array(rows));
     }
+    // Some lists are there, so that only the text of a policy can be wrong, and that is told in `problems`.
+    if let Err(e) = out.model.add_authorization_value(&Value::Object(document)) {
+        out.model.problems.push(e.to_string());
+    }
+}
+
+fn finish(
+    dataset: &Dataset,
+    schemas: &dyn Schemas,
+    scope: &IamScope,
+    mut out: IamAccounts,
+) -> IamAccounts {
+    let mut known = Known::default();
     out.unlisted.sort();
     out.unlisted.dedup();
     let accounts: BTreeSet<String> = accounts(dataset, scope);
-    // All four lists are there, so that only the text of a policy can be wrong, and that is told in `problems`.
-    if let Err(e) = out
-        .model
-        .add_authorization_details(&Value::Object(document).to_string())
-    {
-        out.model.problems.push(e.to_string());
-    }
     guardrails::add(dataset, schemas, &accounts, &mut out.model, &mut known);
     for resource in RESOURCES {
         add_resources(
@@ -71,7 +116,6 @@ pub fn iam_accounts(dataset: &Dataset, schemas: &dyn Schemas, scope: &IamScope) 
     }
     s3::add(dataset, schemas, &mut out.model, &mut known);
     shares::add(dataset, schemas, &mut out.model, &mut known);
-    add_compute(dataset, schemas, &mut out.model);
     known.reasons.sort();
     known.reasons.dedup();
     // Guardrails were set on the model's own record while they were read.

@@ -4,12 +4,14 @@
 //! of some tables at a time, because they judge each row by itself; full queries see what they read whole, those that
 //! read the same large tables together. That is also how checks that look across accounts see all of them.
 use super::{LeftOut, by_reach, part, scope};
-use crate::organization::Merge;
+use crate::organization::{Merge, merge_datasets};
 use crate::{Planned, ScanError, Scanner, Spool};
 use palisade_catalog::Check;
 use palisade_collect::Collected;
 use palisade_core::{Assessment, Coverage, Listing};
-use palisade_query::{CatalogSchemas, Needs, Options, is_shared};
+use palisade_query::{
+    CatalogSchemas, ESCALATIONS, IamBuilder, IamScope, Needs, Options, add_needs, is_shared,
+};
 use palisade_store::{AccountPart, FilePart, Snapshot};
 use palisade_table::{Dataset, Gap, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,6 +115,10 @@ impl Scanner {
         }
         if !whole.checks.is_empty() {
             let everyone = snapshot.everyone();
+            let (ways, whole) = judging.ways(&whole);
+            if let Some((ways, read)) = ways {
+                merge.add(judging.across(&ways, &read, &everyone).await?)?;
+            }
             for group in judging.groups(&whole, &rows) {
                 let needs = group.needs();
                 let asked = self.dataset(snapshot, &everyone, &needs, &judging.schemas);
@@ -174,6 +180,68 @@ impl Judging<'_> {
     ) -> Result<Assessment, ScanError> {
         let scope = scope(accounts, self.snapshot);
         self.scanner.assess(planned, collected, scope, self.options)
+    }
+
+    /// Checks on ways to more permissions, with the columns that they read besides, and the others.
+    fn ways(&self, planned: &Planned) -> (Option<(Planned, Needs)>, Planned) {
+        let (mut of, mut read) = (BTreeSet::new(), Needs::new());
+        for check in &planned.plan.checks {
+            if let Some((columns, computed)) = planned.engine.computes(check)
+                && computed.iter().all(|table| table == ESCALATIONS)
+            {
+                of.insert(check.check.id.clone());
+                add_needs(&mut read, &columns);
+            }
+        }
+        let ways = some(planned, |check, _| of.contains(&check.id));
+        let others = some(planned, |check, _| !of.contains(&check.id));
+        ((!of.is_empty()).then_some((ways, read)), others)
+    }
+
+    /// Checks on ways to more permissions. They lead from account to account, so users, roles and policies of all are
+    /// needed together; but not the rows that these are made from, which are let go of account by account.
+    async fn across(
+        &self,
+        planned: &Planned,
+        read: &Needs,
+        everyone: &[String],
+    ) -> Result<Assessment, ScanError> {
+        let (shared, own) = divided(planned.needs());
+        let (policies, own): (Needs, Needs) = own
+            .into_iter()
+            .partition(|(table, _)| table == IamBuilder::POLICIES);
+        let mut builder = IamBuilder::default();
+        let mut held = Vec::new();
+        let everywhere = self.snapshot.accounts();
+        let asked = self.snapshot.dataset(&everywhere, &shared, &self.schemas);
+        let shared = asked.await?;
+        for (needs, is_policies) in [(&policies, true), (&own, false)] {
+            for account in everyone {
+                let one = std::slice::from_ref(account);
+                let mut dataset = self.snapshot.dataset(one, needs, &self.schemas).await?;
+                match is_policies {
+                    true => builder.add_policies(&dataset, &self.schemas),
+                    false => builder.add(&dataset, &self.schemas),
+                }
+                for (name, table) in &mut dataset.tables {
+                    let none = BTreeSet::new();
+                    table.keep_columns(read.get(name).unwrap_or(&none));
+                }
+                held.push(dataset);
+            }
+        }
+        let scope = IamScope {
+            accounts: everyone.to_vec(),
+            regions: self.snapshot.manifest().regions.clone(),
+        };
+        let accounts = builder.finish(&shared, &self.schemas, &scope);
+        let dataset = merge_datasets(held.into_iter().chain([shared]));
+        let (engine, plan) = (&planned.engine, &planned.plan);
+        let evaluation = engine.evaluate_over(plan, &dataset, accounts, self.options);
+        let scope = super::scope(&[], self.snapshot);
+        let coverage = Coverage::default();
+        self.scanner
+            .assessed(planned, evaluation, coverage, scope, self.options)
     }
 
     /// Checks that stay within an account.
