@@ -57,7 +57,8 @@ impl Journals {
     ) -> std::io::Result<Self> {
         clear(root);
         let folder = root.join(run);
-        make_folder(&folder)?;
+        // somebody else may just remove the empty folder above
+        make_folder(&folder).or_else(|_| make_folder(&folder))?;
         let waits = catalog.tables.values().filter_map(|table| {
             let before = table.list.as_ref()?.before.as_ref()?;
             Some((table.model.clone(), before.call.clone()))
@@ -153,6 +154,17 @@ impl Journals {
     pub fn end(&self) {
         // another process may be at it, too
         let _ = std::fs::remove_dir_all(&self.folder);
+        self.leave();
+    }
+
+    /// This worker has done its part: what it has kept is of no more use, and others may still be at theirs.
+    pub fn leave(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().for_each(|journal| journal.remove());
+        // where a bucket's journals are, nothing else need be; what is not empty stays
+        for folder in self.folder.ancestors().take(3) {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 
     /// Tells what went wrong with journals, and how many calls they have saved.

@@ -617,6 +617,9 @@ impl Session {
                 if own {
                     terminal.error(&format!("{text}\n{}", self.go_on()));
                 } else {
+                    if let Some(journals) = &self.journals {
+                        journals.leave();
+                    }
                     let shard = self.shard;
                     terminal.note(&format!(
                         "shard {shard} is done, and {text}; the last worker commits"
