@@ -702,6 +702,46 @@ mod tests {
         assert_eq!(make(&all).to_json(), made.to_json());
     }
 
+    #[test]
+    fn a_value_that_aws_refuses_in_its_place_is_not_planned() {
+        let catalog = load(&[Source::embedded()]).catalog;
+        let mut one = candidates(&catalog, 1).remove(0);
+        let values = [(
+            "log_group".to_owned(),
+            palisade_catalog::ParameterValue::Text("a b".to_owned()),
+        )];
+        let check = &catalog.checks["transfer-server-logging"];
+        one.check = Arc::new(check.with_params(&values.into_iter().collect()));
+        one.row = json!({"server_id": "s-0123456789abcdef0", "account_id": "123456789012", "region": "us-east-1", "partition": "aws"})
+            .as_object()
+            .unwrap()
+            .clone();
+        let options = Options {
+            now: Timestamp::from_micros(0),
+            expires: Timestamp::from_micros(1),
+            accounts: Vec::new(),
+            regions: Vec::new(),
+            planned_by: String::new(),
+            protection: Protection::default(),
+            most_risk: Risk::MayBreakAccess,
+            retirement: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let (all, models) = ([one], Models::embedded());
+        let made = plan(&all, &[], &catalog, &models, &|_| None, &options);
+        let made = runtime.block_on(made).unwrap();
+        assert!(made.items.is_empty());
+        let reason = &made.guided[0].reason;
+        assert!(
+            reason
+                .contains("takes a text that matches `arn:\\S+` for `StructuredLogDestinations[]`")
+                && reason.contains("log-group:a b"),
+            "{reason}"
+        );
+    }
+
     /// An account without a password policy.
     struct NoPolicy;
 

@@ -60,6 +60,18 @@ pub(crate) fn standing<'r>(
     })
 }
 
+/// A later item of the run that still stands and changed the same state.
+fn later_item(run: &Run, item: &Item, index: usize, step: &Step) -> Option<usize> {
+    let mut others = standing(run, &[]);
+    let found = others.find(|(other, at, of)| {
+        (other.number, *at) > (item.number, index)
+            && other.account_id == item.account_id
+            && other.region == item.region
+            && of.read == step.read
+    });
+    found.map(|(other, ..)| other.number)
+}
+
 impl Run {
     /// Whether there is anything that could be taken back.
     pub fn may_stand(&self) -> bool {
@@ -174,8 +186,15 @@ impl Undo<'_, '_> {
         }
         let saved = log.after.as_ref().map(|after| (after, &log.pending));
         let left = |o: &Observed| o.is_left(saved, &step.attributes);
+        let later = later_item(run, item, index, step);
         let stale = || {
-            let reason = "the state is not the one that the run left; it is left alone".to_owned();
+            let mut reason =
+                "the state is not the one that the run left; it is left alone".to_owned();
+            if let Some(number) = later {
+                reason.push_str(&format!(
+                    ": item {number} of the run changed it later and goes first"
+                ));
+            }
             (Outcome::Stale, Some(reason))
         };
         if !left(&seen) {

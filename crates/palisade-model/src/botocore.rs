@@ -125,15 +125,17 @@ impl Model {
 /// What a member of an operation's input must be; the path is that of [`Constraints`](crate::Constraints). `None` when there
 /// is no such member.
 pub fn constraint(source: &Source, operation: &str, path: &str) -> Option<Constraint> {
-    let service = &source.service;
-    let shape = |name: &Json| Some(&service["shapes"][name.as_str()?]).filter(|s| s.is_object());
-    let mut at = shape(&service["operations"][operation]["input"]["shape"])?;
-    // a structure that is a map has keys in place of members
+    let shapes = source.service.get("shapes")?;
+    let target = |from: Option<&Json>| shapes.get(from?.get("shape")?.as_str()?);
+    let operation = source.service.get("operations")?.get(operation)?;
+    let mut at = target(operation.get("input"))?;
     for step in path.replace("[]", ".[]").split('.') {
+        // the keys of a map stand where a structure has its members
+        let is_map = at.get("type").is_some_and(|t| t == "map");
         at = match step {
-            "[]" => shape(&at["member"]["shape"])?,
-            name if at["type"] == "map" && !name.is_empty() => shape(&at["value"]["shape"])?,
-            name => shape(&at["members"][name]["shape"])?,
+            "[]" => target(at.get("member"))?,
+            _ if is_map => target(at.get("value"))?,
+            name => target(at.get("members").and_then(|m| m.get(name)))?,
         };
     }
     // bounds may be written as `1.0`
@@ -151,7 +153,7 @@ pub fn constraint(source: &Source, operation: &str, path: &str) -> Option<Constr
         min: whole("min"),
         max: whole("max"),
         pattern: optional(at, "pattern"),
-        values: array(&at["enum"])
+        values: array(at.get("enum").unwrap_or(&Json::Null))
             .filter_map(|v| v.as_str().map(str::to_owned))
             .collect(),
     };

@@ -16,11 +16,14 @@ const SHOWN: usize = 5;
 #[derive(Debug, Default)]
 pub struct Queries<'c>(Vec<(&'c Uses, Request)>);
 
+/// Region (empty: any), which query, and what uses the resource.
+type Line = (String, usize, String);
+
 /// What is known to use resources.
 #[derive(Debug, Default)]
 pub struct Used {
-    /// Table, account and id → region (empty: any), which query, and what uses it.
-    found: BTreeMap<(String, String, String), Vec<(String, usize, String)>>,
+    /// Table, account and id → what uses it.
+    found: BTreeMap<(String, String, String), Vec<Line>>,
     /// Table and account → each query that looked, and what it says of whatever it did not find.
     looked: BTreeMap<(String, String), BTreeMap<usize, String>>,
 }
