@@ -7,7 +7,8 @@ use palisade_core::Timestamp;
 use palisade_model::{ApiError, CallRequest, Models, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +59,7 @@ pub struct Rules {
 }
 
 /// A call: what makes two of them the same question.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     service: String,
     operation: String,
@@ -75,6 +76,17 @@ impl Key {
             region: request.region.to_owned(),
             params: canonical(request.params),
         }
+    }
+
+    fn digest(&self) -> Digest {
+        let mut sum = Sha256::new();
+        for text in [&self.service, &self.operation, &self.region, &self.params] {
+            sum.update(text);
+            // in none of them
+            sum.update([0]);
+        }
+        let sum = sum.finalize();
+        std::array::from_fn(|i| sum.get(i).copied().unwrap_or_default())
     }
 }
 
@@ -172,19 +184,25 @@ impl Record {
     }
 }
 
+/// What stands for a key in memory: an account may have been asked a million times.
+type Digest = [u8; 16];
+
 /// Where an answer is.
 struct Known {
+    own: Digest,
     file: usize,
     place: Place,
     at: Timestamp,
-    next: Option<Key>,
+    next: Option<Digest>,
+    /// Its parameters have no token.
+    is_first: bool,
 }
 
 /// Answers of earlier attempts, and a file for those of this one.
 pub struct Journal {
     about: About,
     rules: Rules,
-    known: HashMap<Key, Known>,
+    known: HashMap<Digest, Known>,
     /// Those of earlier attempts, open.
     before: Vec<Mutex<File>>,
     paths: Vec<PathBuf>,
@@ -326,7 +344,7 @@ impl Journal {
 
     /// The answer of an earlier attempt.
     pub(crate) fn answer(&self, key: &Key) -> Option<Answer> {
-        let known = self.known.get(key)?;
+        let known = self.known.get(&key.digest())?;
         let file = self.before.get(known.file)?;
         let bytes = {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -374,7 +392,7 @@ struct Loading<'l> {
     about: &'l About,
     rules: &'l Rules,
     since: i64,
-    all: HashMap<Key, Known>,
+    all: HashMap<Digest, Known>,
     files: Vec<Mutex<File>>,
 }
 
@@ -461,43 +479,47 @@ impl<'l> Loading<'l> {
         let usable =
             at.as_micros() >= self.since && takes(self.rules, &key.service, &key.operation);
         // a list that a later attempt made again has tokens of its own
-        if self.all.get(&key).is_some_and(|known| known.at > at) || !usable {
+        let own = key.digest();
+        if self.all.get(&own).is_some_and(|known| known.at > at) || !usable {
             return;
         }
+        let is_first = self.is_first(&key);
         let next = answer.ok().and_then(|page| page.next);
         let next = next.map(|next| Key {
             params: canonical(&next),
-            ..key.clone()
+            ..key
         });
         let known = Known {
+            own,
             file,
             place,
             at,
-            next,
+            next: next.map(|next| next.digest()),
+            is_first,
         };
-        self.all.insert(key, known);
+        self.all.insert(own, known);
     }
 
     /// What can be used: answers that are whole. A page is of use when all pages that follow are there, as its token may
     /// have expired, and when somebody can come to it: from a first page, whose parameters have no token.
-    fn finish(mut self) -> (HashMap<Key, Known>, Vec<Mutex<File>>) {
-        let mut whole: BTreeSet<Key> = BTreeSet::new();
-        let mut firsts: Vec<&Key> = self.all.keys().filter(|k| self.is_first(k)).collect();
-        firsts.sort();
-        for first in firsts {
-            let mut chain = BTreeSet::new();
-            let mut at = Some(first);
-            while let Some(key) = at {
-                match self.all.get(key) {
+    fn finish(mut self) -> (HashMap<Digest, Known>, Vec<Mutex<File>>) {
+        let mut whole: HashSet<Digest> = HashSet::new();
+        for first in self.all.values().filter(|known| known.is_first) {
+            let mut chain = HashSet::from([first.own]);
+            let mut at = first;
+            let is_whole = loop {
+                let Some(next) = at.next else {
+                    break true;
+                };
+                match self.all.get(&next) {
                     // a page that leads back to one before it never ends
-                    Some(known) if chain.insert(key) => at = known.next.as_ref(),
-                    _ => {
-                        chain.clear();
-                        at = None;
-                    }
+                    Some(known) if chain.insert(next) => at = known,
+                    _ => break false,
                 }
+            };
+            if is_whole {
+                whole.extend(chain);
             }
-            whole.extend(chain.into_iter().cloned());
         }
         self.all.retain(|key, _| whole.contains(key));
         (self.all, self.files)
