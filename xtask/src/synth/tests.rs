@@ -167,6 +167,65 @@ fn pieces_and_counts_change_nothing_that_is_told() {
     }
 }
 
+/// Ways to more permissions lead from account to account. What is let go of account by account changes none of them.
+#[test]
+fn ways_through_accounts_are_those_of_all_rows_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = Arguments {
+        accounts: 4,
+        resources: 1200,
+        store: folder.path().to_owned(),
+        seed: 3,
+        drift: None,
+    };
+    let made = write(&arguments).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = Store::open(folder.path().to_str().unwrap(), &Options::default()).unwrap();
+    let snapshot = runtime.block_on(store.snapshot(&made[0].0)).unwrap();
+    let catalog = Arc::new(palisade_catalog::load(&[palisade_catalog::Source::embedded()]).catalog);
+    let check = Arc::clone(&catalog.checks["iam-principal-no-privilege-escalation"]);
+    let mut scanner = Scanner::new(catalog);
+    scanner.set_now(snapshot.manifest().started_at);
+    let checks = [check];
+
+    let planned = scanner.plan(&checks).unwrap();
+    let request = planned.request();
+    let read = scanner.snapshot_tables(&snapshot, &request);
+    let (dataset, lacking) = runtime.block_on(read).unwrap();
+    assert!(lacking.is_empty(), "{lacking:?}");
+    let found = scanner
+        .query("SELECT arn, reaches FROM iam_escalation_path", &dataset)
+        .unwrap()
+        .to_json_lines();
+    let account = |arn: &str| arn.split(':').nth(4).unwrap().to_owned();
+    let elsewhere = found.lines().any(|line| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let own = account(row["arn"].as_str().unwrap());
+        let reaches = row["reaches"].as_array();
+        let mut reaches = reaches.into_iter().flatten();
+        reaches.any(|to| account(to.as_str().unwrap()) != own)
+    });
+    assert!(elsewhere, "no way leads into another account");
+    let collected = palisade_collect::Collected {
+        dataset,
+        ..palisade_collect::Collected::default()
+    };
+    let scope = palisade_scan::Scope {
+        accounts: snapshot.accounts(),
+        regions: snapshot.manifest().regions.clone(),
+    };
+    let whole = scanner.assess(&planned, collected, scope, Judged::default());
+    let whole = whole.unwrap().findings;
+    let asked = scanner.assess_snapshot(&checks, &snapshot, Judged::default(), Listing::All);
+    let (pieces, _) = runtime.block_on(asked).unwrap();
+    for status in ["pass", "fail", "unknown"] {
+        let some = whole.iter().any(|f| f.status.as_str() == status);
+        assert!(some, "nothing is {status}");
+    }
+    let json = |findings: &Vec<palisade_core::Finding>| serde_json::to_string(findings).unwrap();
+    assert!(json(&whole) == json(&pieces.findings), "ways differ");
+}
+
 /// The reports that are written finding by finding.
 fn reports(
     assessment: &palisade_core::Assessment,

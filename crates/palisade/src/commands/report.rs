@@ -69,6 +69,14 @@ impl Judged {
         }
     }
 
+    /// How many findings there are, listed, kept apart or only counted.
+    pub fn total(&self) -> usize {
+        match &self.apart {
+            Some(spool) => spool.count(),
+            None => self.assessment.total(),
+        }
+    }
+
     /// Changes each finding.
     ///
     /// # Errors
@@ -249,7 +257,7 @@ impl Outputs {
             })?;
             written.push((path, file));
         }
-        let findings = judged.findings().count();
+        let findings = judged.total();
         for (path, file) in written {
             file.persist()?;
             terminal.note(&format!(
