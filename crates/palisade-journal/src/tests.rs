@@ -408,6 +408,74 @@ fn an_answer_of_another_shape_is_none() {
     assert!(journal.is_empty() && troubles.is_empty());
 }
 
+/// A value of a shape with a text at the end of a path of members, `[]` and `{}`.
+fn deep(model: &palisade_model::Model, shape: ShapeId, path: &[&str]) -> Value {
+    let Some((step, rest)) = path.split_first() else {
+        return Value::String("hush".into());
+    };
+    let described = model.shape(shape).unwrap();
+    let element = || deep(model, described.element.as_ref().unwrap().shape, rest);
+    match *step {
+        "[]" => Value::List(vec![element()]),
+        "{}" => Value::Map(vec![("key".into(), element())]),
+        name => {
+            let fields = described.members.iter().map(|m| match m.name == name {
+                true => deep(model, m.shape, rest),
+                false => Value::Null,
+            });
+            let fields = fields.collect();
+            Value::Struct(Box::new(Record { shape, fields }))
+        }
+    }
+}
+
+#[test]
+fn what_aws_marks_as_sensitive_is_told_at_any_depth() {
+    let models = models();
+    let model = models.get("lambda").unwrap();
+    let output = model.operation("ListFunctions").unwrap().output.as_ref();
+    let shape = output.unwrap().shape;
+    for (path, is) in [
+        (&["Functions", "[]", "FunctionArn"][..], false),
+        (&["Functions", "[]", "Environment", "Variables", "{}"], true),
+        (&["Functions", "[]", "Description"], false),
+    ] {
+        let answer = deep(&model, shape, path);
+        assert!(value::is_of(&answer, &model, shape), "{path:?}");
+        assert_eq!(value::has_sensitive(&answer, &model, shape), is, "{path:?}");
+    }
+    let nothing = deep(&model, shape, &["no such member"]);
+    assert!(!value::has_sensitive(&nothing, &model, shape));
+}
+
+#[test]
+fn an_answer_with_a_secret_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path(), "one");
+    let models = models();
+    let model = models.get("lambda").unwrap();
+    let output = model.operation("ListFunctions").unwrap().output.as_ref();
+    let shape = output.unwrap().shape;
+    let request = CallRequest {
+        service: "lambda",
+        operation: "ListFunctions",
+        region: "eu-west-1",
+        params: &Map::new(),
+    };
+    let key = crate::journal::Key::of(request);
+    for (path, keeps) in [
+        (&["Functions", "[]", "FunctionArn"][..], true),
+        (
+            &["Functions", "[]", "Environment", "Variables", "{}"],
+            false,
+        ),
+    ] {
+        let value = deep(&model, shape, path);
+        let answer = Ok(Page { value, next: None });
+        assert_eq!(journal.keeps(&key, &answer), keeps, "{path:?}");
+    }
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -43,7 +43,10 @@ pub(crate) fn early(
     loop {
         loop {
             match tables.try_recv() {
-                Ok(table) => came |= so_far.take(table),
+                Ok(table) => {
+                    so_far.take(table);
+                    came = true;
+                }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
                     waiting.extend(last);
@@ -66,8 +69,11 @@ pub(crate) fn early(
             }
         }
         if unready.is_empty() {
-            // that it was the last one is seen above
-            came = tables.recv().is_ok_and(|table| so_far.take(table));
+            // that there is none any more is seen above
+            if let Ok(table) = tables.recv() {
+                so_far.take(table);
+                came = true;
+            }
         } else {
             let next = unready.len().min(AT_ONCE * parts_of(AT_ONCE));
             let next: Vec<_> = unready.drain(..next).collect();
@@ -97,10 +103,8 @@ pub(crate) fn rest(
 }
 
 impl Early {
-    /// Takes a table in; says that there is something to look at.
-    fn take(&mut self, table: Table) -> bool {
+    fn take(&mut self, table: Table) {
         self.dataset.tables.insert(table.spec.name.clone(), table);
-        true
     }
 
     fn has_all_of(&self, planned: &PlannedCheck) -> bool {
