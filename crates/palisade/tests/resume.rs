@@ -198,8 +198,10 @@ fn a_scan_that_was_killed_goes_on_where_it_was() {
         statistics.total <= whole + 2 * 2 + in_flight as u64,
         "{whole}: {statistics:?}"
     );
-    // what is answered by a journal is no request
-    assert!(saved(&resumed) > whole / 2, "{}", err(&resumed));
+    // what is answered by a journal is no request: two thirds were asked before, and all of that but what was under way and
+    // the questions of who asks was answered
+    let least = 2 * (whole / 3) - 2 * 2 - in_flight as u64;
+    assert!(saved(&resumed) >= least, "{whole}: {}", err(&resumed));
     let (manifests, notes) = snapshots(folder, "lake");
     assert_eq!(
         (manifests.len(), &manifests[0]["id"]),
