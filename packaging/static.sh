@@ -13,7 +13,7 @@ case "$target" in
     *) echo "a static binary is for Linux, and this is $target" >&2; exit 1 ;;
 esac
 RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" \
-    cargo build --release --locked --workspace --bin palisade --target "$target" "$@"
+    cargo build --release --locked --bin palisade --target "$target" "$@"
 
 binary="target/$target/release/palisade"
 # The loader's name in the file would mean that libraries are wanted.
