@@ -702,6 +702,19 @@ mod tests {
         assert_eq!(make(&all).to_json(), made.to_json());
     }
 
+    fn options() -> Options {
+        Options {
+            now: Timestamp::from_micros(0),
+            expires: Timestamp::from_micros(1),
+            accounts: Vec::new(),
+            regions: Vec::new(),
+            planned_by: String::new(),
+            protection: Protection::default(),
+            most_risk: Risk::MayBreakAccess,
+            retirement: None,
+        }
+    }
+
     #[test]
     fn a_value_that_aws_refuses_in_its_place_is_not_planned() {
         let catalog = load(&[Source::embedded()]).catalog;
@@ -716,16 +729,7 @@ mod tests {
             .as_object()
             .unwrap()
             .clone();
-        let options = Options {
-            now: Timestamp::from_micros(0),
-            expires: Timestamp::from_micros(1),
-            accounts: Vec::new(),
-            regions: Vec::new(),
-            planned_by: String::new(),
-            protection: Protection::default(),
-            most_risk: Risk::MayBreakAccess,
-            retirement: None,
-        };
+        let options = options();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -785,16 +789,7 @@ mod tests {
             of("iam-password-policy-symbol"),
             other,
         ];
-        let options = Options {
-            now: Timestamp::from_micros(0),
-            expires: Timestamp::from_micros(1),
-            accounts: Vec::new(),
-            regions: Vec::new(),
-            planned_by: String::new(),
-            protection: Protection::default(),
-            most_risk: Risk::MayBreakAccess,
-            retirement: None,
-        };
+        let options = options();
         let api: Arc<dyn Api> = Arc::new(NoPolicy);
         let apis = |_: &str| Some(Arc::clone(&api));
         let models = Models::embedded();

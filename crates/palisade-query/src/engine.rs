@@ -165,18 +165,8 @@ impl Engine {
     /// answers of AWS are awaited. What fails here fails again, and is reported, when it is evaluated. Ends early when
     /// `enough` is set: what has rows is known then, and the rest is made only for that.
     pub fn prepare(&self, plan: &Plan, enough: &AtomicBool) {
-        let parts = evaluate::parts_of(plan.checks.len());
-        let prepared = evaluate::on_deep_stacks((0..parts).collect(), |part| {
-            evaluate::block_here(async {
-                for check in plan.checks.iter().skip(part).step_by(parts) {
-                    if enough.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    check.prepare(&self.planner).await;
-                }
-            })
-        });
-        debug_assert!(prepared.is_ok(), "preparing a plan stopped: {prepared:?}");
+        let is_wanted = |_: &PlannedCheck| !enough.load(Ordering::Relaxed);
+        evaluate::make_ready(&self.planner, &plan.checks, &is_wanted);
     }
 
     /// What a user's query needs to be collected. `SELECT *` needs every column.

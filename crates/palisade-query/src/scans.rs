@@ -13,15 +13,8 @@ pub(crate) struct Scan {
     pub columns: BTreeSet<String>,
     /// How often the table stands in the query.
     pub times: usize,
-    /// How often of these it is read for what makes no difference to the rows where it could not be read.
-    pub helps: usize,
-}
-
-impl Scan {
-    /// Whether rows depend on the table.
-    pub(crate) fn decides(&self) -> bool {
-        self.helps < self.times
-    }
+    /// Whether what could not be read of the table leaves the query's answer open.
+    pub decides: bool,
 }
 
 /// The tables that a query reads, through views and sub-queries; of a computed table those that it is made from.
@@ -29,29 +22,25 @@ pub(crate) fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, Scan>> {
     let mut out: BTreeMap<String, Scan> = BTreeMap::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
+            let projected = scan.projected_schema.fields().iter();
+            let mut read: BTreeSet<String> = projected.map(|f| f.name().clone()).collect();
+            for filter in &scan.filters {
+                read.extend(filter.column_refs().into_iter().map(|c| c.name.clone()));
+            }
             if let Some(computed) = derived(scan.table_name.table()) {
                 for (table, columns) in computed.needs() {
-                    let helps = usize::from(computed.only_helps(&table));
+                    let decides = computed.decides(&table, &read);
                     let entry = out.entry(table).or_default();
                     entry.times += 1;
-                    entry.helps += helps;
+                    entry.decides |= decides;
                     entry.columns.extend(columns);
                 }
                 return Ok(TreeNodeRecursion::Continue);
             }
             let entry = out.entry(scan.table_name.table().to_owned()).or_default();
             entry.times += 1;
-            entry.columns.extend(
-                scan.projected_schema
-                    .fields()
-                    .iter()
-                    .map(|f| f.name().clone()),
-            );
-            for filter in &scan.filters {
-                entry
-                    .columns
-                    .extend(filter.column_refs().into_iter().map(|c| c.name.clone()));
-            }
+            entry.decides = true;
+            entry.columns.extend(read);
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

@@ -834,6 +834,9 @@ unknown {{ "iam_role": !AccessDenied }}
     };
     // what members of an organisation cannot list keeps nobody from being told who is let in
     page("iam-test-external", "iam_external_access", "mark", "fail");
+    // whoever asks what guardrails leave has to know them
+    let open = "iam_external_access WHERE blocked_by IS NULL OR cardinality(blocked_by) = 0";
+    page("iam-test-open", open, "mark", "unknown");
     page(
         "iam-test-escalation",
         "iam_escalation_path",

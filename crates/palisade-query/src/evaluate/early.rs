@@ -1,7 +1,7 @@
 //! Judging while tables are still being read. A check is evaluated as soon as all that it reads is whole, in the time in
 //! which answers are awaited; what is left is evaluated when all has come. The findings are the same.
 use super::empty::gives_no_row;
-use super::{Evaluation, Options, block_here, findings, on_deep_stacks, parts_of, share, sort};
+use super::{Evaluation, Options, findings, make_ready, parts_of, share, sort};
 use crate::plan::{Kind, Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::scans;
@@ -129,16 +129,5 @@ fn prepare(planner: &Planner, checks: &[Arc<PlannedCheck>], rows: &Rows) {
         Kind::Query(query) => gives_no_row(&query.plan, rows),
         Kind::Predicate(_) => rows.has_none(&planned.check.resource),
     };
-    let parts = parts_of(checks.len());
-    let prepared = on_deep_stacks((0..parts).collect(), |part| {
-        block_here(async {
-            for check in checks.iter().skip(part).step_by(parts) {
-                if !is_needless(check) {
-                    check.prepare(planner).await;
-                }
-            }
-        })
-    });
-    // what fails here fails again, and is reported, when it is evaluated
-    debug_assert!(prepared.is_ok(), "preparing a plan stopped: {prepared:?}");
+    make_ready(planner, checks, &|check| !is_needless(check));
 }

@@ -168,6 +168,26 @@ impl Evaluation {
     }
 }
 
+/// Makes the executable forms of the checks that are wanted when their turn comes. What fails here fails again, and is
+/// reported, when it is evaluated.
+pub(crate) fn make_ready(
+    planner: &Planner,
+    checks: &[Arc<PlannedCheck>],
+    is_wanted: &(dyn Fn(&PlannedCheck) -> bool + Sync),
+) {
+    let parts = parts_of(checks.len());
+    let prepared = on_deep_stacks((0..parts).collect(), |part| {
+        block_here(async {
+            for check in checks.iter().skip(part).step_by(parts) {
+                if is_wanted(check) {
+                    check.prepare(planner).await;
+                }
+            }
+        })
+    });
+    debug_assert!(prepared.is_ok(), "preparing a plan stopped: {prepared:?}");
+}
+
 /// Checks that answer together for another tool's id share it, and may judge the same account: the order must not
 /// depend on how they were dealt out.
 pub(crate) fn sort(findings: &mut [Finding]) {

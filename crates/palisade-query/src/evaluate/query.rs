@@ -484,7 +484,7 @@ fn losses(planned: &PlannedCheck, query: &Query, dataset: &Dataset, all: bool) -
         planned.table.spec.scope == Scope::Regional
     };
     let mut found: Missing = BTreeMap::new();
-    for (name, scan) in query.scans.iter().filter(|(_, scan)| scan.decides()) {
+    for (name, scan) in query.scans.iter().filter(|(_, scan)| scan.decides) {
         let is_resource = *name == planned.check.resource;
         if is_resource && !all && scan.times < 2 {
             continue;

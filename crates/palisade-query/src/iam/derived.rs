@@ -74,6 +74,9 @@ pub struct DerivedSpec {
     pub columns: &'static [(&'static str, DerivedType)],
 }
 
+/// The column that says which guardrails deny an access.
+const BLOCKED_BY: &str = "blocked_by";
+
 use DerivedType::{Boolean, Integer, Text, Texts};
 
 /// The table of ways to more permissions, which lead from account to account.
@@ -115,7 +118,7 @@ pub const DERIVED_TABLES: &[DerivedSpec] = &[
             ("kind", Text),
             ("who", Text),
             ("through", Text),
-            ("blocked_by", Texts),
+            (BLOCKED_BY, Texts),
         ],
     },
     DerivedSpec {
@@ -176,10 +179,10 @@ impl DerivedSpec {
         needs
     }
 
-    /// Whether a table that is collected for it makes its rows say more, and not other things: members of an organisation
-    /// cannot list guardrails, and that leaves nothing open but `blocked_by`.
-    pub(crate) fn only_helps(&self, table: &str) -> bool {
-        self.name == "iam_external_access" && is_guardrail(table)
+    /// Whether a table that is collected for it decides what a query of these columns says. Members of an organisation
+    /// cannot list guardrails, and that leaves nothing open but [`BLOCKED_BY`].
+    pub(crate) fn decides(&self, table: &str, columns: &BTreeSet<String>) -> bool {
+        self.name != "iam_external_access" || !is_guardrail(table) || columns.contains(BLOCKED_BY)
     }
 
     /// Its columns as Arrow has them.

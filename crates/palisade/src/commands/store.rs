@@ -471,14 +471,7 @@ impl Keeping {
     /// commit.
     pub fn ahead(&self, connection: &Connection) -> WriteAhead {
         let (tables, whole) = mpsc::channel::<Table>();
-        let account_id = &connection.account_id;
-        let mut files = match self.session.get() {
-            Some(session) => session.files(account_id),
-            None => self
-                .store
-                .writer(self.new.clone())
-                .account_files(account_id),
-        };
+        let mut files = self.files(&connection.account_id);
         let runtime = connection.runtime().clone();
         let writing = std::thread::spawn(move || {
             for table in whole {
@@ -487,6 +480,17 @@ impl Keeping {
             Ok(files)
         });
         WriteAhead { tables, writing }
+    }
+
+    /// Where the tables of an account are written.
+    fn files(&self, account_id: &str) -> AccountFiles {
+        match self.session.get() {
+            Some(session) => session.files(account_id),
+            None => {
+                let writer = self.store.writer(self.new.clone());
+                writer.account_files(account_id)
+            }
+        }
     }
 
     /// Keeps what was read of an account and how it was judged, before anything is muted. Tables that were written ahead
@@ -514,21 +518,16 @@ impl Keeping {
             findings: Some(&assessment.findings),
         };
         let written = connection.wait(async {
-            let (begun, regions) = (begun?.flatten(), assessment.regions.as_slice());
-            match (self.session.get(), begun) {
+            let begun = begun?.flatten();
+            let files = begun.unwrap_or_else(|| self.files(account_id));
+            let regions = assessment.regions.as_slice();
+            match self.session.get() {
                 // what was stopped half way is read again, as a whole
-                (Some(_), begun) if assessment.coverage.interrupted => match begun {
-                    Some(files) => files.discard().await,
-                    None => Ok(()),
-                },
-                (Some(session), Some(files)) => session.account_begun(files, result, regions).await,
-                (Some(session), None) => session.account(result, regions).await,
-                (None, begun) => {
+                Some(_) if assessment.coverage.interrupted => files.discard().await,
+                Some(session) => session.account_begun(files, result, regions).await,
+                None => {
                     let writer = self.store.writer(self.new.clone());
-                    match begun {
-                        Some(files) => writer.account_begun(files, result).await,
-                        None => writer.account(result).await,
-                    }
+                    writer.account_begun(files, result).await
                 }
             }
         });
