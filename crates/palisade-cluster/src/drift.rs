@@ -1,11 +1,12 @@
 //! What became of accounts between two snapshots, as rows on their way back.
 use crate::job::Task;
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
+use crate::received::{MORE, Summaries, numbers, parsed, texts};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Result, exec_datafusion_err};
 use palisade_drift::{AccountsDiff, Counts, Filter, NotCompared};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Changes of one batch.
@@ -104,38 +105,24 @@ fn json<T: Serialize>(all: &[T]) -> Result<Vec<String>> {
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     parts: BTreeMap<u32, AccountsDiff>,
-    summaries: BTreeMap<u32, Summary>,
-    twice: BTreeSet<u32>,
+    summaries: Summaries<Summary>,
 }
 
 impl Received {
     /// Adds rows.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let foreign = || exec_datafusion_err!("rows of another shape came back");
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(foreign);
-        let numbers = column("part")?
-            .as_primitive_opt::<UInt32Type>()
-            .ok_or_else(foreign)?;
-        let texts = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(foreign);
-        let (resources, findings) = (texts("resource")?, texts("finding")?);
-        let rows = numbers.iter().zip(resources).zip(findings);
-        let broken = |e| exec_datafusion_err!("a change came back broken: {e}");
-        for (((number, resource), finding), summary) in rows.zip(texts("summary")?) {
-            let number = number.ok_or_else(foreign)?;
+        let (resources, findings) = (texts(batch, "resource")?, texts(batch, "finding")?);
+        let rows = numbers(batch)?.into_iter().zip(resources).zip(findings);
+        for (((number, resource), finding), summary) in rows.zip(texts(batch, "summary")?) {
             let part = self.parts.entry(number).or_default();
             if let Some(text) = resource {
-                let change = serde_json::from_str(text).map_err(broken)?;
-                part.resources.push(change);
+                part.resources.push(parsed("a change", text)?);
             }
             if let Some(text) = finding {
-                let change = serde_json::from_str(text).map_err(broken)?;
-                part.findings.push(change);
+                part.findings.push(parsed("a change", text)?);
             }
             if let Some(text) = summary {
-                let summary = serde_json::from_str(text).map_err(broken)?;
-                if self.summaries.insert(number, summary).is_some() {
-                    self.twice.insert(number);
-                }
+                self.summaries.add(number, parsed("a change", text)?);
             }
         }
         Ok(())
@@ -146,14 +133,9 @@ impl Received {
     /// # Errors
     /// What is missing.
     pub(crate) fn whole(mut self, parts: usize) -> std::result::Result<Vec<AccountsDiff>, String> {
-        if let Some(part) = self.twice.first() {
-            return Err(format!("part {part} came twice"));
-        }
         let mut out = Vec::with_capacity(parts);
-        for number in 0..u32::try_from(parts).unwrap_or(u32::MAX) {
-            let missing = || format!("part {number} of {parts} is missing");
-            let summary = self.summaries.remove(&number).ok_or_else(missing)?;
-            let mut part = self.parts.remove(&number).ok_or_else(missing)?;
+        for (number, summary) in self.summaries.whole(parts)? {
+            let mut part = self.parts.remove(&number).unwrap_or_default();
             let found = (part.resources.len(), part.findings.len());
             let said = (summary.resources, summary.findings);
             if found != said {
@@ -165,9 +147,9 @@ impl Received {
             part.not_compared = summary.not_compared;
             out.push(part);
         }
-        match self.summaries.is_empty() && self.parts.is_empty() {
+        match self.parts.is_empty() {
             true => Ok(out),
-            false => Err("there are more parts than were asked for".to_owned()),
+            false => Err(MORE.to_owned()),
         }
     }
 }

@@ -18,6 +18,7 @@ mod job;
 mod lake;
 mod log;
 mod parts;
+mod received;
 mod result;
 mod server;
 mod site;

@@ -1,6 +1,7 @@
 //! Findings and counts as rows, on their way back.
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
+use crate::received::{self, MORE, Summaries, parsed, texts};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Result, exec_datafusion_err};
 use palisade_core::Finding;
 use palisade_query::{CheckError, Counts, Part};
@@ -90,32 +91,22 @@ pub(crate) fn encode(number: usize, part: &Part, schema: &SchemaRef) -> Result<V
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     findings: BTreeMap<u32, Vec<Finding>>,
-    summaries: BTreeMap<u32, Summary>,
-    twice: BTreeSet<u32>,
+    summaries: Summaries<Summary>,
 }
 
 impl Received {
     /// Adds rows.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let foreign = || exec_datafusion_err!("rows of another shape came back");
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(foreign);
-        let parts = column("part")?
-            .as_primitive_opt::<UInt32Type>()
-            .ok_or_else(foreign)?;
-        let texts = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(foreign);
-        let (findings, summaries) = (texts("finding")?, texts("summary")?);
-        for ((part, finding), summary) in parts.iter().zip(findings).zip(summaries) {
-            let part = part.ok_or_else(foreign)?;
-            let broken = |e| exec_datafusion_err!("a finding came back broken: {e}");
+        let rows = received::numbers(batch)?
+            .into_iter()
+            .zip(texts(batch, "finding")?);
+        for ((part, finding), summary) in rows.zip(texts(batch, "summary")?) {
             if let Some(text) = finding {
-                let finding = serde_json::from_str(text).map_err(broken)?;
-                self.findings.entry(part).or_default().push(finding);
+                let findings = self.findings.entry(part).or_default();
+                findings.push(parsed("a finding", text)?);
             }
             if let Some(text) = summary {
-                let summary = serde_json::from_str(text).map_err(broken)?;
-                if self.summaries.insert(part, summary).is_some() {
-                    self.twice.insert(part);
-                }
+                self.summaries.add(part, parsed("a finding", text)?);
             }
         }
         Ok(())
@@ -126,15 +117,8 @@ impl Received {
     /// # Errors
     /// What is missing.
     pub(crate) fn whole(mut self, parts: usize) -> std::result::Result<Vec<Part>, String> {
-        if let Some(part) = self.twice.first() {
-            return Err(format!("part {part} came twice"));
-        }
         let mut out = Vec::with_capacity(parts);
-        for number in 0..u32::try_from(parts).unwrap_or(u32::MAX) {
-            let summary = self
-                .summaries
-                .remove(&number)
-                .ok_or_else(|| format!("part {number} of {parts} is missing"))?;
+        for (number, summary) in self.summaries.whole(parts)? {
             let findings = self.findings.remove(&number).unwrap_or_default();
             if findings.len() != summary.findings {
                 return Err(format!(
@@ -158,10 +142,9 @@ impl Received {
             part.unsettled = summary.unsettled;
             out.push(part);
         }
-        if self.summaries.is_empty() && self.findings.is_empty() {
-            Ok(out)
-        } else {
-            Err("there are more parts than were asked for".to_owned())
+        match self.findings.is_empty() {
+            true => Ok(out),
+            false => Err(MORE.to_owned()),
         }
     }
 }

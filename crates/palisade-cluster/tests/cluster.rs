@@ -24,7 +24,7 @@ use processes::Running;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Checks that look across accounts and checks that fail, over the shipped ones.
 fn over() -> PathBuf {
@@ -424,31 +424,11 @@ fn long_and_deep_sql() {
     }
 }
 
-/// Kills the executor that has work in its hands, and gives what came all the same.
+/// What comes of a question while an executor is killed.
 fn without_one<T: Send>(name: &str, ask: impl FnOnce(String) -> T + Send) -> T {
     let folder = SAMPLE.folder.path().join(name);
     std::fs::create_dir(&folder).unwrap();
-    let held = folder.join("held");
-    let environment = [("PALISADE_CLUSTER_HOLD", held.to_str().unwrap())];
-    let mut running = Running::start(&folder, 2, Some(&over()), &environment);
-    let url = running.url();
-    std::thread::scope(|scope| {
-        let asked = scope.spawn(move || ask(url));
-        let until = Instant::now() + Duration::from_secs(300);
-        let victim = loop {
-            assert!(
-                Instant::now() < until && !asked.is_finished(),
-                "nobody took the work"
-            );
-            match std::fs::read_to_string(&held) {
-                Ok(text) if text.ends_with('\n') => break text.trim().parse::<u32>().unwrap(),
-                _ => std::thread::sleep(Duration::from_millis(50)),
-            }
-        };
-        let victim = running.executors.iter_mut().find(|e| e.id() == victim);
-        victim.unwrap().kill();
-        asked.join().unwrap()
-    })
+    processes::without_one(&folder, Some(&over()), ask)
 }
 
 #[test]

@@ -26,10 +26,8 @@ use palisade_query::{CatalogSchemas, Options};
 use palisade_scan::{Planned, Scanner, Scope};
 use palisade_store::{AccountResult, Committed, RunPlan, Snapshot};
 use palisade_table::Dataset;
-use processes::Running;
-use std::path::Path;
+use processes::{Running, without_one};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
 
 struct Sample {
     folder: tempfile::TempDir,
@@ -299,33 +297,8 @@ fn an_executor_that_is_killed_changes_no_drift() {
     let here = drift_here(&Filter::default());
     let folder = SAMPLE.folder.path().join("killed");
     std::fs::create_dir(&folder).unwrap();
-    let there = without_one(&folder, |url| drift_there(&url, &Filter::default()));
+    let there = without_one(&folder, None, |url| drift_there(&url, &Filter::default()));
     assert_eq!(difference(&json(&there), &json(&here)), None);
-}
-
-/// Kills the executor that has work in its hands, and gives what came all the same.
-fn without_one<T: Send>(folder: &Path, ask: impl FnOnce(String) -> T + Send) -> T {
-    let held = folder.join("held");
-    let environment = [("PALISADE_CLUSTER_HOLD", held.to_str().unwrap())];
-    let mut running = Running::start(folder, 2, None, &environment);
-    let url = running.url();
-    std::thread::scope(|scope| {
-        let asked = scope.spawn(move || ask(url));
-        let until = Instant::now() + Duration::from_secs(300);
-        let victim = loop {
-            assert!(
-                Instant::now() < until && !asked.is_finished(),
-                "nobody took the work"
-            );
-            match std::fs::read_to_string(&held) {
-                Ok(text) if text.ends_with('\n') => break text.trim().parse::<u32>().unwrap(),
-                _ => std::thread::sleep(Duration::from_millis(50)),
-            }
-        };
-        let victim = running.executors.iter_mut().find(|e| e.id() == victim);
-        victim.unwrap().kill();
-        asked.join().unwrap()
-    })
 }
 
 /// What nobody could look at is unknown, on one machine and on many.

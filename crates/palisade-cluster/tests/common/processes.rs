@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The program: cargo names it to tests, and builds it next to the folder of examples.
 pub fn binary() -> PathBuf {
@@ -145,4 +145,33 @@ impl Running {
         let all = std::iter::once(&self.scheduler).chain(&self.executors);
         all.map(Process::said).collect()
     }
+}
+
+/// Kills the executor that has work in its hands, and gives what came all the same.
+pub fn without_one<T: Send>(
+    folder: &Path,
+    catalog: Option<&Path>,
+    ask: impl FnOnce(String) -> T + Send,
+) -> T {
+    let held = folder.join("held");
+    let environment = [("PALISADE_CLUSTER_HOLD", held.to_str().unwrap())];
+    let mut running = Running::start(folder, 2, catalog, &environment);
+    let url = running.url();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(move || ask(url));
+        let until = Instant::now() + Duration::from_secs(300);
+        let victim = loop {
+            assert!(
+                Instant::now() < until && !asked.is_finished(),
+                "nobody took the work"
+            );
+            match std::fs::read_to_string(&held) {
+                Ok(text) if text.ends_with('\n') => break text.trim().parse::<u32>().unwrap(),
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        let victim = running.executors.iter_mut().find(|e| e.id() == victim);
+        victim.unwrap().kill();
+        asked.join().unwrap()
+    })
 }
