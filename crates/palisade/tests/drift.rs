@@ -304,6 +304,13 @@ fn what_differs_from_the_baseline_is_a_finding() {
     assert_eq!(a["check"], "palisade-configuration-drift");
     assert_eq!(a["evidence"]["baseline"], ids[1].as_str());
     assert_eq!(a["evidence"]["changes"][0]["path"], "versioning.status");
+    // the same without findings, for a pipeline when it is asked for
+    for (more, code) in [(&[][..], 0), (&["--fail"], 3)] {
+        let arguments = [&["drift", "show"][..], more].concat();
+        let shown = run(folder.path(), &arguments);
+        assert_eq!(shown.status.code(), Some(code), "{}", told(&shown));
+        assert!(out(&shown).contains("versioning.status"), "{}", out(&shown));
+    }
     // pinned snapshots are kept by what clears away
     let listed = out(&run(
         folder.path(),

@@ -9,11 +9,11 @@
 mod common;
 
 use common::accounts::{MANAGEMENT, command, findings_of, offline, organization, run, snapshots};
-use common::{err, out};
+use common::{Moto, err, out, palisade};
 use palisade_replay::{Faults, Server, Statistics};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Without Amazon S3: a bucket of another region is asked twice.
@@ -49,7 +49,11 @@ fn fast() -> Server {
 
 /// Starts a command and waits until so much was asked.
 fn begin(folder: &Path, server: &Server, arguments: &[&str], asked: u64) -> Child {
-    let child = command(folder, server, arguments).spawn().unwrap();
+    begun(command(folder, server, arguments), server, asked)
+}
+
+fn begun(mut command: Command, server: &Server, asked: u64) -> Child {
+    let child = command.spawn().unwrap();
     let (started, before) = (Instant::now(), server.statistics().total);
     while server.statistics().total - before < asked {
         let patience = Duration::from_secs(120);
@@ -326,6 +330,67 @@ fn accounts_that_were_begun_are_not_begun_anew() {
     };
     assert!(findings_of(&CHECKS, folder, "lake", "latest") == expected);
     assert!(journals(folder).is_empty());
+}
+
+/// A bucket is read by others: answers of a run whose snapshot is for it are in the user's data folder.
+#[test]
+fn a_run_for_a_bucket_goes_on_from_this_machine() {
+    let (expected, whole) = undisturbed("collect");
+    let moto = Moto::start();
+    moto.boto("boto3.client('s3').create_bucket(Bucket='lake')");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = slow();
+    let (url, store) = (server.url(), "s3://lake/palisade");
+    let in_bucket = |arguments: &[&str]| {
+        let mut command = palisade(folder);
+        command
+            .args(arguments)
+            .envs(common::CREDENTIALS)
+            .env("AWS_ENDPOINT_URL", &url)
+            .env("AWS_ENDPOINT_URL_S3", &moto.url)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    };
+    let mut child = begun(
+        in_bucket(&arguments("collect", store, &[])),
+        &server,
+        whole / 2,
+    );
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "it had ended");
+    let first = server.statistics().total;
+    let keys = "s3 = boto3.client('s3')
+print(json.dumps([o['Key'] for o in s3.list_objects_v2(Bucket='lake').get('Contents', [])]))";
+    let in_lake = |wanted: &str| {
+        let keys: Vec<String> = serde_json::from_value(moto.boto(keys)).unwrap();
+        keys.into_iter().any(|key| key.contains(wanted))
+    };
+    assert!(!in_lake("manifest") && !in_lake("journals"));
+    let kept = folder.join("data/palisade/journals");
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 1);
+    let resume = arguments("collect", store, &["--resume", "last"]);
+    let resumed = good(in_bucket(&resume).output().unwrap());
+    let statistics = server.shutdown();
+    // judging asks nobody but the bucket
+    let most = whole + ASKED_ANEW.len() as u64 + IN_FLIGHT.parse::<u64>().unwrap();
+    assert!(statistics.total <= most, "{whole}: {statistics:?}");
+    assert!(saved(&resumed) + 20 >= first, "{first}: {}", err(&resumed));
+    assert!(in_lake("manifest") && !in_lake("journals"));
+    assert!(!kept.exists());
+    let check = [
+        "check",
+        "--store",
+        store,
+        "--snapshot",
+        "latest",
+        "-f",
+        "jsonl",
+        "--quiet",
+    ];
+    let judged = good(in_bucket(&[&check[..], &CHECKS].concat()).output().unwrap());
+    assert!(findings(&judged) == expected);
 }
 
 #[test]

@@ -67,6 +67,12 @@ pub enum Drift {
         /// `text`, `json` or `markdown`
         #[arg(long, short, default_value = "text")]
         format: DiffFormat,
+        /// Do it on several machines: the scheduler of a cluster, `ballista://HOST:PORT`
+        #[arg(long, value_name = "URL")]
+        engine: Option<String>,
+        /// Exit with 3 when something differs
+        #[arg(long)]
+        fail: bool,
     },
     /// Nothing is pinned any more
     Unpin {

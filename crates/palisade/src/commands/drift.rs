@@ -66,6 +66,33 @@ impl Opened {
         let manifests = listing.manifests.into_iter();
         Ok(manifests.map(|m| self.store.of(m)).collect())
     }
+
+    /// The cluster that was named, if one was.
+    fn engine(
+        &self,
+        url: Option<&str>,
+        (catalog, facts): (&Arc<Catalog>, &str),
+    ) -> Result<Option<Engine>, Failure> {
+        let engine = |url| Engine::new(url, &self.store, &self.target, catalog, facts);
+        url.map(engine).transpose()
+    }
+
+    /// What differs between two snapshots: found by the cluster, or here.
+    async fn differ(
+        &self,
+        engine: &Option<Engine>,
+        before: &Snapshot,
+        after: &Snapshot,
+        filter: &Filter,
+    ) -> Result<palisade_drift::Diff, Failure> {
+        match engine {
+            Some(engine) => engine.diff(before, after, filter).await,
+            None => {
+                let (before, after) = (Side::Stored(before), Side::Stored(after));
+                Ok(diff(before, after, &self.schemas, filter).await?)
+            }
+        }
+    }
 }
 
 /// Compares two snapshots.
@@ -99,34 +126,15 @@ pub fn compare(
         findings: !args.resources,
         ..Filter::default()
     };
-    let engine = match &args.engine {
-        Some(url) => Some(Engine::new(
-            url,
-            &opened.store,
-            &opened.target,
-            catalog,
-            facts,
-        )?),
-        None => None,
-    };
+    let engine = opened.engine(args.engine.as_deref(), (catalog, facts))?;
     let found = opened.runtime.block_on(async {
-        let mut found = match &engine {
-            Some(engine) => engine.diff(&before, &after, &filter).await?,
-            None => {
-                let (b, a) = (Side::Stored(&before), Side::Stored(&after));
-                diff(b, a, &opened.schemas, &filter).await?
-            }
-        };
+        let mut found = opened.differ(&engine, &before, &after, &filter).await?;
         let start = before.manifest().started_at;
         let earlier = all.iter().filter(|s| s.manifest().started_at < start);
         reopened(&mut found, &earlier.cloned().collect::<Vec<_>>()).await?;
         Ok::<_, Failure>(found)
     })?;
-    print(&found, args.format)?;
-    Ok(match args.fail && found.has_drift() {
-        true => Outcome::Findings,
-        false => Outcome::Done,
-    })
+    tell(&found, args.format, args.fail)
 }
 
 /// The last snapshot that is so old.
@@ -210,6 +218,15 @@ fn few(found: usize, location: &str) -> Failure {
     }
 }
 
+/// Prints what differs; with `fail`, that something does is told by the exit code.
+fn tell(found: &palisade_drift::Diff, format: DiffFormat, fail: bool) -> Result<Outcome, Failure> {
+    print(found, format)?;
+    Ok(match fail && found.has_drift() {
+        true => Outcome::Findings,
+        false => Outcome::Done,
+    })
+}
+
 fn print(found: &palisade_drift::Diff, format: DiffFormat) -> Result<(), Failure> {
     let shown = match format {
         DiffFormat::Text => text(found),
@@ -251,7 +268,7 @@ pub fn run(
     args: Drift,
     given: &Given,
     global: &Global,
-    catalog: &Arc<Catalog>,
+    (catalog, facts): (&Arc<Catalog>, &str),
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
     match args {
@@ -278,8 +295,14 @@ pub fn run(
             terminal.note("there is no baseline");
             Ok(Outcome::Done)
         }
-        Drift::Show { at, format } => {
+        Drift::Show {
+            at,
+            format,
+            engine,
+            fail,
+        } => {
             let opened = Opened::new(at, given, global, catalog)?;
+            let engine = opened.engine(engine.as_deref(), (catalog, facts))?;
             let runtime = &opened.runtime;
             let Some(made) = runtime.block_on(pinned(&opened.store))? else {
                 return Err(nothing_pinned());
@@ -294,10 +317,8 @@ pub fn run(
                 findings: false,
                 ..Filter::default()
             };
-            let (b, a) = (Side::Stored(&baseline), Side::Stored(&latest));
-            let found = runtime.block_on(diff(b, a, &opened.schemas, &filter))?;
-            print(&found, format)?;
-            Ok(Outcome::Done)
+            let found = opened.differ(&engine, &baseline, &latest, &filter);
+            tell(&runtime.block_on(found)?, format, fail)
         }
     }
 }

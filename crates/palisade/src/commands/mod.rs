@@ -74,7 +74,7 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         }
         Command::Drift(args) => {
             let catalog = catalog(&global, terminal)?;
-            drift::run(args, given, &global, &catalog, terminal)
+            drift::run(args, given, &global, (&catalog, &facts), terminal)
         }
         Command::History(args) => {
             let catalog = catalog(&global, terminal)?;
