@@ -4,7 +4,9 @@
 //! AWS's runtime has an adaptive limiter, too, but it measures in half-second windows and starts from
 //! 0.5 requests a second: a burst that is throttled within its first window is cut to that, and a scan
 //! that lasts seconds never recovers. This one measures over what was really sent, and follows the same
-//! idea: no limit until the first throttle, a multiplicative cut then, a cubic way back.
+//! idea: no limit until the first throttles, a multiplicative cut then, a cubic way back. A service that lets through
+//! so many a second refuses the share that is beyond: where hardly any are refused, the rate is about right, and they
+//! are only sent again.
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,13 @@ const CUT: f64 = 0.7;
 const SCALE: f64 = 0.02;
 /// Never slower, in requests a second.
 const SLOWEST: f64 = 1.0;
+/// The first cut leaves at least this many requests a second: what a throttle says of the rate before there are answers is
+/// that others, too, are asking.
+const FIRST: f64 = 10.0;
+/// The share of answers that may be throttling without the rate being cut.
+const TOLERATED: f64 = 0.05;
+/// So few say nothing of the rate: whoever is above it is refused again at once.
+const FEW: usize = 2;
 /// Throttles of one burst count once within this time.
 const QUIET: Duration = Duration::from_millis(500);
 /// Who waits looks again after this time.
@@ -36,6 +45,8 @@ pub struct RateLimit {
 struct State {
     /// When the answered requests of the window were answered without throttling.
     answered: VecDeque<Instant>,
+    /// When those of the window were throttled.
+    refused: VecDeque<Instant>,
     started: Option<Instant>,
     /// `None` until the first throttle.
     bucket: Option<Bucket>,
@@ -108,8 +119,12 @@ impl RateLimit {
     pub fn throttled(&self) {
         let now = Instant::now();
         let mut state = self.state();
+        state.refused.push_back(now);
         state.forget(now);
         let measured = state.measured(now);
+        if state.hardly_any_refused() {
+            return;
+        }
         match &mut state.bucket {
             Some(bucket) if now.duration_since(bucket.throttled) < QUIET => {}
             Some(bucket) => {
@@ -119,8 +134,8 @@ impl RateLimit {
                 bucket.throttled = now;
             }
             None => {
-                let ceiling = measured.max(SLOWEST);
-                let rate = (ceiling * CUT).max(SLOWEST);
+                let ceiling = measured.max(FIRST / CUT);
+                let rate = ceiling * CUT;
                 state.bucket = Some(Bucket {
                     rate,
                     tokens: 0.0,
@@ -141,13 +156,18 @@ impl RateLimit {
 
 impl State {
     fn forget(&mut self, now: Instant) {
-        while self
-            .answered
-            .front()
-            .is_some_and(|t| now.duration_since(*t) > WINDOW)
-        {
-            self.answered.pop_front();
+        let is_past = |t: &Instant| now.duration_since(*t) > WINDOW;
+        for times in [&mut self.answered, &mut self.refused] {
+            while times.front().is_some_and(is_past) {
+                times.pop_front();
+            }
         }
+    }
+
+    /// Whether throttling is the exception of late.
+    fn hardly_any_refused(&self) -> bool {
+        let (refused, answered) = (self.refused.len() as f64, self.answered.len() as f64);
+        self.refused.len() <= FEW || refused < TOLERATED * (refused + answered)
     }
 
     /// Answers a second of late.
@@ -245,6 +265,62 @@ mod tests {
         }
     }
 
+    /// Throttling that says nothing of the rate: one answer in fifty, as from a service that is busy with others.
+    #[tokio::test(start_paused = true)]
+    async fn scattered_throttling_does_not_slow_down() {
+        let limit = Arc::new(RateLimit::default());
+        let sent = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let started = Instant::now();
+        let workers = (0..32).map(|_| {
+            let (limit, sent) = (Arc::clone(&limit), Arc::clone(&sent));
+            tokio::spawn(async move {
+                for _ in 0..100 {
+                    limit.acquire().await;
+                    tokio::time::sleep(Duration::from_millis(60)).await;
+                    let number = sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    match number % 50 == 49 {
+                        true => limit.throttled(),
+                        false => limit.succeeded(),
+                    }
+                }
+            })
+        });
+        for worker in workers.collect::<Vec<_>>() {
+            worker.await.unwrap();
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(8),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+
+    /// A service that refuses its first answers, and a few of those that follow, is asked some times a second at least.
+    #[tokio::test(start_paused = true)]
+    async fn throttles_before_there_are_answers_are_no_crawl() {
+        let limit = RateLimit::default();
+        let started = Instant::now();
+        for _ in 0..=FEW {
+            limit.throttled();
+        }
+        for _ in 0..30 {
+            limit.acquire().await;
+            limit.succeeded();
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            started.elapsed()
+        );
+        // and who goes on refusing is asked ever less
+        for _ in 0..60 {
+            limit.acquire().await;
+            limit.throttled();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(limit.rate().unwrap() < 2.0, "{:?}", limit.rate());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_limit_recovers() {
         let limit = RateLimit::default();
@@ -253,7 +329,10 @@ mod tests {
             limit.succeeded();
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        limit.throttled();
+        // more than now and then
+        for _ in 0..10 {
+            limit.throttled();
+        }
         let low = limit.rate().unwrap();
         assert!((60.0..80.0).contains(&low), "{low}");
         for _ in 0..3_000 {
@@ -266,8 +345,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_cancelled_wait_gives_its_place_back() {
         let limit = RateLimit::default();
-        limit.throttled();
-        assert_eq!(limit.rate(), Some(SLOWEST));
+        for refused in 0..=FEW {
+            assert_eq!(limit.rate(), None, "{refused}");
+            limit.throttled();
+        }
+        assert_eq!(limit.rate(), Some(FIRST));
         for _ in 0..50 {
             let wait = limit.acquire();
             assert!(
@@ -279,7 +361,7 @@ mod tests {
         let started = Instant::now();
         limit.acquire().await;
         assert!(
-            started.elapsed() <= Duration::from_millis(1_100),
+            started.elapsed() <= Duration::from_millis(200),
             "{:?}",
             started.elapsed()
         );
