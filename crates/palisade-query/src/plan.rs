@@ -12,9 +12,11 @@ use datafusion::common::DFSchema;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
 use palisade_catalog::{Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema};
 use palisade_core::FixAvailability;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Table → columns that must be collected.
@@ -105,10 +107,12 @@ pub(crate) struct Predicate {
 pub(crate) struct Query {
     /// Pruned.
     pub plan: LogicalPlan,
-    /// What runs it, made ahead; it serves one run.
+    /// What runs it: made ahead, and kept from the second run on: of many accounts, each runs it. It belongs to whoever runs
+    /// it, who puts it back when nothing of the run is left in it.
     executable: Mutex<Option<Arc<dyn ExecutionPlan>>>,
-    /// The plan as it is run, kept from the second run on: of many accounts, each runs it.
+    /// The plan that it is made from, for those who run it at the same time.
     optimised: OnceLock<LogicalPlan>,
+    has_run: AtomicBool,
     /// Its output.
     pub frame: Frame,
     /// `pass` or `status`.
@@ -156,8 +160,13 @@ impl Query {
                 executable(planner, plan).await?
             }
         };
-        let rows = evaluate::execute(state, executable).await;
-        rows.map_err(evaluate::query_error)
+        let rows = evaluate::execute(state, Arc::clone(&executable)).await;
+        let rows = rows.map_err(evaluate::query_error)?;
+        if self.has_run.swap(true, Ordering::Relaxed) {
+            // what cannot be used again is made again
+            *self.lock() = reset_plan_states(executable).ok();
+        }
+        Ok(rows)
     }
 
     fn optimise(&self, planner: &Planner) -> Result<LogicalPlan, QueryError> {
@@ -451,6 +460,7 @@ fn plan_query(
             plan,
             executable: Mutex::default(),
             optimised: OnceLock::new(),
+            has_run: AtomicBool::new(false),
         },
         needs,
     ))

@@ -14,7 +14,7 @@ pub(crate) async fn collect(state: &SessionState, plan: &LogicalPlan) -> Result<
     execute(state, executable(state, plan).await?).await
 }
 
-/// What runs an optimised plan, once: a join keeps what it has read of one side.
+/// What runs an optimised plan, once, or until it is reset: a join keeps what it has read of one side.
 pub(crate) async fn executable(
     state: &SessionState,
     plan: &LogicalPlan,
