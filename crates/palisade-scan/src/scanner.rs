@@ -9,13 +9,16 @@ use palisade_query::{
     QueryResult,
 };
 use palisade_table::Dataset;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Rows of a snapshot's account that are judged at once, where nothing else is asked for.
 const ROWS_AT_ONCE: usize = 100_000;
+
+/// Plans of calls that are kept: that of most accounts, and that of the one that speaks for the organisation.
+const PLANS_KEPT: usize = 2;
 
 /// What a row is taken to need while it is judged, in bytes: so many rows are judged at once within 1 GiB.
 const ROW: usize = (1 << 30) / ROWS_AT_ONCE;
@@ -28,6 +31,8 @@ pub struct Scanner {
     now: Timestamp,
     params: Params,
     rows_at_once: usize,
+    /// Requests with their calls.
+    calls: Mutex<VecDeque<(Request, Arc<palisade_collect::Plan>)>>,
 }
 
 /// Checks that are ready to be evaluated, and the engine that planned them.
@@ -96,6 +101,7 @@ impl Scanner {
             now: Timestamp::from_micros(0),
             params: Params::default(),
             rows_at_once: ROWS_AT_ONCE,
+            calls: Mutex::default(),
         }
     }
     /// Sets how many rows of a snapshot's account are judged at once, about. What is found is the same; fewer take less
@@ -233,12 +239,21 @@ impl Scanner {
         Ok(all)
     }
 
-    fn calls(&self, request: &Request) -> Result<palisade_collect::Plan, ScanError> {
-        Ok(palisade_collect::plan(
-            &self.catalog,
-            &self.models,
-            request,
-        )?)
+    /// The calls of a request. Of many accounts each is asked the same: what was planned last is kept.
+    fn calls(&self, request: &Request) -> Result<Arc<palisade_collect::Plan>, ScanError> {
+        let known = || self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known().iter().find(|(of, _)| of == request).cloned();
+        if let Some((_, plan)) = found {
+            return Ok(plan);
+        }
+        let plan = palisade_collect::plan(&self.catalog, &self.models, request)?;
+        let plan = Arc::new(plan);
+        let mut known = known();
+        if known.len() == PLANS_KEPT {
+            known.pop_front();
+        }
+        known.push_back((request.clone(), Arc::clone(&plan)));
+        Ok(plan)
     }
 
     pub(crate) fn engine(&self) -> Result<Engine, ScanError> {
