@@ -1,7 +1,8 @@
 //! The shipped catalogue: every check can be planned, and every fixture gives what it says.
 use crate::common::{MODELS, engine};
 use palisade_catalog::{Check, Source};
-use palisade_query::Engine;
+use palisade_core::Finding;
+use palisade_query::{Engine, Plan};
 use std::sync::Arc;
 
 #[test]
@@ -26,6 +27,45 @@ fn every_check_plans_and_every_fixture_holds() {
         wrong
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// One plan judges account after account, and some at the same time: nothing of one is left for another.
+#[test]
+fn a_plan_serves_many_accounts() {
+    let catalog = Arc::new(palisade_catalog::load(&[Source::embedded()]).catalog);
+    let queries = catalog.checks.values().filter(|check| check.is_query);
+    let some: Vec<Arc<Check>> = queries.step_by(4).cloned().collect();
+    assert!(some.len() > 40, "{}", some.len());
+    let engine = engine(&catalog);
+    let says = |plan: &Plan| -> Vec<Result<Vec<Finding>, String>> {
+        let each = plan.checks.iter().flat_map(|planned| {
+            let fixtures = planned.check.fixtures.iter();
+            fixtures.map(|fixture| engine.fixture_findings(planned, fixture))
+        });
+        each.collect()
+    };
+    let expected: Vec<_> = {
+        // a plan of its own for every fixture
+        let fresh = some.iter().flat_map(|check| {
+            check.fixtures.iter().map(|fixture| {
+                let (plan, _) = engine.plan(std::slice::from_ref(check));
+                engine.fixture_findings(&plan.checks[0], fixture)
+            })
+        });
+        fresh.collect()
+    };
+    let (plan, problems) = engine.plan(&some);
+    assert!(problems.is_empty(), "{problems:?}");
+    let mut rounds = vec![says(&plan)];
+    rounds.extend(std::thread::scope(|scope| {
+        let both: Vec<_> = (0..2).map(|_| scope.spawn(|| says(&plan))).collect();
+        both.into_iter()
+            .map(|t| t.join().unwrap())
+            .collect::<Vec<_>>()
+    }));
+    for round in rounds {
+        assert!(round == expected);
+    }
 }
 
 #[test]
