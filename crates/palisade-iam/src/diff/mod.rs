@@ -5,6 +5,7 @@
 
 mod arrangement;
 mod contexts;
+mod plausible;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,7 @@ pub struct Witness {
     pub action: String,
     /// Whether the catalogue knows the action.
     pub is_known_action: bool,
-    /// The resource.
+    /// The resource; one that the action can be done on when that shows the difference, too.
     pub resource: String,
     /// The context.
     pub context: Context,
@@ -110,18 +111,20 @@ pub fn diff(before: &[&Policy], after: &[&Policy]) -> Result<Option<Witness>, To
                 if allowed(&matching, true, &context).is_some()
                     && allowed(&matching, false, &context).is_none()
                 {
-                    let by = allowed(&matching, true, &context)
-                        .map(Statement::label)
-                        .unwrap_or_default();
-                    let (action, is_known_action) = actions.real_action(action_cell, action);
+                    let by = allowed(&matching, true, &context).map(Statement::label);
+                    let known = actions.known(action_cell);
                     let mut context = context;
                     let resource = names.fill(resource, &mut context);
+                    let sides = (before, after);
+                    if let Some(witness) = plausible::witness(sides, &known, &resource, &context) {
+                        return Ok(Some(witness));
+                    }
                     return Ok(Some(Witness {
-                        action,
-                        is_known_action,
+                        is_known_action: !known.is_empty(),
+                        action: known.into_iter().next().unwrap_or_else(|| action.clone()),
                         resource,
                         context,
-                        allowed_by: by,
+                        allowed_by: by.unwrap_or_default(),
                     }));
                 }
             }
@@ -264,12 +267,12 @@ impl Cells {
         }
     }
 
-    /// An action of the catalogue in the same cell, else the example.
-    fn real_action(&self, cell: &BTreeSet<usize>, example: &str) -> (String, bool) {
+    /// The actions of the catalogue in a cell.
+    fn known(&self, cell: &BTreeSet<usize>) -> Vec<String> {
         let Ok(catalogue) = Catalogue::embedded() else {
-            return (example.to_owned(), false);
+            return Vec::new();
         };
-        let in_cell = |action: &str| {
+        let in_cell = |action: &String| {
             let lower = action.to_ascii_lowercase();
             self.patterns
                 .iter()
@@ -280,14 +283,9 @@ impl Cells {
             .iter()
             .filter_map(|at| self.patterns.get(*at))
             .max_by_key(|p| p.tokens().len());
-        match catalogue
-            .matching(narrow.unwrap_or(&Pattern::Any))
-            .into_iter()
-            .find(|a| in_cell(a))
-        {
-            Some(action) => (action, true),
-            None => (example.to_owned(), false),
-        }
+        let mut found = catalogue.matching(narrow.unwrap_or(&Pattern::Any));
+        found.retain(in_cell);
+        found
     }
 }
 
@@ -376,18 +374,30 @@ pub fn policies_allow(
     resource: &str,
     context: &Context,
 ) -> bool {
+    allowing(policies, action, resource, context).is_some()
+}
+
+/// The statement that allows a request, unless one denies it.
+fn allowing<'p>(
+    policies: &[&'p Policy],
+    action: &str,
+    resource: &str,
+    context: &Context,
+) -> Option<&'p Statement> {
     let (action, arn) = (action.to_ascii_lowercase(), ArnText::new(resource));
     let hit = |effect| {
-        policies
-            .iter()
-            .flat_map(|p| p.with_effect(effect))
-            .any(|s| {
-                s.matches_target(&action, &arn, context)
-                    .and(s.conditions_hold(context))
-                    .is_true()
-            })
+        let statements = policies.iter().flat_map(move |p| p.with_effect(effect));
+        let mut holding = statements.filter(|s| {
+            s.matches_target(&action, &arn, context)
+                .and(s.conditions_hold(context))
+                .is_true()
+        });
+        holding.next()
     };
-    hit(Effect::Allow) && !hit(Effect::Deny)
+    match hit(Effect::Deny) {
+        Some(_) => None,
+        None => hit(Effect::Allow),
+    }
 }
 
 /// Whether a policy grants beyond a reference policy: an error is "unknown".

@@ -62,6 +62,45 @@ fn finds_what_is_new() {
 }
 
 #[test]
+fn a_witness_is_a_request_that_aws_could_get() {
+    let on = |action: &str, resource: &str| {
+        format!(r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}"#)
+    };
+    let shown = |before: &str, after: &str| {
+        let found = new(before, after).unwrap();
+        assert!(found.is_known_action, "{found:?}");
+        (found.action, found.resource)
+    };
+    let text = |action: &str, resource: &str| (action.to_owned(), resource.to_owned());
+    let reports = "arn:aws:s3:::reports/*";
+    assert_eq!(
+        shown(&on("s3:GetObject", reports), &on("s3:GetObject", "*")),
+        text("s3:GetObject", "arn:aws:s3:::example/example")
+    );
+    assert_eq!(
+        shown(&on("s3:GetObject", reports), &on("sqs:SendMessage", "*")),
+        text(
+            "sqs:SendMessage",
+            "arn:aws:sqs:us-east-1:123456789012:example"
+        )
+    );
+    // an action on objects, not the first of all on buckets
+    let (action, resource) = shown(&on("s3:GetObject", reports), &on("s3:Get*", reports));
+    assert!(action.starts_with("s3:GetObject"), "{action}");
+    assert!(resource.starts_with("arn:aws:s3:::reports/"), "{resource}");
+    // what is done on nothing in particular
+    assert_eq!(
+        shown(
+            &on("s3:GetObject", reports),
+            &on("ec2:DescribeInstances", "*")
+        ),
+        text("ec2:DescribeInstances", "*")
+    );
+    // where only what is no kind of the action's shows it, that is shown
+    assert!(new(&on("s3:GetObject", "*"), &on("s3:ListBucket", reports)).is_some());
+}
+
+#[test]
 fn a_resource_that_is_no_arn_is_matched_as_one_text() {
     let on = |resource: &str| {
         format!(r#"{{"Effect":"Allow","Action":"s3:GetObject","Resource":"{resource}"}}"#)
