@@ -48,7 +48,7 @@ struct State {
     /// When those of the window were throttled.
     refused: VecDeque<Instant>,
     started: Option<Instant>,
-    /// `None` until the first throttle.
+    /// `None` until the first cut.
     bucket: Option<Bucket>,
 }
 
@@ -59,7 +59,7 @@ struct Bucket {
     tokens: f64,
     filled: Instant,
     throttled: Instant,
-    /// The rate at which the last throttle came.
+    /// The rate at which the last cut came.
     ceiling: f64,
 }
 
@@ -115,7 +115,7 @@ impl RateLimit {
         }
     }
 
-    /// An answer that was throttling.
+    /// An answer that was throttling: the rate is cut where it is not the exception.
     pub fn throttled(&self) {
         let now = Instant::now();
         let mut state = self.state();
