@@ -461,7 +461,7 @@ impl Run {
         if let Some(manifest) = self.committed().await? {
             return Ok(Committed::Before(manifest));
         }
-        let mut named = self.sound().await?;
+        self.sound().await?;
         let (state, notes) = self.look().await?;
         if !state.missing.is_empty() && !incomplete {
             return Err(self.unfinished(state));
@@ -484,12 +484,13 @@ impl Run {
                 // who has read it in the meantime was faster
                 self.document(&not_read(account_id, error)).await?;
             }
-            // every account has its document now: what none of them names will never be named
-            named = self.sound().await?;
-            let (state, _) = self.look().await?;
-            if state.written.len() < self.plan.accounts.len() {
-                return Err(self.unfinished(state));
-            }
+        }
+        // Every account has its document now: what none of them names will never be named. What was found before may lack
+        // an account that somebody has written since, and its files must stay.
+        let named = self.sound().await?;
+        let (state, _) = self.look().await?;
+        if state.written.len() < self.plan.accounts.len() {
+            return Err(self.unfinished(state));
         }
         self.clear(&named).await?;
         match self.writer.commit_with(finished_at, checks).await {
@@ -546,19 +547,26 @@ impl Run {
     /// those that have not (a machine that lost its power): they are read again. Gives what the others name.
     async fn sound(&self) -> Result<BTreeSet<String>, StoreError> {
         let id = &self.plan.snapshot;
+        // Documents first: an account's files are there before its document is. Of one that another worker writes in
+        // between, the files would not be among those that were found.
+        let written = self.writer.written().await?;
         let below = self.store.objects_below(&folder(id)).await?;
         let there: BTreeMap<&str, u64> = below.iter().map(|(p, n, _)| (p.as_str(), *n)).collect();
-        let documents = self.writer.written().await?.into_iter().map(|account_id| {
+        let documents = written.into_iter().map(|account_id| {
             let path = account_path(id, &account_id);
             async move {
-                let bytes = self.store.read(&path).await?;
-                Ok::<_, StoreError>((parse::<AccountPart>(&path, &bytes).ok(), path))
+                let bytes = match self.store.read(&path).await {
+                    // another worker has taken it back
+                    Err(e) if e.is_missing() => return Ok(None),
+                    other => other?,
+                };
+                Ok::<_, StoreError>(Some((parse::<AccountPart>(&path, &bytes).ok(), path)))
             }
         });
         let mut documents = futures::stream::iter(documents).buffered(AT_ONCE);
         let mut named = BTreeSet::new();
         while let Some(read) = documents.next().await {
-            let (part, path) = read?;
+            let Some((part, path)) = read? else { continue };
             let has = |f: &FilePart| there.get(f.object.path.as_str()) == Some(&f.object.bytes);
             match part {
                 Some(part) if files(&part).all(has) => {

@@ -179,7 +179,17 @@ impl Lake<'_> {
         let (ids, notes) = self.is_sound();
         assert_eq!(ids.last().map(String::as_str), Some(id));
         assert!(!notes.contains("under way"), "{notes}");
-        assert!(findings(self.folder, "lake", id) == self.expected, "{id}");
+        let found = findings(self.folder, "lake", id);
+        let lacks = |all: &[Value], others: &[Value]| {
+            let other = all.iter().find(|finding| !others.contains(finding));
+            other.map(ToString::to_string)
+        };
+        assert!(
+            found == self.expected,
+            "{id}: lacks {:?}, has {:?}",
+            lacks(&self.expected, &found),
+            lacks(&found, &self.expected)
+        );
         let snapshot = self.lake().join("snapshots").join(id);
         let mut named = Vec::new();
         for file in files(&snapshot.join("accounts")) {

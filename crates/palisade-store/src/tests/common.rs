@@ -224,3 +224,67 @@ impl ObjectStore for Flaky {
         self.inner.copy_opts(from, to, options).await
     }
 }
+
+/// A store that lets others go first before it does anything.
+#[derive(Debug)]
+pub struct Stepping(pub Arc<dyn ObjectStore>);
+
+impl std::fmt::Display for Stepping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stepping")
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Stepping {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        tokio::task::yield_now().await;
+        self.0.put_opts(location, payload, options).await
+    }
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.0.put_multipart_opts(location, options).await
+    }
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        tokio::task::yield_now().await;
+        self.0.get_opts(location, options).await
+    }
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        self.0.delete_stream(locations)
+    }
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        let (inner, prefix) = (Arc::clone(&self.0), prefix.cloned());
+        let listed = async move {
+            tokio::task::yield_now().await;
+            inner.list(prefix.as_ref())
+        };
+        futures::stream::once(listed).flatten().boxed()
+    }
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        tokio::task::yield_now().await;
+        self.0.list_with_delimiter(prefix).await
+    }
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        self.0.copy_opts(from, to, options).await
+    }
+}

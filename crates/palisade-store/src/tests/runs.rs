@@ -1,5 +1,5 @@
 //! Runs: several workers make one snapshot, and what one leaves behind another goes on with.
-use super::common::{Failing, Flaky, SHIPPED, buckets, memory, now};
+use super::common::{Failing, Flaky, SHIPPED, Stepping, buckets, memory, now};
 use crate::{AccountResult, Committed, Run, RunPlan, Shard, Store, StoreError, Wanted};
 use object_store::memory::InMemory;
 use palisade_core::{CallError, CallErrorKind, Coverage, Timestamp};
@@ -108,6 +108,53 @@ fn an_account_is_in_one_shard_whichever_others_there_are() {
     }
     assert!(Shard::new(0, 3).is_none() && Shard::new(4, 3).is_none() && Shard::new(1, 0).is_none());
     assert_eq!(Shard::new(2, 3).unwrap().to_string(), "2/3");
+}
+
+/// A worker that commits while another writes the last account, at every step of the commit: neither the account nor its
+/// files are lost.
+#[tokio::test]
+async fn what_is_written_during_a_commit_is_not_lost() {
+    let dataset = buckets(&["a", "b"]);
+    for steps in 0..1000 {
+        let inner = Arc::new(InMemory::new());
+        let plain = Store::over(inner.clone(), "plain");
+        let stepping = Store::over(Arc::new(Stepping(inner)), "stepping");
+        let writer = begin(&plain, "00000001").await;
+        for account in [OTHER, THIRD] {
+            assert!(write(&writer, account, &buckets(&[])).await.unwrap());
+        }
+        let committer = begin(&stepping, "00000002").await;
+        let mut commits = Box::pin(commit(&committer, false));
+        let mut committed = None;
+        for _ in 0..steps {
+            if let std::task::Poll::Ready(done) = futures::poll!(&mut commits) {
+                committed = Some(done);
+                break;
+            }
+            // the runtime wakes what has waited
+            tokio::task::yield_now().await;
+        }
+        let was_over = committed.is_some();
+        assert!(write(&writer, FIXTURE_ACCOUNT, &dataset).await.unwrap());
+        let committed = match committed {
+            Some(done) => done,
+            None => commits.await,
+        };
+        match committed {
+            Ok(_) | Err(StoreError::Unfinished { .. }) => {}
+            Err(other) => panic!("{steps}: {other}"),
+        }
+        // whoever comes last has nothing to do but this
+        let last = commit(&writer, false).await;
+        assert!(last.is_ok(), "{steps}: {last:?}");
+        let (found, gaps) = rows(&plain).await;
+        assert!(found > 0 && gaps.is_empty(), "{steps}: {found} {gaps:?}");
+        if was_over {
+            assert!(steps > 5, "{steps}");
+            return;
+        }
+    }
+    panic!("the commit does not end");
 }
 
 #[tokio::test]
