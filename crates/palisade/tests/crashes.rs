@@ -192,7 +192,10 @@ impl Lake<'_> {
         );
         let snapshot = self.lake().join("snapshots").join(id);
         let mut named = Vec::new();
-        for file in files(&snapshot.join("accounts")) {
+        // what a killed process had not yet given its name is no object of the store, and goes when it is old
+        let documents = files(&snapshot.join("accounts"));
+        let is_document = |f: &PathBuf| f.extension().is_some_and(|e| e == "json");
+        for file in documents.into_iter().filter(is_document) {
             let account: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
             let tables = account["tables"].as_object().unwrap().values();
             let parts = tables.flat_map(|t| t["files"].as_array().unwrap());
