@@ -349,12 +349,18 @@ impl Service {
 impl ResourceType {
     /// The ARN format as a pattern text: placeholders become `*`.
     pub fn pattern(&self) -> String {
+        self.filled(|_| "*")
+    }
+
+    /// The ARN format with something in place of each placeholder, by its name (`Partition`, `Region`, `Account`, others).
+    pub fn filled(&self, value: impl Fn(&str) -> &'static str) -> String {
         let mut out = String::new();
         let mut rest = self.arn.as_str();
         while let Some((before, after)) = rest.split_once("${") {
+            let (name, tail) = after.split_once('}').unwrap_or((after, ""));
             out.push_str(before);
-            out.push('*');
-            rest = after.split_once('}').map_or("", |(_, tail)| tail);
+            out.push_str(value(name));
+            rest = tail;
         }
         out.push_str(rest);
         out

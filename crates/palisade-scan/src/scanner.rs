@@ -17,11 +17,11 @@ use tokio::sync::watch;
 /// Rows of a snapshot's account that are judged at once, where nothing else is asked for.
 const ROWS_AT_ONCE: usize = 100_000;
 
-/// Plans of calls that are kept: that of most accounts, and that of the one that speaks for the organisation.
-const PLANS_KEPT: usize = 2;
-
 /// What a row is taken to need while it is judged, in bytes: so many rows are judged at once within 1 GiB.
 const ROW: usize = (1 << 30) / ROWS_AT_ONCE;
+
+/// Plans of calls that are kept: that of most accounts, and that of the one that speaks for the organisation.
+const PLANS_KEPT: usize = 2;
 
 /// The catalogue, the API models, and the time that ages are counted from.
 #[derive(Debug)]

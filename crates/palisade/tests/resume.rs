@@ -64,7 +64,10 @@ fn begun(mut command: Command, server: &Server, asked: u64) -> Child {
 }
 
 fn killed(folder: &Path, server: &Server, arguments: &[&str], asked: u64) {
-    let mut child = begin(folder, server, arguments, asked);
+    kill(begin(folder, server, arguments, asked));
+}
+
+fn kill(mut child: Child) {
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success(), "it had ended");
 }
@@ -353,13 +356,11 @@ fn a_run_for_a_bucket_goes_on_from_this_machine() {
             .stderr(Stdio::piped());
         command
     };
-    let mut child = begun(
+    kill(begun(
         in_bucket(&arguments("collect", store, &[])),
         &server,
         whole / 2,
-    );
-    child.kill().unwrap();
-    assert!(!child.wait().unwrap().success(), "it had ended");
+    ));
     let first = server.statistics().total;
     let keys = "s3 = boto3.client('s3')
 print(json.dumps([o['Key'] for o in s3.list_objects_v2(Bucket='lake').get('Contents', [])]))";
@@ -373,12 +374,12 @@ print(json.dumps([o['Key'] for o in s3.list_objects_v2(Bucket='lake').get('Conte
     let resume = arguments("collect", store, &["--resume", "last"]);
     let resumed = good(in_bucket(&resume).output().unwrap());
     let statistics = server.shutdown();
-    // judging asks nobody but the bucket
     let most = whole + ASKED_ANEW.len() as u64 + IN_FLIGHT.parse::<u64>().unwrap();
     assert!(statistics.total <= most, "{whole}: {statistics:?}");
     assert!(saved(&resumed) + 20 >= first, "{first}: {}", err(&resumed));
     assert!(in_lake("manifest") && !in_lake("journals"));
     assert!(!kept.exists());
+    // nobody but the bucket answers any more
     let check = [
         "check",
         "--store",

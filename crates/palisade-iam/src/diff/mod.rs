@@ -108,10 +108,9 @@ pub fn diff(before: &[&Policy], after: &[&Policy]) -> Result<Option<Witness>, To
                 .flat_map(|s| &s.statement.conditions)
                 .collect();
             for context in contexts::contexts(&conditions).ok_or(TooComplex("conditions"))? {
-                if allowed(&matching, true, &context).is_some()
+                if let Some(by) = allowed(&matching, true, &context)
                     && allowed(&matching, false, &context).is_none()
                 {
-                    let by = allowed(&matching, true, &context).map(Statement::label);
                     let known = actions.known(action_cell);
                     let mut context = context;
                     let resource = names.fill(resource, &mut context);
@@ -124,7 +123,7 @@ pub fn diff(before: &[&Policy], after: &[&Policy]) -> Result<Option<Witness>, To
                         action: known.into_iter().next().unwrap_or_else(|| action.clone()),
                         resource,
                         context,
-                        allowed_by: by.unwrap_or_default(),
+                        allowed_by: by.label(),
                     }));
                 }
             }

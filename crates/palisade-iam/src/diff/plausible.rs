@@ -4,7 +4,7 @@ use super::{Witness, allowing, policies_allow};
 use crate::arn_pattern::Widest;
 use crate::catalogue::{Catalogue, ResourceType};
 use crate::context::Context;
-use crate::policy::{Policy, Statement};
+use crate::policy::Policy;
 
 /// So many actions are tried; where none of them will do, few others would.
 const TRIED: usize = 200;
@@ -27,7 +27,7 @@ pub(super) fn witness(
                 is_known_action: true,
                 resource,
                 context: context.clone(),
-                allowed_by: Statement::label(statement),
+                allowed_by: statement.label(),
             })
         })
     })
@@ -60,19 +60,10 @@ fn resources(catalogue: &Catalogue, action: &str, shown_on: &str) -> Vec<String>
 
 /// An ARN of a kind.
 fn example(kind: &ResourceType) -> String {
-    let mut out = String::new();
-    let mut rest = kind.arn.as_str();
-    while let Some((before, after)) = rest.split_once("${") {
-        let (name, tail) = after.split_once('}').unwrap_or((after, ""));
-        out.push_str(before);
-        out.push_str(match name {
-            "Partition" => "aws",
-            "Region" => "us-east-1",
-            "Account" => "123456789012",
-            _ => "example",
-        });
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
+    kind.filled(|placeholder| match placeholder {
+        "Partition" => "aws",
+        "Region" => "us-east-1",
+        "Account" => "123456789012",
+        _ => "example",
+    })
 }

@@ -68,115 +68,121 @@ pub fn memory() -> Store {
     Store::over(Arc::new(InMemory::new()), "memory")
 }
 
-/// Fails every write after the first `left`, as a full disk or a bucket in trouble does.
+/// A store that is not as it should be.
 #[derive(Debug)]
-pub struct Failing {
-    pub inner: Arc<dyn ObjectStore>,
-    pub left: AtomicUsize,
+pub struct Disturbed {
+    inner: Arc<dyn ObjectStore>,
+    how: How,
 }
 
-impl std::fmt::Display for Failing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("failing")
+#[derive(Debug)]
+enum How {
+    /// Every write fails after so many.
+    Full(AtomicUsize),
+    /// One request fails after so many.
+    Busy(AtomicUsize),
+    /// Others go first.
+    Slow,
+}
+
+impl Disturbed {
+    /// Fails every write after the first `left`, as a full disk or a bucket in trouble does.
+    pub fn full(inner: Arc<dyn ObjectStore>, left: usize) -> Arc<Self> {
+        let how = How::Full(AtomicUsize::new(left));
+        Arc::new(Self { inner, how })
     }
-}
 
-#[async_trait::async_trait]
-impl ObjectStore for Failing {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> object_store::Result<PutResult> {
-        let take = |n: usize| n.checked_sub(1);
-        if self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
-            .is_err()
-        {
-            return Err(object_store::Error::Generic {
-                store: "failing",
-                source: "no space left on device".into(),
-            });
+    /// Fails one request of any kind after the first `left`, as a bucket does that answers 503 until whoever asks has given
+    /// up.
+    pub fn busy(inner: Arc<dyn ObjectStore>, left: usize) -> Arc<Self> {
+        let how = How::Busy(AtomicUsize::new(left));
+        Arc::new(Self { inner, how })
+    }
+
+    /// Lets others go first before it does anything.
+    pub fn slow(inner: Arc<dyn ObjectStore>) -> Arc<Self> {
+        let how = How::Slow;
+        Arc::new(Self { inner, how })
+    }
+
+    /// Whether the one that fails has been.
+    pub fn has_failed(&self) -> bool {
+        match &self.how {
+            How::Busy(left) => left.load(Ordering::SeqCst) > usize::MAX / 2,
+            How::Full(_) | How::Slow => false,
         }
-        self.inner.put_opts(location, payload, options).await
     }
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
-    async fn get_opts(
-        &self,
-        location: &Path,
-        options: GetOptions,
-    ) -> object_store::Result<GetResult> {
-        self.inner.get_opts(location, options).await
-    }
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, object_store::Result<Path>>,
-    ) -> BoxStream<'static, object_store::Result<Path>> {
-        self.inner.delete_stream(locations)
-    }
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-    async fn copy_opts(
-        &self,
-        from: &Path,
-        to: &Path,
-        options: CopyOptions,
-    ) -> object_store::Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
 
-/// Fails one request of any kind, as a bucket does that answers 503 until whoever asks has given up.
-#[derive(Debug)]
-pub struct Flaky {
-    pub inner: Arc<dyn ObjectStore>,
-    /// So many are answered before.
-    pub left: AtomicUsize,
-}
-
-impl Flaky {
-    fn ask(&self) -> object_store::Result<()> {
-        match self.left.fetch_sub(1, Ordering::SeqCst) {
-            0 => Err(object_store::Error::Generic {
-                store: "flaky",
-                source: "503 Slow Down".into(),
-            }),
+    /// What happens before a request.
+    fn ask(&self, is_write: bool) -> object_store::Result<()> {
+        let fails = |source: &str| {
+            Err(object_store::Error::Generic {
+                store: "disturbed",
+                source: source.into(),
+            })
+        };
+        match &self.how {
+            How::Full(left) if is_write => {
+                let take = |n: usize| n.checked_sub(1);
+                match left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
+                    Ok(_) => Ok(()),
+                    Err(_) => fails("no space left on device"),
+                }
+            }
+            How::Busy(left) if left.fetch_sub(1, Ordering::SeqCst) == 0 => fails("503 Slow Down"),
             _ => Ok(()),
         }
     }
-    /// Whether the one that fails has been.
-    pub fn has_failed(&self) -> bool {
-        self.left.load(Ordering::SeqCst) > usize::MAX / 2
+
+    /// The turn of whoever waits.
+    fn turn(&self) -> impl Future<Output = ()> + Send + 'static {
+        let is_slow = matches!(self.how, How::Slow);
+        async move {
+            if is_slow {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    async fn before(&self, is_write: bool) -> object_store::Result<()> {
+        self.turn().await;
+        self.ask(is_write)
+    }
+
+    /// The same before a stream.
+    fn stream<T: Send + 'static>(
+        &self,
+        begin: impl FnOnce(&dyn ObjectStore) -> BoxStream<'static, object_store::Result<T>>
+        + Send
+        + 'static,
+    ) -> BoxStream<'static, object_store::Result<T>> {
+        let (inner, asked, turn) = (Arc::clone(&self.inner), self.ask(false), self.turn());
+        let begun = async move {
+            turn.await;
+            match asked {
+                Ok(()) => begin(&*inner),
+                Err(e) => futures::stream::once(async { Err(e) }).boxed(),
+            }
+        };
+        futures::stream::once(begun).flatten().boxed()
     }
 }
 
-impl std::fmt::Display for Flaky {
+impl std::fmt::Display for Disturbed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("flaky")
+        f.write_str("disturbed")
     }
 }
 
 #[async_trait::async_trait]
-impl ObjectStore for Flaky {
+impl ObjectStore for Disturbed {
     async fn put_opts(
         &self,
         location: &Path,
         payload: PutPayload,
         options: PutOptions,
     ) -> object_store::Result<PutResult> {
-        self.ask()?;
+        self.before(true).await?;
         self.inner.put_opts(location, payload, options).await
     }
     async fn put_multipart_opts(
@@ -184,7 +190,7 @@ impl ObjectStore for Flaky {
         location: &Path,
         options: PutMultipartOptions,
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.ask()?;
+        self.before(false).await?;
         self.inner.put_multipart_opts(location, options).await
     }
     async fn get_opts(
@@ -192,26 +198,21 @@ impl ObjectStore for Flaky {
         location: &Path,
         options: GetOptions,
     ) -> object_store::Result<GetResult> {
-        self.ask()?;
+        self.before(false).await?;
         self.inner.get_opts(location, options).await
     }
     fn delete_stream(
         &self,
         locations: BoxStream<'static, object_store::Result<Path>>,
     ) -> BoxStream<'static, object_store::Result<Path>> {
-        match self.ask() {
-            Ok(()) => self.inner.delete_stream(locations),
-            Err(e) => futures::stream::once(async { Err(e) }).boxed(),
-        }
+        self.stream(|inner| inner.delete_stream(locations))
     }
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        match self.ask() {
-            Ok(()) => self.inner.list(prefix),
-            Err(e) => futures::stream::once(async { Err(e) }).boxed(),
-        }
+        let prefix = prefix.cloned();
+        self.stream(move |inner| inner.list(prefix.as_ref()))
     }
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.ask()?;
+        self.before(false).await?;
         self.inner.list_with_delimiter(prefix).await
     }
     async fn copy_opts(
@@ -220,71 +221,7 @@ impl ObjectStore for Flaky {
         to: &Path,
         options: CopyOptions,
     ) -> object_store::Result<()> {
-        self.ask()?;
+        self.before(false).await?;
         self.inner.copy_opts(from, to, options).await
-    }
-}
-
-/// A store that lets others go first before it does anything.
-#[derive(Debug)]
-pub struct Stepping(pub Arc<dyn ObjectStore>);
-
-impl std::fmt::Display for Stepping {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("stepping")
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Stepping {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> object_store::Result<PutResult> {
-        tokio::task::yield_now().await;
-        self.0.put_opts(location, payload, options).await
-    }
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.0.put_multipart_opts(location, options).await
-    }
-    async fn get_opts(
-        &self,
-        location: &Path,
-        options: GetOptions,
-    ) -> object_store::Result<GetResult> {
-        tokio::task::yield_now().await;
-        self.0.get_opts(location, options).await
-    }
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, object_store::Result<Path>>,
-    ) -> BoxStream<'static, object_store::Result<Path>> {
-        self.0.delete_stream(locations)
-    }
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        let (inner, prefix) = (Arc::clone(&self.0), prefix.cloned());
-        let listed = async move {
-            tokio::task::yield_now().await;
-            inner.list(prefix.as_ref())
-        };
-        futures::stream::once(listed).flatten().boxed()
-    }
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        tokio::task::yield_now().await;
-        self.0.list_with_delimiter(prefix).await
-    }
-    async fn copy_opts(
-        &self,
-        from: &Path,
-        to: &Path,
-        options: CopyOptions,
-    ) -> object_store::Result<()> {
-        self.0.copy_opts(from, to, options).await
     }
 }

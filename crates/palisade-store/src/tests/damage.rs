@@ -1,12 +1,11 @@
 //! A store that is damaged, foreign, full or newer: it is said which object, and the others stay usable.
-use super::common::{Failing, SHIPPED, buckets, commit, memory, new, now};
+use super::common::{Disturbed, SHIPPED, buckets, commit, memory, new, now};
 use crate::{AccountResult, Store, StoreError, Wanted};
 use bytes::Bytes;
 use object_store::memory::InMemory;
 use palisade_core::Coverage;
 use palisade_table::FIXTURE_ACCOUNT;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 async fn read_all(store: &Store, id: &str) -> Result<usize, StoreError> {
     let snapshot = store.snapshot(id).await?;
@@ -106,11 +105,8 @@ async fn a_full_disk_leaves_nothing_half_written() {
     let dataset = buckets(&["a", "b", "broken"]);
     for left in 0..12 {
         let inner = Arc::new(InMemory::new());
-        let failing = Failing {
-            inner: inner.clone(),
-            left: AtomicUsize::new(left),
-        };
-        let store = Store::over(Arc::new(failing), "failing");
+        let failing = Disturbed::full(inner.clone(), left);
+        let store = Store::over(failing, "failing");
         let writer = store.writer(new("00000001"));
         let result = AccountResult {
             account_id: FIXTURE_ACCOUNT,

@@ -1,11 +1,10 @@
 //! Retention, clearing up and compaction, also when they are interrupted.
-use super::common::{Failing, SHIPPED, buckets, commit, memory, new, now};
+use super::common::{Disturbed, SHIPPED, buckets, commit, memory, new, now};
 use crate::{AccountResult, Keep, Store, Wanted};
 use object_store::memory::InMemory;
 use palisade_core::{Coverage, Timestamp};
 use palisade_table::{Dataset, FIXTURE_ACCOUNT};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 fn later() -> Timestamp {
     Timestamp::from_micros(i64::MAX)
@@ -167,11 +166,8 @@ async fn compaction_interrupted_anywhere_changes_no_row() {
         let id = scattered(&store).await;
         let before = names(&store, &id).await;
         assert_eq!(before, ["a", "b", "broken", "d"]);
-        let failing = Failing {
-            inner: inner.clone(),
-            left: AtomicUsize::new(left),
-        };
-        let failing = Store::over(Arc::new(failing), "failing");
+        let failing = Disturbed::full(inner.clone(), left);
+        let failing = Store::over(failing, "failing");
         let snapshot = failing.snapshot(&id).await.unwrap();
         let result = failing.compact(&snapshot).await;
         assert_eq!(result.is_ok(), left >= 3, "{left}: {result:?}");

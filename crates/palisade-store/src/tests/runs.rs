@@ -1,12 +1,11 @@
 //! Runs: several workers make one snapshot, and what one leaves behind another goes on with.
-use super::common::{Failing, Flaky, SHIPPED, Stepping, buckets, memory, now};
+use super::common::{Disturbed, SHIPPED, buckets, memory, now};
 use crate::{AccountResult, Committed, Run, RunPlan, Shard, Store, StoreError, Wanted};
 use object_store::memory::InMemory;
 use palisade_core::{CallError, CallErrorKind, Coverage, Timestamp};
 use palisade_table::{Dataset, FIXTURE_ACCOUNT};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 const OTHER: &str = "222222222222";
 const THIRD: &str = "333333333333";
@@ -118,12 +117,12 @@ async fn what_is_written_during_a_commit_is_not_lost() {
     for steps in 0..1000 {
         let inner = Arc::new(InMemory::new());
         let plain = Store::over(inner.clone(), "plain");
-        let stepping = Store::over(Arc::new(Stepping(inner)), "stepping");
+        let slow = Store::over(Disturbed::slow(inner), "slow");
         let writer = begin(&plain, "00000001").await;
         for account in [OTHER, THIRD] {
             assert!(write(&writer, account, &buckets(&[])).await.unwrap());
         }
-        let committer = begin(&stepping, "00000002").await;
+        let committer = begin(&slow, "00000002").await;
         let mut commits = Box::pin(commit(&committer, false));
         let mut committed = None;
         for _ in 0..steps {
@@ -410,11 +409,8 @@ async fn a_full_disk_stops_a_run_and_does_not_spoil_it() {
     let mut finished = 0;
     for left in 0..16 {
         let inner = Arc::new(InMemory::new());
-        let failing = Failing {
-            inner: inner.clone(),
-            left: AtomicUsize::new(left),
-        };
-        let store = Store::over(Arc::new(failing), "failing");
+        let failing = Disturbed::full(inner.clone(), left);
+        let store = Store::over(failing, "failing");
         let made = async {
             let run = store.begin_run(plan("00000001"), "00000001").await?;
             write(&run, FIXTURE_ACCOUNT, &buckets(&["a", "b"])).await?;
@@ -480,10 +476,7 @@ async fn a_request_that_fails_is_made_good_by_the_same_again() {
         );
         healthy.delete(&document).await.unwrap();
 
-        let flaky = Arc::new(Flaky {
-            inner,
-            left: AtomicUsize::new(left),
-        });
+        let flaky = Disturbed::busy(inner, left);
         let store = Store::over(flaky.clone(), "flaky");
         let made = async {
             let committed = work(&store, "00000001").await?;
