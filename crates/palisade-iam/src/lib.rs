@@ -43,7 +43,7 @@ pub use context::{Context, Lookup};
 pub use diff::{TooComplex, Witness, diff, policies_allow, policy_grants_beyond};
 pub use error::{PolicyError, Position};
 pub use escalation::{
-    Edge, Escalation, Gain, Graph, Rule, Rules, RulesError, Step, Target, attempt_context,
+    Detail, Edge, Escalation, Gain, Graph, Rule, Rules, RulesError, Step, Target, attempt_context,
     policy_escalation_paths,
 };
 pub use evaluate::{

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use palisade_iam::Detail;
 use palisade_table::{Dataset, Table};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,7 +23,7 @@ pub(crate) struct Rows {
     /// What computed tables are made from, with what could not be read.
     dataset: Arc<Dataset>,
     /// Computed tables by name, made when first read.
-    derived: Arc<Mutex<BTreeMap<&'static str, RecordBatch>>>,
+    derived: Arc<Mutex<BTreeMap<(&'static str, Detail), RecordBatch>>>,
     /// What they are computed over, made when first needed.
     accounts: Arc<OnceLock<IamAccounts>>,
 }
@@ -62,14 +63,15 @@ impl Rows {
     pub(crate) fn derived(
         &self,
         name: &'static str,
+        detail: Detail,
         make: impl FnOnce() -> Result<RecordBatch>,
     ) -> Result<RecordBatch> {
         let mut known = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(batch) = known.get(name) {
+        if let Some(batch) = known.get(&(name, detail)) {
             return Ok(batch.clone());
         }
         let batch = make()?;
-        known.insert(name, batch.clone());
+        known.insert((name, detail), batch.clone());
         Ok(batch)
     }
 

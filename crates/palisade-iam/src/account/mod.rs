@@ -167,6 +167,19 @@ fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<
         .collect()
 }
 
+/// Whether a key of conditions, in lower case, has a value of its own for each user and role: those that
+/// [`Entity::context`] sets.
+pub(crate) fn is_of_caller(key: &str) -> bool {
+    matches!(
+        key,
+        "aws:principalarn"
+            | "aws:principalaccount"
+            | "aws:principaltype"
+            | "aws:userid"
+            | "aws:username"
+    ) || key.starts_with("aws:principaltag/")
+}
+
 impl Entity {
     /// The layers of its own requests that could not be read; its trust policy is not one of them.
     fn unread_own(&self) -> Layers {
@@ -328,6 +341,14 @@ impl Model {
             out.insert(Layer::Resource);
         }
         out
+    }
+
+    /// Whether the policy of a resource that is no role may allow something to other accounts: it has one, or may have.
+    pub(crate) fn may_be_shared(&self, resource: &str) -> bool {
+        self.resource_policy(resource).is_some()
+            || self.known.as_ref().is_some_and(|known| {
+                !self.is_policy_absent(known, resource) || known.unread_grants.contains(resource)
+            })
     }
 
     /// The account that owns a resource, where its ARN or what was read tells.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::crowd::{Crowds, may_ask};
 use super::rules::{Gain, Rule, Rules};
 use super::{Edge, Target};
 use crate::account::{Entity, Group, ManagedPolicy, Model, NamedPolicy};
@@ -49,14 +50,59 @@ pub(super) struct Finder<'a> {
     within: BTreeMap<&'a str, Vec<usize>>,
     /// Roles by account and the services that they trust: roles are passed within their account only.
     trusting: BTreeMap<&'a str, BTreeMap<&'a str, Vec<usize>>>,
-    /// Roles by what their trust policies name: an ARN, an account, or `*`.
+    /// Roles by what their trust policies name: an ARN or an account.
     named: BTreeMap<&'a str, Vec<usize>>,
+    /// Roles by account that trust everyone.
+    trusting_all: BTreeMap<&'a str, Vec<usize>>,
+    /// Those who may ask for roles of other accounts that trust everyone.
+    crowds: Crowds,
     /// By the account of a managed policy: entities by the policy that is attached, also through groups.
     holders: BTreeMap<&'a str, BTreeMap<&'a str, Vec<usize>>>,
     /// Groups by account, in order of ARN.
     groups: BTreeMap<&'a str, Vec<&'a Group>>,
+    /// What holds roles, by place of the rule.
+    compute: Vec<Holders<'a>>,
     /// The ARNs of the entities: where many can get to one, each step is on the same text.
     arns: Vec<Arc<str>>,
+}
+
+/// What a rule can be used on, by place in the model.
+#[derive(Default)]
+struct Holders<'a> {
+    /// By account.
+    within: BTreeMap<&'a str, Vec<usize>>,
+    /// What other accounts may use, too.
+    shared: Vec<usize>,
+}
+
+impl<'a> Holders<'a> {
+    fn new(model: &'a Model, rule: &Rule) -> Self {
+        let mut out = Self::default();
+        let Some(action) = rule.actions.first().filter(|_| rule.gain == Gain::Holder) else {
+            return out;
+        };
+        let types = patterns_of(action);
+        for (at, compute) in model.compute.iter().enumerate() {
+            let arn = Widest::new(&compute.arn);
+            if !rule.services.contains(&compute.service) || !types.iter().any(|t| t.overlaps(&arn))
+            {
+                continue;
+            }
+            match model.owner_of(&compute.arn) {
+                Some(account) if !model.may_be_shared(&compute.arn) => {
+                    out.within.entry(account).or_default().push(at);
+                }
+                _ => out.shared.push(at),
+            }
+        }
+        out
+    }
+
+    /// What an account may use, in the model's order.
+    fn of(&self, account: &str) -> BTreeSet<usize> {
+        let own = self.within.get(account).into_iter().flatten();
+        own.chain(&self.shared).copied().collect()
+    }
 }
 
 /// Whether something is possible: certainly, or depending on what is not known.
@@ -133,6 +179,9 @@ impl<'a> Finder<'a> {
             within: BTreeMap::new(),
             trusting: BTreeMap::new(),
             named: BTreeMap::new(),
+            trusting_all: BTreeMap::new(),
+            crowds: Crowds::default(),
+            compute: rules.rules.iter().map(|r| Holders::new(model, r)).collect(),
             holders: BTreeMap::new(),
             groups: BTreeMap::new(),
             arns: model.entities.iter().map(|e| (*e.arn).into()).collect(),
@@ -163,34 +212,41 @@ impl<'a> Finder<'a> {
                     of.entry(service).or_default().push(at);
                 }
             }
-            for entry in trust
-                .policy
-                .with_effect(Effect::Allow)
-                .filter_map(|s| s.principal.as_ref())
-                .flat_map(|p| {
-                    if p.negated {
-                        &[PrincipalEntry::Everyone][..]
-                    } else {
-                        p.entries.as_slice()
+            let principals = trust.policy.with_effect(Effect::Allow);
+            let principals = principals.filter_map(|s| s.principal.as_ref());
+            let mut trusts_all = false;
+            for pattern in principals {
+                // Whom `NotPrincipal` leaves is everyone else.
+                trusts_all |= pattern.negated;
+                for entry in pattern.entries.iter().filter(|_| !pattern.negated) {
+                    match entry {
+                        PrincipalEntry::Everyone => trusts_all = true,
+                        PrincipalEntry::Account(key)
+                        | PrincipalEntry::Arn(key)
+                        | PrincipalEntry::UniqueId(key) => {
+                            finder.named.entry(key).or_default().push(at);
+                        }
+                        _ => {}
                     }
-                })
-            {
-                let key = match entry {
-                    PrincipalEntry::Everyone => "*",
-                    PrincipalEntry::Account(a)
-                    | PrincipalEntry::Arn(a)
-                    | PrincipalEntry::UniqueId(a) => a.as_str(),
-                    _ => continue,
-                };
-                // `Everyone` above is a temporary; its key is static.
-                let key: &'a str = if key == "*" {
-                    "*"
-                } else {
-                    trust_key(trust, key).unwrap_or("*")
-                };
-                finder.named.entry(key).or_default().push(at);
+                }
+            }
+            if trusts_all {
+                let of = finder.trusting_all.entry(&entity.account).or_default();
+                of.push(at);
             }
         }
+        let mut trusting_all: Vec<usize> =
+            finder.trusting_all.values().flatten().copied().collect();
+        trusting_all.sort_unstable();
+        finder.crowds = Crowds::new(model, &trusting_all);
+        finder
+    }
+
+    /// The same without crowds.
+    #[cfg(test)]
+    pub fn one_by_one(model: &'a Model, rules: &'a Rules, context: Context) -> Self {
+        let mut finder = Self::new(model, rules, context);
+        finder.crowds = Crowds::none(finder.trusting_all.values().flatten().copied().collect());
         finder
     }
 
@@ -307,7 +363,6 @@ impl<'a> Finder<'a> {
         out: &mut Vec<Edge>,
     ) {
         let edge = |to, resource: &str, conditional| Edge {
-            from,
             to,
             rule: index,
             resource: self.text_of(to, resource),
@@ -344,7 +399,7 @@ impl<'a> Finder<'a> {
                 }
             }
             Gain::Assume => {
-                for at in self.trusting_caller(entity) {
+                for at in self.trusting_caller(from, entity) {
                     if let Some(role) = self.model.entities.get(at)
                         && let Some(conditional) = self.may(entity, "sts:AssumeRole", &role.arn)
                     {
@@ -393,8 +448,8 @@ impl<'a> Finder<'a> {
             Gain::UserBoundary | Gain::RoleBoundary => {
                 out.extend(self.boundary_edge(entity, rule, &edge))
             }
-            Gain::PassRole => self.pass_edges(from, entity, index, rule, out),
-            Gain::Holder => self.holder_edges(from, entity, index, rule, out),
+            Gain::PassRole => self.pass_edges(entity, index, rule, out),
+            Gain::Holder => self.holder_edges(entity, index, rule, out),
             Gain::PermissionSet => {
                 if let Some((resource, conditional)) = self.may_every(entity, &rule.actions) {
                     out.push(Edge {
@@ -607,9 +662,9 @@ impl<'a> Finder<'a> {
         None
     }
 
-    /// Roles whose trust policies may mean the caller.
-    fn trusting_caller(&self, entity: &Subject<'a>) -> BTreeSet<usize> {
-        let mut keys = vec!["*", entity.arn.as_str()];
+    /// Roles whose trust policies may mean the caller, but those that its crowd is asked about.
+    fn trusting_caller(&self, from: usize, entity: &Subject<'a>) -> BTreeSet<usize> {
+        let mut keys = vec![entity.arn.as_str()];
         // A role that trusts the account asks for a permission of the caller besides.
         if Self::mentions(entity, "sts:AssumeRole") {
             keys.push(entity.account.as_str());
@@ -621,20 +676,58 @@ impl<'a> Finder<'a> {
             .flatten()
             .copied()
             .collect();
-        if let Some(at) = self.model.position(&entity.arn) {
-            out.remove(&at);
+        let own = self.trusting_all.get(entity.account.as_str());
+        out.extend(own.into_iter().flatten());
+        if may_ask(entity) {
+            out.extend(self.crowds.asked_alone(from));
         }
+        out.remove(&from);
         out
     }
 
-    fn pass_edges(
-        &self,
-        from: usize,
-        entity: &Subject<'a>,
-        index: usize,
-        rule: &Rule,
-        out: &mut Vec<Edge>,
-    ) {
+    /// The crowd that an entity is in.
+    pub fn crowd_of(&self, entity: usize) -> Option<usize> {
+        self.crowds.of(entity)
+    }
+
+    /// The number of crowds.
+    pub fn crowd_count(&self) -> usize {
+        self.crowds.len()
+    }
+
+    /// The steps of everyone in a crowd.
+    pub fn crowd_edges(&self, crowd: usize) -> Vec<Edge> {
+        let mut subjects: BTreeMap<usize, Subject<'a>> = BTreeMap::new();
+        let mut assumed = Vec::new();
+        for (caller, at) in self.crowds.pairs(crowd, self.model) {
+            let (Some(own), Some(role)) =
+                (self.model.entities.get(caller), self.model.entities.get(at))
+            else {
+                continue;
+            };
+            let subject = subjects
+                .entry(caller)
+                .or_insert_with(|| Subject::new(self.model, own, &self.context));
+            if let Some(conditional) = self.may(subject, "sts:AssumeRole", &role.arn) {
+                assumed.push((at, conditional));
+            }
+        }
+        let rules = self.rules.rules.iter().enumerate();
+        let rules = rules.filter(|(_, rule)| rule.gain == Gain::Assume);
+        let edge = |rule, (at, conditional): &(usize, bool)| Edge {
+            to: Target::Entity(*at),
+            rule,
+            resource: self.arns.get(*at).cloned().unwrap_or_default(),
+            conditional: *conditional,
+            assumed: false,
+            indirect: false,
+        };
+        rules
+            .flat_map(|(rule, _)| assumed.iter().map(move |to| edge(rule, to)))
+            .collect()
+    }
+
+    fn pass_edges(&self, entity: &Subject<'a>, index: usize, rule: &Rule, out: &mut Vec<Edge>) {
         let rest: Vec<String> = rule.actions.iter().skip(1).cloned().collect();
         let Some((_, depends)) = self.may_every(entity, &rest) else {
             return;
@@ -653,7 +746,6 @@ impl<'a> Finder<'a> {
                 {
                     done.insert(*at);
                     out.push(Edge {
-                        from,
                         to: Target::Entity(*at),
                         rule: index,
                         resource: self.text_of(Target::Entity(*at), &role.arn),
@@ -666,20 +758,11 @@ impl<'a> Finder<'a> {
         }
     }
 
-    fn holder_edges(
-        &self,
-        from: usize,
-        entity: &Subject<'a>,
-        index: usize,
-        rule: &Rule,
-        out: &mut Vec<Edge>,
-    ) {
+    fn holder_edges(&self, entity: &Subject<'a>, index: usize, rule: &Rule, out: &mut Vec<Edge>) {
         let mut done = BTreeSet::new();
-        let held = self.model.compute.iter().filter(|c| {
-            let acts_on = || rule.actions.first().is_some_and(|a| works_on(a, &c.arn));
-            rule.services.contains(&c.service) && acts_on()
-        });
-        for compute in held {
+        let held = self.compute.get(index).map(|h| h.of(&entity.account));
+        let held = held.into_iter().flatten();
+        for compute in held.filter_map(|at| self.model.compute.get(at)) {
             let Some(at) = self.model.position(&compute.role) else {
                 continue;
             };
@@ -696,7 +779,6 @@ impl<'a> Finder<'a> {
                 && done.insert(at)
             {
                 out.push(Edge {
-                    from,
                     to: Target::Entity(at),
                     rule: index,
                     resource: (*compute.arn).into(),
@@ -715,7 +797,6 @@ impl<'a> Finder<'a> {
         for at in rule.services.iter().flat_map(|s| self.trusting(entity, s)) {
             if done.insert(*at) {
                 out.push(Edge {
-                    from,
                     to: Target::Entity(*at),
                     rule: index,
                     resource: (*resource).into(),
@@ -728,37 +809,15 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// Whether an action is done on what has this ARN: a deployment group or a launch template that reaches the instance is
-/// something else, which may not exist.
-fn works_on(action: &str, arn: &str) -> bool {
+/// The ARNs that an action is done on: a deployment group or a launch template that reaches the instance is something
+/// else, which may not exist.
+fn patterns_of(action: &str) -> Vec<Widest> {
     let Some((service, action)) = Catalogue::embedded().ok().and_then(|c| c.action(action)) else {
-        return false;
+        return Vec::new();
     };
-    let arn = Widest::new(arn);
-    let mut types = action.resources.iter().filter_map(|r| service.resource(r));
-    types.any(|r| Widest::new(&r.pattern()).overlaps(&arn))
-}
-
-/// The text within a trust policy that a key stands for, so that the index can borrow it.
-fn trust_key<'a>(trust: &'a NamedPolicy, key: &str) -> Option<&'a str> {
-    trust
-        .policy
-        .statements
-        .iter()
-        .filter_map(|s| s.principal.as_ref())
-        .flat_map(|p| &p.entries)
-        .map(PrincipalEntry::text)
-        .find(|text| *text == key)
-        .or_else(|| {
-            // An account may be written as an ARN; its id is kept in the entry.
-            trust
-                .policy
-                .statements
-                .iter()
-                .filter_map(|s| s.principal.as_ref())
-                .flat_map(|p| &p.entries)
-                .find_map(|e| e.account().filter(|a| *a == key))
-        })
+    let types = action.resources.iter();
+    let types = types.filter_map(|r| service.resource(r));
+    types.map(|r| Widest::new(&r.pattern())).collect()
 }
 
 /// Whether a trust policy may let a service assume the role.

@@ -3,19 +3,22 @@
 //! Nodes are users and roles; an edge says that one can get hold of the other, or make itself an administrator. Every
 //! edge is checked through all layers, so a deny, a boundary, a guardrail or a condition that cannot hold breaks it.
 
+mod crowd;
 mod edges;
+mod power;
 mod rules;
+#[cfg(test)]
+mod tests;
 
+use power::{Powers, adds_power};
 pub use rules::{Gain, Rule, Rules, RulesError};
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use crate::account::{Entity, Model};
-use crate::capability::statement_covers;
+use crate::account::Model;
 use crate::context::Context;
-use crate::policy::Effect;
 use crate::time::format_date;
 
 /// Where an edge leads.
@@ -30,8 +33,6 @@ pub enum Target {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edge {
-    /// Place of the entity in the model.
-    pub from: usize,
     /// Where it leads.
     pub to: Target,
     /// Place of the rule.
@@ -82,6 +83,15 @@ pub struct Step {
     pub break_by: String,
 }
 
+/// How much is told of each escalation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// All of it.
+    Everything,
+    /// Without [`Escalation::reaches`] and [`Escalation::paths`], which may be long for each of very many.
+    Shortest,
+}
+
 /// What a principal can get to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Escalation {
@@ -99,18 +109,52 @@ pub struct Escalation {
     pub escalates: bool,
 }
 
+/// Users and roles with their steps, or a crowd whose steps each of it can take.
+#[derive(Debug, Clone, Default)]
+struct Node {
+    edges: Vec<Edge>,
+    /// The entities that the edges lead to.
+    targets: Vec<usize>,
+    /// The rules of the edges.
+    ways: BTreeSet<usize>,
+}
+
+impl Node {
+    fn new(edges: Vec<Edge>) -> Self {
+        Self {
+            targets: entities(&edges),
+            ways: edges.iter().map(|e| e.rule).collect(),
+            edges,
+        }
+    }
+
+    /// Whether it leads anywhere for one that may be at an end itself.
+    fn leads_on(&self, from: usize) -> bool {
+        self.edges.iter().any(|e| e.to != Target::Entity(from))
+    }
+}
+
+/// The first step of the cheapest path to being an administrator.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    /// Whether it is one of the crowd's.
+    is_crowds: bool,
+    /// Place among the edges.
+    edge: usize,
+}
+
 /// The graph of a model.
 pub struct Graph<'a> {
     model: &'a Model,
     rules: &'a Rules,
-    edges: Vec<Vec<Edge>>,
     admin: Vec<bool>,
-    /// The entities that each entity's edges lead to.
-    targets: Vec<Vec<usize>>,
-    /// The rules of each entity's edges.
-    ways: Vec<BTreeSet<usize>>,
-    /// The first step of the cheapest path to being an administrator, with its whole cost.
-    next: Vec<Option<(u64, usize)>>,
+    /// The steps of each entity.
+    own: Vec<Node>,
+    /// The crowd that each entity is in.
+    crowd_of: Vec<Option<usize>>,
+    /// The steps of each crowd.
+    crowds: Vec<Node>,
+    next: Vec<Option<Next>>,
 }
 
 /// What is taken to be known of the requests of somebody who tries: the time, TLS, and nothing else.
@@ -148,102 +192,138 @@ impl<'a> Graph<'a> {
         starts: impl IntoIterator<Item = usize>,
     ) -> Self {
         let finder = edges::Finder::new(model, rules, attempt_context(now));
+        Self::search(model, rules, &finder, starts)
+    }
+
+    fn search(
+        model: &'a Model,
+        rules: &'a Rules,
+        finder: &edges::Finder<'a>,
+        starts: impl IntoIterator<Item = usize>,
+    ) -> Self {
+        let count = model.entities.len();
         let admin: Vec<bool> = model.entities.iter().map(|e| model.is_admin(e)).collect();
-        let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); model.entities.len()];
+        let mut own = vec![Node::default(); count];
+        let mut crowd_of = vec![None; count];
+        let mut crowds: Vec<Option<Node>> = vec![None; finder.crowd_count()];
         let mut todo: Vec<usize> = starts.into_iter().collect();
         let mut seen: BTreeSet<usize> = todo.iter().copied().collect();
         while let Some(at) = todo.pop() {
-            let (Some(entity), Some(false), Some(slot)) =
-                (model.entities.get(at), admin.get(at), edges.get_mut(at))
-            else {
+            let (Some(entity), Some(false), Some(slot), Some(of)) = (
+                model.entities.get(at),
+                admin.get(at),
+                own.get_mut(at),
+                crowd_of.get_mut(at),
+            ) else {
                 continue;
             };
-            *slot = finder.edges(at, entity);
-            todo.extend(entities(slot).into_iter().filter(|to| seen.insert(*to)));
+            *slot = Node::new(finder.edges(at, entity));
+            todo.extend(slot.targets.iter().filter(|to| seen.insert(**to)));
+            *of = finder.crowd_of(at);
+            if let Some(crowd) = *of
+                && let Some(slot @ None) = crowds.get_mut(crowd)
+            {
+                let node = slot.insert(Node::new(finder.crowd_edges(crowd)));
+                todo.extend(node.targets.iter().filter(|to| seen.insert(**to)));
+            }
         }
-        let next = shortest(&edges, &admin);
-        let targets = edges.iter().map(|list| entities(list)).collect();
-        let ways = edges
-            .iter()
-            .map(|list| list.iter().map(|e| e.rule).collect())
-            .collect();
+        let crowds: Vec<Node> = crowds.into_iter().map(Option::unwrap_or_default).collect();
+        let next = first_steps(&own, &crowd_of, &crowds, &admin);
         Self {
             model,
             rules,
-            edges,
             admin,
-            targets,
-            ways,
+            own,
+            crowd_of,
+            crowds,
             next,
         }
+    }
+
+    /// The steps of an entity, its own and those of its crowd.
+    fn nodes(&self, at: usize) -> impl Iterator<Item = &Node> {
+        let crowd = self.crowd_of.get(at).copied().flatten();
+        let crowd = crowd.and_then(|crowd| self.crowds.get(crowd));
+        self.own.get(at).into_iter().chain(crowd)
     }
 
     /// What a principal can get to; `None` when it is not in the model.
     pub fn escalation(&self, principal: &str) -> Option<Escalation> {
         let start = self.model.position(principal)?;
-        let reached = self.reachable(start);
-        let ways: BTreeSet<usize> = reached
-            .iter()
-            .chain([&start])
-            .filter_map(|at| self.ways.get(*at))
-            .flatten()
-            .copied()
-            .collect();
-        let paths = ways
-            .iter()
-            .filter_map(|at| self.rules.rules.get(*at))
-            .map(|r| r.path.clone())
-            .collect();
-        let is_admin = self.admin.get(start).copied().unwrap_or(false);
-        let to_admin = if is_admin {
-            None
-        } else {
-            self.path_to_admin(start)
-        };
         let own = self.model.entities.get(start)?;
+        let mut found = self.shortest(start)?;
+        let mut reached = self.reachable(&[start], None);
+        let nodes = reached.iter().flat_map(|at| {
+            let nodes = self.nodes(*at);
+            nodes.filter(|node| node.leads_on(*at))
+        });
+        let ways: BTreeSet<usize> = nodes.flat_map(|n| &n.ways).copied().collect();
+        reached.remove(&start);
+        let rules = ways.iter().filter_map(|at| self.rules.rules.get(*at));
+        found.paths = rules.map(|r| r.path.clone()).collect();
         let entities = reached.iter().filter_map(|at| self.model.entities.get(*at));
-        let escalates = to_admin.is_some() || entities.clone().any(|e| adds_power(own, e));
+        found.reaches = entities.clone().map(|e| e.arn.clone()).collect();
+        found.escalates = found.to_admin.is_some() || { entities }.any(|e| adds_power(own, e));
+        Some(found)
+    }
+
+    /// The shortest path by itself.
+    fn shortest(&self, start: usize) -> Option<Escalation> {
+        let own = self.model.entities.get(start)?;
+        let is_admin = self.admin.get(start).copied().unwrap_or(false);
+        let to_admin = match is_admin {
+            true => None,
+            false => self.path_to_admin(start),
+        };
         Some(Escalation {
             principal: own.arn.clone(),
             is_admin,
-            escalates,
+            escalates: to_admin.is_some(),
             to_admin,
-            reaches: entities.map(|e| e.arn.clone()).collect(),
-            paths,
+            reaches: Vec::new(),
+            paths: BTreeSet::new(),
         })
     }
 
     /// Every principal that is not an administrator and can get to something, in order of ARN.
     pub fn all(&self) -> Vec<Escalation> {
-        self.each().collect()
+        self.each(Detail::Everything).collect()
     }
 
     /// The same, one after the other: what each can get to may be a long list.
-    pub fn each(&self) -> impl Iterator<Item = Escalation> {
-        let acting = self
-            .model
-            .entities
-            .iter()
-            .zip(&self.edges)
-            .filter(|(_, edges)| !edges.is_empty());
-        acting
-            .filter_map(|(e, _)| self.escalation(&e.arn))
-            .filter(|e| !e.is_admin && e.escalates)
+    pub fn each(&self, detail: Detail) -> impl Iterator<Item = Escalation> {
+        let powers = Powers::new(self);
+        let acting = (0..self.own.len())
+            .filter(|at| self.nodes(*at).any(|node| node.leads_on(*at)))
+            .filter(|at| !self.admin.get(*at).copied().unwrap_or(false));
+        acting.filter_map(move |at| {
+            let mut found = self.shortest(at)?;
+            found.escalates = found.escalates || powers.gains(at);
+            match detail {
+                _ if !found.escalates => None,
+                Detail::Everything => self.escalation(&found.principal),
+                Detail::Shortest => Some(found),
+            }
+        })
     }
 
-    /// Number of edges.
+    /// Number of edges; those of a crowd count once.
     pub fn edge_count(&self) -> usize {
-        self.edges.iter().map(Vec::len).sum()
+        let nodes = self.own.iter().chain(&self.crowds);
+        nodes.map(|node| node.edges.len()).sum()
     }
 
-    fn reachable(&self, start: usize) -> BTreeSet<usize> {
-        let mut seen = BTreeSet::new();
-        let mut todo = vec![start];
+    /// The entities that can be got hold of from some, with these, and from a crowd.
+    fn reachable(&self, starts: &[usize], crowd: Option<usize>) -> BTreeSet<usize> {
+        let mut crowds: BTreeSet<usize> = crowd.into_iter().collect();
+        let mut seen: BTreeSet<usize> = starts.iter().copied().collect();
+        let mut todo = starts.to_vec();
         while let Some(at) = todo.pop() {
-            for to in self.targets.get(at).into_iter().flatten() {
-                if *to != start && seen.insert(*to) {
-                    todo.push(*to);
-                }
+            let crowd = self.crowd_of.get(at).copied().flatten();
+            let crowd = crowd.filter(|crowd| crowds.insert(*crowd));
+            let crowd = crowd.and_then(|crowd| self.crowds.get(crowd));
+            for node in self.own.get(at).into_iter().chain(crowd) {
+                todo.extend(node.targets.iter().filter(|to| seen.insert(**to)));
             }
         }
         seen
@@ -253,9 +333,13 @@ impl<'a> Graph<'a> {
         let mut steps = Vec::new();
         let mut at = start;
         while !self.admin.get(at).copied().unwrap_or(false) {
-            let (_, index) = self.next.get(at).copied().flatten()?;
-            let edge = self.edges.get(at)?.get(index)?;
-            steps.push(self.step(edge)?);
+            let next = self.next.get(at).copied().flatten()?;
+            let node = match next.is_crowds {
+                true => self.crowds.get(self.crowd_of.get(at).copied().flatten()?)?,
+                false => self.own.get(at)?,
+            };
+            let edge = node.edges.get(next.edge)?;
+            steps.push(self.step(at, edge)?);
             match edge.to {
                 Target::Admin => break,
                 Target::Entity(to) => at = to,
@@ -264,9 +348,9 @@ impl<'a> Graph<'a> {
         Some(steps)
     }
 
-    fn step(&self, edge: &Edge) -> Option<Step> {
+    fn step(&self, from: usize, edge: &Edge) -> Option<Step> {
         let rule = self.rules.rules.get(edge.rule)?;
-        let from = self.model.entities.get(edge.from)?.arn.clone();
+        let from = self.model.entities.get(from)?.arn.clone();
         let to = match edge.to {
             Target::Admin => "admin".to_owned(),
             Target::Entity(at) => self.model.entities.get(at)?.arn.clone(),
@@ -300,68 +384,92 @@ fn entities(edges: &[Edge]) -> Vec<usize> {
     targets.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The cheapest way from every entity to being an administrator: Dijkstra's search backwards from there.
-fn shortest(edges: &[Vec<Edge>], admin: &[bool]) -> Vec<Option<(u64, usize)>> {
-    let mut into: BTreeMap<Target, Vec<(usize, usize)>> = BTreeMap::new();
-    for (from, list) in edges.iter().enumerate() {
-        for (index, edge) in list.iter().enumerate() {
-            into.entry(edge.to).or_default().push((from, index));
+/// Entities, and crowds after them, as the search sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Goal(Target),
+    Crowd(usize),
+}
+
+/// The first step of the cheapest way from every entity to being an administrator: Dijkstra's search backwards from
+/// there. Of ways of the same cost the first in the order of what the step leads to, by its cost and place, and of the
+/// rules is taken, whether the step is an entity's own or its crowd's.
+fn first_steps(
+    own: &[Node],
+    crowd_of: &[Option<usize>],
+    crowds: &[Node],
+    admin: &[bool],
+) -> Vec<Option<Next>> {
+    let mut into: BTreeMap<Target, Vec<(Place, u64)>> = BTreeMap::new();
+    let entities = own
+        .iter()
+        .enumerate()
+        .map(|(at, node)| (Place::Goal(Target::Entity(at)), node));
+    let crowd_nodes = crowds
+        .iter()
+        .enumerate()
+        .map(|(at, node)| (Place::Crowd(at), node));
+    for (from, node) in entities.chain(crowd_nodes) {
+        for edge in &node.edges {
+            into.entry(edge.to).or_default().push((from, edge.cost()));
         }
     }
-    let mut best: Vec<Option<(u64, usize)>> = vec![None; edges.len()];
-    let mut queue = BinaryHeap::from([Reverse((0, Target::Admin))]);
-    queue.extend(
-        admin
-            .iter()
-            .enumerate()
-            .filter(|(_, a)| **a)
-            .map(|(at, _)| Reverse((0, Target::Entity(at)))),
-    );
-    while let Some(Reverse((cost, target))) = queue.pop() {
-        if let Target::Entity(at) = target
-            && best
-                .get(at)
-                .copied()
-                .flatten()
-                .is_some_and(|(known, _)| known < cost)
-        {
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); crowds.len()];
+    for (at, crowd) in crowd_of.iter().enumerate() {
+        if let Some(list) = crowd.and_then(|crowd| members.get_mut(crowd)) {
+            list.push(at);
+        }
+    }
+    let mut costs: BTreeMap<Place, u64> = BTreeMap::new();
+    let mut queue = BinaryHeap::new();
+    let admins = admin.iter().enumerate().filter(|(_, a)| **a);
+    for goal in admins
+        .map(|(at, _)| Target::Entity(at))
+        .chain([Target::Admin])
+    {
+        costs.insert(Place::Goal(goal), 0);
+        queue.push(Reverse((0, Place::Goal(goal))));
+    }
+    while let Some(Reverse((cost, place))) = queue.pop() {
+        if costs.get(&place).is_some_and(|known| *known < cost) {
             continue;
         }
-        for (from, index) in into.get(&target).into_iter().flatten() {
-            let Some(edge) = edges.get(*from).and_then(|l| l.get(*index)) else {
-                continue;
-            };
-            let total = cost + edge.cost();
-            if let Some(slot) = best.get_mut(*from)
-                && slot.is_none_or(|(known, _)| total < known)
-            {
-                *slot = Some((total, *index));
-                queue.push(Reverse((total, Target::Entity(*from))));
+        let mut reached = |from: Place, cost: u64| {
+            let known = costs.entry(from).or_insert(u64::MAX);
+            if cost < *known {
+                *known = cost;
+                queue.push(Reverse((cost, from)));
+            }
+        };
+        match place {
+            Place::Goal(target) => {
+                for (from, step) in into.get(&target).into_iter().flatten() {
+                    reached(*from, cost + step);
+                }
+            }
+            Place::Crowd(crowd) => {
+                for at in members.get(crowd).into_iter().flatten() {
+                    reached(Place::Goal(Target::Entity(*at)), cost);
+                }
             }
         }
     }
-    best
-}
-
-/// Whether an entity may do something that another may not, by their statements.
-fn adds_power(own: &Entity, other: &Entity) -> bool {
-    if !other.unreadable.is_empty() && other.policies.is_empty() {
-        return true;
-    }
-    let mine: Vec<_> = own
-        .policies
-        .iter()
-        .flat_map(|p| p.policy.with_effect(Effect::Allow))
-        .collect();
-    other
-        .policies
-        .iter()
-        .flat_map(|p| p.policy.with_effect(Effect::Allow))
-        .any(|theirs| {
-            !mine
-                .iter()
-                .any(|m| m.conditions.is_empty() && statement_covers(m, theirs))
-        })
+    let best = |node: &Node| {
+        let steps = node.edges.iter().enumerate().filter_map(|(at, edge)| {
+            let beyond = *costs.get(&Place::Goal(edge.to))?;
+            Some(((beyond + edge.cost(), beyond, edge.to, edge.rule), at))
+        });
+        steps.min()
+    };
+    let of_crowds: Vec<_> = crowds.iter().map(best).collect();
+    let next = own.iter().zip(crowd_of).map(|(node, crowd)| {
+        let own = best(node).map(|(order, edge)| (order, false, edge));
+        let crowds = crowd.and_then(|crowd| of_crowds.get(crowd).copied().flatten());
+        let crowds = crowds.map(|(order, edge)| (order, true, edge));
+        let (_, is_crowds, edge) = own.into_iter().chain(crowds).min()?;
+        Some(Next { is_crowds, edge })
+    });
+    next.collect()
 }
 
 /// The public identifiers of the ways that identity policies by themselves open, were they held by a user or a role of

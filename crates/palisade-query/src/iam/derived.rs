@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_plan::ExecutionPlan;
 use palisade_core::Timestamp;
-use palisade_iam::{Catalogue, Graph, Model, Rules, attempt_context};
+use palisade_iam::{Catalogue, Detail, Graph, Model, Rules, attempt_context};
 use palisade_table::{Dataset, Schemas};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,6 +153,9 @@ pub const DERIVED_TABLES: &[DerivedSpec] = &[
     },
 ];
 
+/// The columns that [`Detail::Shortest`] leaves out.
+const LONG: &[&str] = &["reaches", "paths"];
+
 /// Tables of an organisation's policies and what they are attached to.
 fn is_guardrail(table: &str) -> bool {
     table.starts_with("organizations_") && table != "organizations_organization"
@@ -249,10 +252,22 @@ impl DerivedTable {
         rows: &Rows,
         wanted: &BTreeMap<String, BTreeSet<String>>,
     ) -> Result<RecordBatch> {
-        self.batch(rows, &Wanted(wanted.clone()))
+        self.batch(rows, &Wanted(wanted.clone()), Detail::Everything)
     }
 
-    fn batch(&self, rows: &Rows, wanted: &Wanted) -> Result<RecordBatch> {
+    /// What of the table a query reads: the long columns are left empty where it does not read them.
+    fn detail(&self, projection: Option<&Vec<usize>>) -> Detail {
+        let is_long = |at: &usize| {
+            let column = self.spec.columns.get(*at);
+            column.is_some_and(|(name, _)| LONG.contains(name))
+        };
+        match projection {
+            Some(columns) if !columns.iter().any(is_long) => Detail::Shortest,
+            _ => Detail::Everything,
+        }
+    }
+
+    fn batch(&self, rows: &Rows, wanted: &Wanted, detail: Detail) -> Result<RecordBatch> {
         let failed = |e: String| DataFusionError::Execution(e);
         let found =
             rows.accounts(|dataset| iam_accounts(dataset, self.schemas.as_ref(), &scope(dataset)));
@@ -260,7 +275,7 @@ impl DerivedTable {
         let model = &found.model;
         let now = self.now.as_micros() / 1000;
         let rows = match self.spec.name {
-            ESCALATIONS => return escalations(model, now, &self.schema),
+            ESCALATIONS => return escalations(model, now, &self.schema, detail),
             "iam_external_access" => Ok(external(model)),
             "iam_policy_finding" => findings(model),
             _ => permissions(model, now, wanted),
@@ -389,12 +404,15 @@ impl TableProvider for DerivedTable {
             None => Arc::clone(&self.schema),
         };
         let (table, wanted) = (self.clone(), self.wanted(filters));
+        let detail = self.detail(projection);
         let projection = projection.cloned();
         when_run(schema, move |rows| {
             let batch = if wanted.0.is_empty() {
-                rows.derived(table.spec.name, || table.batch(rows, &wanted))?
+                rows.derived(table.spec.name, detail, || {
+                    table.batch(rows, &wanted, detail)
+                })?
             } else {
-                table.batch(rows, &wanted)?
+                table.batch(rows, &wanted, detail)?
             };
             Ok(vec![match &projection {
                 Some(indices) => batch.project(indices)?,
@@ -426,13 +444,13 @@ fn place(arn: &str, account: &str) -> Vec<Value> {
 /// Rows of ways that are put into columns at once: each may name thousands of users and roles.
 const WAYS: usize = 256;
 
-fn escalations(model: &Model, now: i64, schema: &SchemaRef) -> Result<RecordBatch> {
+fn escalations(model: &Model, now: i64, schema: &SchemaRef, detail: Detail) -> Result<RecordBatch> {
     let rules = Rules::embedded().map_err(|e| DataFusionError::Execution(e.to_string()))?;
     let graph = Graph::new(model, rules, now);
     let mut batches = Vec::new();
     let mut rows = Vec::new();
     let mut seen = BTreeSet::new();
-    for found in graph.each() {
+    for found in graph.each(detail) {
         if rows.len() >= WAYS {
             batches.push(to_batch(schema, &std::mem::take(&mut rows))?);
         }
