@@ -1,6 +1,7 @@
 //! Reading what AWS's API returns.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -43,12 +44,43 @@ pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
 }
 
-/// A document that is an object, or its text (also percent-encoded).
-pub(super) fn document(value: &Value) -> Result<Policy, crate::PolicyError> {
+/// The text of a document that is an object, or its text (also percent-encoded).
+fn document_text(value: &Value) -> Cow<'_, str> {
     match value.as_str() {
-        Some(text) => Policy::parse(text),
+        Some(text) => Cow::Borrowed(text),
         // On several lines, so that a place in it says something.
-        None => Policy::parse(&format!("{value:#}")),
+        None => Cow::Owned(format!("{value:#}")),
+    }
+}
+
+/// Reads it.
+pub(super) fn document(value: &Value) -> Result<Policy, crate::PolicyError> {
+    Policy::parse(&document_text(value))
+}
+
+/// Policies by what was read: the same text is often in many accounts, and is held once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Texts(HashMap<Box<str>, Arc<Policy>>);
+
+/// What was read before says nothing about a model.
+impl PartialEq for Texts {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Texts {
+    fn parse(&mut self, text: &str) -> Result<Arc<Policy>, crate::PolicyError> {
+        if let Some(known) = self.0.get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let policy = Arc::new(Policy::parse(text)?);
+        self.0.insert(text.into(), Arc::clone(&policy));
+        Ok(policy)
+    }
+
+    fn document(&mut self, value: &Value) -> Result<Arc<Policy>, crate::PolicyError> {
+        self.parse(&document_text(value))
     }
 }
 
@@ -105,14 +137,14 @@ impl Model {
             let parsed = version
                 .get("Document")
                 .ok_or_else(|| "no document".to_owned())
-                .and_then(|d| document(d).map_err(|e| e.to_string()));
+                .and_then(|d| self.texts.document(d).map_err(|e| e.to_string()));
             match parsed {
                 Ok(policy)
                     if version.get("IsDefaultVersion").and_then(Value::as_bool) == Some(true) =>
                 {
-                    default = Some(Arc::new(policy))
+                    default = Some(policy)
                 }
-                Ok(policy) => others.push(Arc::new(policy)),
+                Ok(policy) => others.push(policy),
                 Err(error) => self.problems.push(format!("{arn}: {error}")),
             }
         }
@@ -140,11 +172,8 @@ impl Model {
 
     fn managed_policy(&mut self, arn: &str) -> Option<NamedPolicy> {
         let known = self.managed.get(arn).and_then(|m| m.default.clone());
-        let policy = known.or_else(|| {
-            known_managed_policy(arn)
-                .and_then(|t| Policy::parse(t).ok())
-                .map(Arc::new)
-        })?;
+        let policy =
+            known.or_else(|| known_managed_policy(arn).and_then(|t| self.texts.parse(t).ok()))?;
         Some(NamedPolicy {
             name: arn.to_owned(),
             policy,
@@ -161,11 +190,8 @@ impl Model {
         let (mut policies, mut attached, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
         for item in list(value, inline) {
             let name = format!("{owner}/{}", text(item, "PolicyName").unwrap_or("?"));
-            match item.get("PolicyDocument").map(document) {
-                Some(Ok(policy)) => policies.push(NamedPolicy {
-                    name,
-                    policy: Arc::new(policy),
-                }),
+            match item.get("PolicyDocument").map(|d| self.texts.document(d)) {
+                Some(Ok(policy)) => policies.push(NamedPolicy { name, policy }),
                 Some(Err(error)) => {
                     self.problems.push(format!("{name}: {error}"));
                     unreadable.push(name);
@@ -216,6 +242,7 @@ impl Model {
             return;
         };
         let account = arn.split(':').nth(4).unwrap_or_default().to_owned();
+        let prefix: String = arn.split_inclusive(':').take(5).collect();
         let (inline, name_key, id_key) = match kind {
             PrincipalKind::User => ("UserPolicyList", "UserName", "UserId"),
             _ => ("RolePolicyList", "RoleName", "RoleId"),
@@ -224,10 +251,12 @@ impl Model {
         let mut unread = Layers::default();
         let mut groups = Vec::new();
         for name in list(value, "GroupList").filter_map(Value::as_str) {
-            let group = self
-                .groups
-                .values()
-                .find(|g| g.name == name && g.arn.split(':').nth(4) == Some(&account));
+            // Groups are in order of ARN: those of the account stand together.
+            let of_account = self.groups.range(prefix.clone()..);
+            let group = of_account
+                .take_while(|(arn, _)| arn.starts_with(&prefix))
+                .map(|(_, group)| group)
+                .find(|g| g.name == name);
             match group {
                 Some(group) => {
                     if self.unread_groups.contains(&group.arn) {
@@ -252,12 +281,15 @@ impl Model {
             unreadable.push(missing.clone());
         }
         let mut trust = None;
-        if let Some(parsed) = value.get("AssumeRolePolicyDocument").map(document) {
+        if let Some(parsed) = value
+            .get("AssumeRolePolicyDocument")
+            .map(|d| self.texts.document(d))
+        {
             match parsed {
                 Ok(policy) => {
                     trust = Some(NamedPolicy {
                         name: format!("{arn} trust"),
-                        policy: Arc::new(policy),
+                        policy,
                     })
                 }
                 Err(error) => {
@@ -302,7 +334,7 @@ impl Model {
     pub fn add_resource_policy(&mut self, arn: &str, json: &str) -> Result<(), crate::PolicyError> {
         let policy = NamedPolicy {
             name: format!("{arn} policy"),
-            policy: Arc::new(Policy::parse(json)?),
+            policy: self.texts.parse(json)?,
         };
         self.resources.insert(arn.to_owned(), policy);
         Ok(())
@@ -324,7 +356,7 @@ impl Model {
             .map(|(at, text)| {
                 Ok(NamedPolicy {
                     name: format!("{name} scp {}", at + 1),
-                    policy: Arc::new(Policy::parse(text)?),
+                    policy: self.texts.parse(text)?,
                 })
             })
             .collect::<Result<_, crate::PolicyError>>()?;

@@ -153,6 +153,7 @@ pub struct Model {
     pub known: Option<Known>,
     /// Groups with a policy whose text is missing or unreadable.
     pub(crate) unread_groups: std::collections::BTreeSet<String>,
+    pub(crate) texts: load::Texts,
 }
 
 fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<Level<'a>> {

@@ -13,6 +13,7 @@ use datafusion::execution::context::SessionState;
 use palisade_catalog::{Scope, Sufficient};
 use palisade_core::{CallError, Finding, Status};
 use palisade_table::{Batch, Dataset, Table};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -190,6 +191,8 @@ fn findings(
         messages.extend(wanted.into_iter().zip(written));
     }
     let mut seen: BTreeSet<Key> = BTreeSet::new();
+    // The place of each resource's finding.
+    let mut told: BTreeMap<Key, usize> = BTreeMap::new();
     // Places for which a row speaks that was made from all rows of the resource table there.
     let mut covered: BTreeSet<(String, Option<String>)> = BTreeSet::new();
     let mut out = Vec::with_capacity(rows.num_rows());
@@ -205,11 +208,6 @@ fn findings(
         };
         let id_key = id.clone().map(|id| (account.clone(), region.clone(), id));
         let key = (account.clone(), region.clone(), name.clone());
-        if !seen.insert(key.clone()) {
-            return Err(format!(
-                "the result has two rows for `{name}` in {account}, {region}"
-            ));
-        }
         let own = [Some(&key), id_key.as_ref()];
         let own = || own.iter().flatten().copied();
         let broken = own().find_map(|k| resource.broken.get(*resource.broken_keys.get(k)?));
@@ -234,10 +232,11 @@ fn findings(
                 .unwrap_or_else(|| without_message(*status).to_owned()),
         };
         seen.extend(id_key);
+        seen.insert(key.clone());
         if !is_row {
             covered.insert((account.clone(), query.region_bound.then(|| region.clone())));
         }
-        out.push(Finding {
+        let finding = Finding {
             check: Arc::clone(&planned.id),
             status: if reason.is_some() {
                 Status::Unknown
@@ -261,7 +260,18 @@ fn findings(
             history: None,
             missing_permissions: reason.map(Reason::permissions).unwrap_or_default(),
             muted: None,
-        });
+        };
+        match told.entry(key) {
+            Entry::Vacant(slot) => {
+                slot.insert(out.len());
+                out.push(finding);
+            }
+            Entry::Occupied(slot) => {
+                if let Some(first) = out.get_mut(*slot.get()) {
+                    join(first, finding);
+                }
+            }
+        }
     }
     let is_covered = |account: &str, region: &str| {
         covered.contains(&(account.to_owned(), None))
@@ -273,6 +283,21 @@ fn findings(
     out.append(&mut more);
     missing_places(planned, &resource, &elsewhere, &mut out);
     Ok(out)
+}
+
+/// Two rows of the result speak of one resource: AWS listed it twice, or something that it is judged by. Where they do not
+/// agree nothing is known of it. What comes of it does not follow from the order of the rows.
+fn join(first: &mut Finding, second: Finding) {
+    if first.status == second.status {
+        if (&second.message, second.evidence.len()) < (&first.message, first.evidence.len()) {
+            *first = second;
+        }
+        return;
+    }
+    first.status = Status::Unknown;
+    first.message = "there is more than one answer for it: it, or something that it is judged by, was listed twice with different values".to_owned();
+    first.evidence = serde_json::Map::new();
+    first.missing_permissions = Default::default();
 }
 
 /// The physical plan may give the planned types with other nullability: only the data counts.
@@ -333,7 +358,10 @@ fn statuses(query: &Query, rows: &RecordBatch) -> Result<Vec<Status>, String> {
             Ok(if passed { Status::Pass } else { Status::Fail })
         }
         Verdict::Status => {
-            let word = value(column, row).unwrap_or("NULL");
+            // What a check does not foresee it does not decide.
+            let Some(word) = value(column, row) else {
+                return Ok(Status::Unknown);
+            };
             word.parse::<Status>()
                 .map_err(|_| format!("the result has the status `{word}`"))
         }

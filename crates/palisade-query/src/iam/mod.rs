@@ -191,15 +191,13 @@ fn add_resources(
             known.unread_resources.insert(arn.to_owned());
             continue;
         }
-        match policy_text(&row.value, source).map(|text| palisade_iam::Policy::parse(&text)) {
-            None => {
-                known.without_policy.insert(arn.to_owned());
-            }
-            Some(Ok(policy)) => model.set_resource_policy(arn, policy),
-            Some(Err(e)) => {
-                model.problems.push(format!("{arn}: {e}"));
-                known.unread_resources.insert(arn.to_owned());
-            }
+        let Some(text) = policy_text(&row.value, source) else {
+            known.without_policy.insert(arn.to_owned());
+            continue;
+        };
+        if let Err(e) = model.add_resource_policy(arn, &text) {
+            model.problems.push(format!("{arn}: {e}"));
+            known.unread_resources.insert(arn.to_owned());
         }
     }
 }
