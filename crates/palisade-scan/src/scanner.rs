@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Rows of a snapshot's account that are judged at once, where nothing else is asked for.
-const ROWS_AT_ONCE: usize = 40_000;
+const ROWS_AT_ONCE: usize = 30_000;
 
 /// What a row is taken to need while it is judged, in bytes: so many rows are judged at once within 1 GiB.
 const ROW: usize = (1 << 30) / ROWS_AT_ONCE;
