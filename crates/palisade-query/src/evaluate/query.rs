@@ -289,7 +289,8 @@ fn findings(
 /// agree nothing is known of it. What comes of it does not follow from the order of the rows.
 fn join(first: &mut Finding, second: Finding) {
     if first.status == second.status {
-        if (&second.message, second.evidence.len()) < (&first.message, first.evidence.len()) {
+        let order = |f: &Finding| (f.message.clone(), serde_json::to_string(&f.evidence).ok());
+        if order(&second) < order(first) {
             *first = second;
         }
         return;
