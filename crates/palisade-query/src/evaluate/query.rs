@@ -285,9 +285,14 @@ fn findings(
     Ok(out)
 }
 
+const TWO_ANSWERS: &str = "there is more than one answer for it: it, or something that it is judged by, was listed twice with different values";
+
 /// Two rows of the result speak of one resource: AWS listed it twice, or something that it is judged by. Where they do not
 /// agree nothing is known of it. What comes of it does not follow from the order of the rows.
 fn join(first: &mut Finding, second: Finding) {
+    if first.message == TWO_ANSWERS {
+        return;
+    }
     if first.status == second.status {
         let order = |f: &Finding| (f.message.clone(), serde_json::to_string(&f.evidence).ok());
         if order(&second) < order(first) {
@@ -296,7 +301,7 @@ fn join(first: &mut Finding, second: Finding) {
         return;
     }
     first.status = Status::Unknown;
-    first.message = "there is more than one answer for it: it, or something that it is judged by, was listed twice with different values".to_owned();
+    first.message = TWO_ANSWERS.to_owned();
     first.evidence = serde_json::Map::new();
     first.missing_permissions = Default::default();
 }
