@@ -113,7 +113,7 @@ fn main() {
             let asked = cluster.findings(place, snapshot, &checks, now, Options::default());
             let there = runtime.block_on(asked).unwrap();
             times.push(begun.elapsed());
-            assert!(there == here, "the findings differ");
+            common::assert_same(&there, &here);
         }
         let begun = Instant::now();
         let asked = cluster.sql(place, all, QUERY, now);

@@ -13,7 +13,7 @@ mod common;
 #[path = "common/processes.rs"]
 mod processes;
 
-use common::{Collected, Embedded, Taken, difference, lines};
+use common::{Collected, Embedded, Taken, assert_same, difference, lines};
 use palisade_catalog::{Catalog, Check};
 use palisade_cluster::{Cluster, ClusterError, Place};
 use palisade_core::{Assessment, Finding, Listing, Status};
@@ -113,16 +113,6 @@ fn rows_here(taken: &[&Taken], sql: &str) -> Result<QueryResult, ScanError> {
 
 fn json(assessment: &Assessment) -> String {
     serde_json::to_string_pretty(assessment).unwrap()
-}
-
-/// Two evaluations are one, to the byte.
-fn assert_same(there: &Evaluation, here: &Evaluation) {
-    if let Some(difference) = difference(&lines(there), &lines(here)) {
-        panic!("cluster against embedded: {difference}");
-    }
-    assert_eq!(there.errors, here.errors);
-    assert_eq!(there.counts, here.counts);
-    assert_eq!(there, here);
 }
 
 #[test]

@@ -456,3 +456,13 @@ pub fn statuses(found: &Evaluation) -> BTreeMap<String, usize> {
     }
     out
 }
+
+/// Two evaluations are one, to the byte.
+pub fn assert_same(there: &Evaluation, here: &Evaluation) {
+    if let Some(difference) = difference(&lines(there), &lines(here)) {
+        panic!("cluster against embedded: {difference}");
+    }
+    assert_eq!(there.errors, here.errors);
+    assert_eq!(there.counts, here.counts);
+    assert_eq!(there, here);
+}
