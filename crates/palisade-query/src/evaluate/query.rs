@@ -288,22 +288,24 @@ fn findings(
 const TWO_ANSWERS: &str = "there is more than one answer for it: it, or something that it is judged by, was listed twice with different values";
 
 /// Two rows of the result speak of one resource: AWS listed it twice, or something that it is judged by. Where they do not
-/// agree nothing is known of it. What comes of it does not follow from the order of the rows.
+/// agree it is unknown, by the cause of the one that could not be decided if there is such a row. What comes of any number
+/// of rows does not follow from their order.
 fn join(first: &mut Finding, second: Finding) {
-    if first.message == TWO_ANSWERS {
-        return;
-    }
     if first.status == second.status {
-        let order = |f: &Finding| (f.message.clone(), serde_json::to_string(&f.evidence).ok());
+        let order = |f: &Finding| {
+            let evidence = serde_json::to_string(&f.evidence).ok();
+            (f.message == TWO_ANSWERS, f.message.clone(), evidence)
+        };
         if order(&second) < order(first) {
             *first = second;
         }
-        return;
+    } else if second.status == Status::Unknown {
+        *first = second;
+    } else if first.status != Status::Unknown {
+        first.status = Status::Unknown;
+        first.message = TWO_ANSWERS.to_owned();
+        first.evidence = serde_json::Map::new();
     }
-    first.status = Status::Unknown;
-    first.message = TWO_ANSWERS.to_owned();
-    first.evidence = serde_json::Map::new();
-    first.missing_permissions = Default::default();
 }
 
 /// The physical plan may give the planned types with other nullability: only the data counts.

@@ -153,7 +153,7 @@ pub const DERIVED_TABLES: &[DerivedSpec] = &[
     },
 ];
 
-/// The columns that [`Detail::Shortest`] leaves out.
+/// The columns of [`ESCALATIONS`] that [`Detail::Shortest`] leaves out.
 const LONG: &[&str] = &["reaches", "paths"];
 
 /// Tables of an organisation's policies and what they are attached to.
@@ -257,12 +257,12 @@ impl DerivedTable {
 
     /// What of the table a query reads: the long columns are left empty where it does not read them.
     fn detail(&self, projection: Option<&Vec<usize>>) -> Detail {
-        let is_long = |at: &usize| {
-            let column = self.spec.columns.get(*at);
-            column.is_some_and(|(name, _)| LONG.contains(name))
-        };
+        let column = |at: &usize| self.spec.columns.get(*at).map(|(name, _)| *name);
+        let is_long = |at: &usize| column(at).is_some_and(|name| LONG.contains(&name));
         match projection {
-            Some(columns) if !columns.iter().any(is_long) => Detail::Shortest,
+            Some(read) if self.spec.name == ESCALATIONS && !read.iter().any(is_long) => {
+                Detail::Shortest
+            }
             _ => Detail::Everything,
         }
     }

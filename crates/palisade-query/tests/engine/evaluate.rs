@@ -432,6 +432,25 @@ fn two_rows_for_a_resource_are_one_answer_or_none() {
     assert!(why.contains("more than one answer"), "{why}");
 }
 
+/// A row that could not be decided says why, in whichever order the rows come.
+#[test]
+fn of_two_rows_the_one_that_is_unknown_says_why() {
+    for order in [
+        "'pass', 'fail', 'unknown'",
+        "'unknown', 'pass', 'fail'",
+        "'pass', 'unknown', 'fail'",
+        "'fail', 'unknown', 'unknown'",
+    ] {
+        let sql = format!(
+            "SELECT account_id, region, arn, name AS id, 1 AS n, unnest([{order}]) AS status, 'the reason' AS reason FROM s3_bucket"
+        );
+        let check = query("resource = \"s3_bucket\"", &sql);
+        let found = run(check, "s3", json!({ "s3_bucket": [{ "name": "a" }] }));
+        let expected = ("a".to_owned(), Status::Unknown, "the reason".to_owned());
+        assert_eq!(found, [expected], "{order}");
+    }
+}
+
 #[test]
 fn statuses_of_queries() {
     let sql = "SELECT account_id, region, arn, name AS id, 1 AS n, tags['s'] AS status, tags['r'] AS reason FROM s3_bucket";
