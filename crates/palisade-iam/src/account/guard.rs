@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Model, NamedPolicy};
+use super::{Model, NamedPolicy, levels_of};
 use crate::arn_pattern::ArnText;
 use crate::evaluate::has_resource_control;
 use crate::policy::{ActionPattern, Effect, Policy, Statement};
@@ -28,8 +28,8 @@ impl<'m> Guard<'m> {
             Some(service) => service,
             None => "",
         };
-        let levels = model.rcp.get(owner).or_else(|| model.rcp.get("*"));
-        let policies = levels.into_iter().flatten().flat_map(|l| &l.policies);
+        let levels = levels_of(&model.rcp, owner).iter();
+        let policies = levels.flat_map(|l| &l.policies);
         let policies = if has_resource_control(&format!("{service}:")) {
             policies.filter(denies).collect()
         } else {

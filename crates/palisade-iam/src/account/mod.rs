@@ -153,14 +153,23 @@ pub struct Model {
     pub known: Option<Known>,
     /// Groups with a policy whose text is missing or unreadable.
     pub(crate) unread_groups: std::collections::BTreeSet<String>,
+    /// What has been read of policies, so that a text is held once.
     pub(crate) texts: load::Texts,
 }
 
-fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<Level<'a>> {
+/// The levels of an account; `*` has those of accounts that are not named.
+pub(crate) fn levels_of<'a>(
+    map: &'a BTreeMap<String, Vec<OwnedLevel>>,
+    account: &str,
+) -> &'a [OwnedLevel] {
     map.get(account)
         .or_else(|| map.get("*"))
-        .into_iter()
-        .flatten()
+        .map_or(&[], Vec::as_slice)
+}
+
+fn levels<'a>(map: &'a BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> Vec<Level<'a>> {
+    levels_of(map, account)
+        .iter()
         .map(|level| Level {
             name: &level.name,
             policies: level.policies.iter().map(NamedPolicy::source).collect(),

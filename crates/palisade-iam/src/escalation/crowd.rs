@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::account::{Entity, Model, OwnedLevel, is_of_caller};
+use super::edges::mentions;
+use crate::account::{Entity, Model, OwnedLevel, is_of_caller, levels_of};
 use crate::evaluate::Layer;
-use crate::policy::{Effect, Policy, PrincipalEntry, Statement};
+use crate::policy::{Policy, PrincipalEntry, Statement};
 
 /// In lower case, as actions are compared.
 const ASSUME: &str = "sts:assumerole";
@@ -138,12 +139,7 @@ impl Crowds {
 
 /// Whether an entity may have a permission to assume roles of other accounts, which must allow it besides them.
 pub(super) fn may_ask(entity: &Entity) -> bool {
-    entity.unread.contains(Layer::Identity)
-        || entity
-            .policies
-            .iter()
-            .flat_map(|p| p.policy.with_effect(Effect::Allow))
-            .any(|s| s.action.matches(ASSUME))
+    entity.unread.contains(Layer::Identity) || mentions(entity, ASSUME)
 }
 
 /// Whether a trust policy tells nobody among users and roles from another.
@@ -173,12 +169,6 @@ fn is_alike(statement: &Statement) -> bool {
             .conditions
             .iter()
             .all(|c| !is_of_caller(&c.key_lower) && fixed(&c.values))
-}
-
-fn levels_of<'m>(map: &'m BTreeMap<String, Vec<OwnedLevel>>, account: &str) -> &'m [OwnedLevel] {
-    map.get(account)
-        .or_else(|| map.get("*"))
-        .map_or(&[], Vec::as_slice)
 }
 
 /// What levels of policies say of the action; `None` where it looks at who calls.

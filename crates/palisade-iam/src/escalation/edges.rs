@@ -66,6 +66,16 @@ pub(super) struct Finder<'a> {
     arns: Vec<Arc<str>>,
 }
 
+/// Cheap test before the exact ones: some statement of the entity allows the action.
+pub(super) fn mentions(entity: &Entity, action: &str) -> bool {
+    let lower = action.to_ascii_lowercase();
+    entity
+        .policies
+        .iter()
+        .flat_map(|p| p.policy.with_effect(Effect::Allow))
+        .any(|s| s.action.matches(&lower))
+}
+
 /// What a rule can be used on, by place in the model.
 #[derive(Default)]
 struct Holders<'a> {
@@ -324,16 +334,6 @@ impl<'a> Finder<'a> {
         Some((resource, decision == Decision::DependsOn))
     }
 
-    /// Cheap test before the exact ones: some statement of the entity allows the action.
-    fn mentions(entity: &Subject<'a>, action: &str) -> bool {
-        let lower = action.to_ascii_lowercase();
-        entity
-            .policies
-            .iter()
-            .flat_map(|p| p.policy.with_effect(Effect::Allow))
-            .any(|s| s.action.matches(&lower))
-    }
-
     pub fn edges(&self, from: usize, entity: &'a Entity) -> Vec<Edge> {
         let entity = &Subject::new(self.model, entity, &self.context);
         let mut out = Vec::new();
@@ -343,7 +343,7 @@ impl<'a> Finder<'a> {
                 && !rule
                     .actions
                     .iter()
-                    .all(|a| a == "sts:AssumeRole" || Self::mentions(entity, a))
+                    .all(|a| a == "sts:AssumeRole" || mentions(entity, a))
             {
                 continue;
             }
@@ -666,7 +666,7 @@ impl<'a> Finder<'a> {
     fn trusting_caller(&self, from: usize, entity: &Subject<'a>) -> BTreeSet<usize> {
         let mut keys = vec![entity.arn.as_str()];
         // A role that trusts the account asks for a permission of the caller besides.
-        if Self::mentions(entity, "sts:AssumeRole") {
+        if mentions(entity, "sts:AssumeRole") {
             keys.push(entity.account.as_str());
         }
         keys.extend(entity.unique_id.as_deref());

@@ -10,7 +10,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use power::{Powers, adds_power};
+use power::Powers;
 pub use rules::{Gain, Rule, Rules, RulesError};
 
 use std::cmp::Reverse;
@@ -250,8 +250,31 @@ impl<'a> Graph<'a> {
     /// What a principal can get to; `None` when it is not in the model.
     pub fn escalation(&self, principal: &str) -> Option<Escalation> {
         let start = self.model.position(principal)?;
+        let mut found = self.shortest(start, &Powers::new(self))?;
+        self.add_reach(start, &mut found);
+        Some(found)
+    }
+
+    /// The shortest path, and whether anything is gained.
+    fn shortest(&self, start: usize, powers: &Powers<'_, '_>) -> Option<Escalation> {
         let own = self.model.entities.get(start)?;
-        let mut found = self.shortest(start)?;
+        let is_admin = self.admin.get(start).copied().unwrap_or(false);
+        let to_admin = match is_admin {
+            true => None,
+            false => self.path_to_admin(start),
+        };
+        Some(Escalation {
+            principal: own.arn.clone(),
+            is_admin,
+            escalates: to_admin.is_some() || powers.gains(start),
+            to_admin,
+            reaches: Vec::new(),
+            paths: BTreeSet::new(),
+        })
+    }
+
+    /// Adds what can be got hold of, and by which ways.
+    fn add_reach(&self, start: usize, found: &mut Escalation) {
         let mut reached = self.reachable(&[start], None);
         let nodes = reached.iter().flat_map(|at| {
             let nodes = self.nodes(*at);
@@ -262,27 +285,7 @@ impl<'a> Graph<'a> {
         let rules = ways.iter().filter_map(|at| self.rules.rules.get(*at));
         found.paths = rules.map(|r| r.path.clone()).collect();
         let entities = reached.iter().filter_map(|at| self.model.entities.get(*at));
-        found.reaches = entities.clone().map(|e| e.arn.clone()).collect();
-        found.escalates = found.to_admin.is_some() || { entities }.any(|e| adds_power(own, e));
-        Some(found)
-    }
-
-    /// The shortest path by itself.
-    fn shortest(&self, start: usize) -> Option<Escalation> {
-        let own = self.model.entities.get(start)?;
-        let is_admin = self.admin.get(start).copied().unwrap_or(false);
-        let to_admin = match is_admin {
-            true => None,
-            false => self.path_to_admin(start),
-        };
-        Some(Escalation {
-            principal: own.arn.clone(),
-            is_admin,
-            escalates: to_admin.is_some(),
-            to_admin,
-            reaches: Vec::new(),
-            paths: BTreeSet::new(),
-        })
+        found.reaches = entities.map(|e| e.arn.clone()).collect();
     }
 
     /// Every principal that is not an administrator and can get to something, in order of ARN.
@@ -297,13 +300,11 @@ impl<'a> Graph<'a> {
             .filter(|at| self.nodes(*at).any(|node| node.leads_on(*at)))
             .filter(|at| !self.admin.get(*at).copied().unwrap_or(false));
         acting.filter_map(move |at| {
-            let mut found = self.shortest(at)?;
-            found.escalates = found.escalates || powers.gains(at);
-            match detail {
-                _ if !found.escalates => None,
-                Detail::Everything => self.escalation(&found.principal),
-                Detail::Shortest => Some(found),
+            let mut found = self.shortest(at, &powers).filter(|f| f.escalates)?;
+            if detail == Detail::Everything {
+                self.add_reach(at, &mut found);
             }
+            Some(found)
         })
     }
 
