@@ -1,6 +1,8 @@
 //! Check files. See `docs/specs/check.md`.
+use crate::check_file;
 use palisade_core::{Category, Severity, Status};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// One `catalog/checks/<service>/<id>.md`.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +48,7 @@ pub struct Check {
     /// Template, with its line.
     pub fail_message: (String, u32),
     /// In order.
-    pub fixtures: Vec<Fixture>,
+    pub fixtures: Fixtures,
 }
 
 /// Other tools' ids for the same requirement.
@@ -113,6 +115,52 @@ pub enum FixtureStatus {
     Finding(Status),
     /// No finding.
     None,
+}
+
+/// The examples of a check, in order. Those of pages that came with the binary are parsed when they are first asked for:
+/// only tests want them.
+#[derive(Debug, Clone)]
+pub struct Fixtures(Examples);
+
+#[derive(Debug, Clone)]
+enum Examples {
+    Parsed(Vec<Fixture>),
+    Unread {
+        page: &'static str,
+        parsed: OnceLock<Vec<Fixture>>,
+    },
+}
+
+impl Fixtures {
+    /// Of a page in which nothing is wrong.
+    pub(crate) fn later(page: &'static str) -> Self {
+        let parsed = OnceLock::new();
+        Self(Examples::Unread { page, parsed })
+    }
+}
+
+impl From<Vec<Fixture>> for Fixtures {
+    fn from(fixtures: Vec<Fixture>) -> Self {
+        Self(Examples::Parsed(fixtures))
+    }
+}
+
+impl std::ops::Deref for Fixtures {
+    type Target = [Fixture];
+    fn deref(&self) -> &[Fixture] {
+        match &self.0 {
+            Examples::Parsed(fixtures) => fixtures,
+            Examples::Unread { page, parsed } => {
+                parsed.get_or_init(|| check_file::fixtures_of(page))
+            }
+        }
+    }
+}
+
+impl PartialEq for Fixtures {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
 }
 
 /// One example with its expected verdict.

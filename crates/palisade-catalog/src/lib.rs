@@ -52,8 +52,8 @@ pub use change::{
 };
 pub use change_code::{Code, Declared};
 pub use check::{
-    Check, Equivalents, FixCall, Fixture, FixtureStatus, Parameter, ParameterValue, Sufficient,
-    Variant,
+    Check, Equivalents, FixCall, Fixture, FixtureStatus, Fixtures, Parameter, ParameterValue,
+    Sufficient, Variant,
 };
 pub use column::{Column, ColumnType, Origin, Step, TableSchema, Transform};
 pub use diagnostic::{Diagnostic, DiagnosticLevel};

@@ -164,7 +164,7 @@ pub(crate) fn check(
         reporter.error_hint(reporter.find_key("resource"), message, hint);
     }
     if check.is_query {
-        for fixture in &check.fixtures {
+        for fixture in check.fixtures.iter() {
             for table in fixture.data.keys() {
                 if !catalog.tables.contains_key(table) {
                     let (message, hint) = unknown(table, "table");
@@ -174,7 +174,7 @@ pub(crate) fn check(
         }
     } else if let Some(table) = catalog.tables.get(&check.resource) {
         // A row without its id would be a resource without a name.
-        for fixture in &check.fixtures {
+        for fixture in check.fixtures.iter() {
             if fixture
                 .data
                 .get(&table.id)

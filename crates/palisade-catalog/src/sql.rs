@@ -10,57 +10,63 @@ enum Piece<'s> {
     Comment(&'s str),
 }
 
-/// Splits SQL so that the pieces joined are the SQL again. What is not closed reaches to the end.
-fn pieces(sql: &str) -> Vec<(usize, Piece<'_>)> {
-    let mut out = Vec::new();
+/// Splits SQL so that the pieces joined are the SQL again; each with the byte that it begins at. What is not closed
+/// reaches to the end.
+fn pieces(sql: &str) -> Pieces<'_> {
+    Pieces { sql, at: 0 }
+}
+
+struct Pieces<'s> {
+    sql: &'s str,
+    at: usize,
+}
+
+impl<'s> Iterator for Pieces<'s> {
+    type Item = (usize, Piece<'s>);
+
+    fn next(&mut self) -> Option<(usize, Piece<'s>)> {
+        let start = self.at;
+        let rest = self.sql.get(start..).filter(|rest| !rest.is_empty())?;
+        if let Some((end, is_comment)) = unplain(rest) {
+            let text = rest.get(..end)?;
+            self.at += end;
+            return Some(match is_comment {
+                true => (start, Piece::Comment(text)),
+                false => (start, Piece::Quoted(text)),
+            });
+        }
+        let bytes = rest.as_bytes();
+        let special = |i: &usize| {
+            matches!(bytes.get(*i), Some(b'\'' | b'"' | b'-' | b'/'))
+                && rest.get(*i..).is_some_and(|rest| unplain(rest).is_some())
+        };
+        let end = (1..bytes.len()).find(special).unwrap_or(bytes.len());
+        self.at += end;
+        Some((start, Piece::Code(rest.get(..end)?)))
+    }
+}
+
+/// Where a text, quoted name or comment ends that SQL begins with, and whether it is a comment.
+fn unplain(sql: &str) -> Option<(usize, bool)> {
     let bytes = sql.as_bytes();
     let at = |i: usize| bytes.get(i).copied().unwrap_or(0);
-    let (mut start, mut i) = (0, 0);
-    while i < bytes.len() {
-        let end = match at(i) {
-            quote @ (b'\'' | b'"') => {
-                let mut j = i + 1;
-                // A doubled quote is one inside the text.
-                while j < bytes.len() && (at(j) != quote || at(j + 1) == quote) {
-                    j += if at(j) == quote { 2 } else { 1 };
-                }
-                Some((j + 1).min(bytes.len()))
+    match at(0) {
+        quote @ (b'\'' | b'"') => {
+            let mut j = 1;
+            // A doubled quote is one inside the text.
+            while j < bytes.len() && (at(j) != quote || at(j + 1) == quote) {
+                j += if at(j) == quote { 2 } else { 1 };
             }
-            b'-' if at(i + 1) == b'-' => {
-                let rest = sql.get(i..).unwrap_or_default();
-                Some(rest.find('\n').map_or(bytes.len(), |n| i + n))
-            }
-            b'/' if at(i + 1) == b'*' => {
-                let rest = sql.get(i + 2..).unwrap_or_default();
-                Some(rest.find("*/").map_or(bytes.len(), |n| i + 2 + n + 2))
-            }
-            _ => None,
-        };
-        let Some(end) = end else {
-            i += 1;
-            continue;
-        };
-        if let Some(code) = sql.get(start..i).filter(|c| !c.is_empty()) {
-            out.push((start, Piece::Code(code)));
+            Some(((j + 1).min(bytes.len()), false))
         }
-        if let Some(text) = sql.get(i..end) {
-            let quoted = matches!(at(i), b'\'' | b'"');
-            out.push((
-                i,
-                if quoted {
-                    Piece::Quoted(text)
-                } else {
-                    Piece::Comment(text)
-                },
-            ));
+        b'-' if at(1) == b'-' => Some((sql.find('\n').unwrap_or(bytes.len()), true)),
+        b'/' if at(1) == b'*' => {
+            let inside = sql.get(2..).unwrap_or_default();
+            let end = inside.find("*/").map_or(bytes.len(), |n| 2 + n + 2);
+            Some((end, true))
         }
-        i = end;
-        start = end;
+        _ => None,
     }
-    if let Some(code) = sql.get(start..).filter(|c| !c.is_empty()) {
-        out.push((start, Piece::Code(code)));
-    }
-    out
 }
 
 fn is_word(c: char) -> bool {
@@ -113,12 +119,10 @@ pub(crate) fn words(sql: &str) -> Vec<(usize, &str)> {
 
 /// True when the SQL begins with SELECT or WITH: a full query, not a predicate.
 pub fn is_query(sql: &str) -> bool {
-    let mut code = pieces(sql)
-        .into_iter()
-        .filter_map(|(_, piece)| match piece {
-            Piece::Comment(_) => None,
-            Piece::Code(text) | Piece::Quoted(text) => Some(text.trim_start()),
-        });
+    let mut code = pieces(sql).filter_map(|(_, piece)| match piece {
+        Piece::Comment(_) => None,
+        Piece::Code(text) | Piece::Quoted(text) => Some(text.trim_start()),
+    });
     let first = code.find(|text| !text.is_empty()).unwrap_or_default();
     // `(SELECT …) …` and `((WITH` begin with them as well.
     let first = first.trim_start_matches(|c: char| c == '(' || c.is_whitespace());
@@ -280,7 +284,7 @@ mod tests {
         #[test]
         fn texts_stay_texts(value in "\\PC{0,20}") {
             let sql = ParameterValue::Text(value).to_sql();
-            prop_assert_eq!(pieces(&sql), vec![(0, Piece::Quoted(sql.as_str()))]);
+            prop_assert_eq!(pieces(&sql).collect::<Vec<_>>(), vec![(0, Piece::Quoted(sql.as_str()))]);
         }
     }
 }

@@ -1,31 +1,34 @@
 //! Places in a file, and the collection of what is wrong there.
 use crate::{Diagnostic, DiagnosticLevel};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
-/// Byte offsets → lines and columns.
+/// Byte offsets → lines and columns. Lines are looked for when first asked for: most files have nothing to tell.
 #[derive(Debug)]
 pub(crate) struct LineIndex<'t> {
     text: &'t str,
-    starts: Vec<usize>,
+    starts: OnceCell<Vec<usize>>,
 }
 
 impl<'t> LineIndex<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        let after_break = text
-            .bytes()
-            .enumerate()
-            .filter(|(_, b)| *b == b'\n')
-            .map(|(i, _)| i + 1);
         Self {
             text,
-            starts: std::iter::once(0).chain(after_break).collect(),
+            starts: OnceCell::new(),
         }
+    }
+
+    fn starts(&self) -> &[usize] {
+        self.starts.get_or_init(|| {
+            let after_break = memchr::memchr_iter(b'\n', self.text.as_bytes()).map(|i| i + 1);
+            std::iter::once(0).chain(after_break).collect()
+        })
     }
 
     /// Line and column (in characters), both from 1. An offset past the end is the end.
     pub fn position(&self, offset: usize) -> (u32, u32) {
-        let line = self.starts.partition_point(|s| *s <= offset).max(1);
-        let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        let starts = self.starts();
+        let line = starts.partition_point(|s| *s <= offset).max(1);
+        let start = starts.get(line - 1).copied().unwrap_or(0);
         let before = self
             .text
             .get(start..offset.min(self.text.len()))
@@ -45,6 +48,7 @@ pub struct Reporter<'t> {
     pub file: &'t str,
     lines: LineIndex<'t>,
     found: RefCell<Vec<Diagnostic>>,
+    is_known_good: bool,
 }
 
 impl<'t> Reporter<'t> {
@@ -54,7 +58,21 @@ impl<'t> Reporter<'t> {
             file,
             lines: LineIndex::new(text),
             found: RefCell::default(),
+            is_known_good: false,
         }
+    }
+
+    /// The same over a file in which tests have found nothing wrong.
+    pub(crate) fn known_good(file: &'t str, text: &'t str) -> Self {
+        Self {
+            is_known_good: true,
+            ..Self::new(file, text)
+        }
+    }
+
+    /// Whether looking for mistakes is time lost. What is needed to use the file is parsed all the same.
+    pub(crate) fn is_known_good(&self) -> bool {
+        self.is_known_good
     }
 
     /// The line of a byte, from 1.
@@ -89,13 +107,18 @@ impl<'t> Reporter<'t> {
             let rest = line.strip_prefix(key);
             rest.is_some_and(|r| r.trim_start_matches([' ', '\t']).starts_with('='))
         };
-        self.lines.starts.iter().copied().find(begins).unwrap_or(0)
+        self.lines
+            .starts()
+            .iter()
+            .copied()
+            .find(begins)
+            .unwrap_or(0)
     }
 
     /// An error about a whole line, where only its number (from 1) is known.
     pub(crate) fn error_on_line(&self, line: u32, message: impl Into<String>) {
         let index = usize::try_from(line).unwrap_or(1).saturating_sub(1);
-        let offset = self.lines.starts.get(index).copied().unwrap_or(0);
+        let offset = self.lines.starts().get(index).copied().unwrap_or(0);
         self.error(offset, message);
     }
 

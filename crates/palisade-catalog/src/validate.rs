@@ -165,7 +165,7 @@ fn no_column(name: &str, table: &str, schema: &TableSchema) -> Problem {
 }
 
 fn fixtures(catalog: &Catalog, check: &Check, models: &Models, found: &mut Vec<Diagnostic>) {
-    for fixture in &check.fixtures {
+    for fixture in check.fixtures.iter() {
         let mut rows: BTreeMap<&str, Vec<&Map<String, Json>>> = BTreeMap::new();
         if check.is_query {
             for (table, value) in &fixture.data {

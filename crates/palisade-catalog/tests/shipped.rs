@@ -213,11 +213,12 @@ fn parameters_are_explained() {
 }
 
 #[test]
-fn frameworks_that_are_parsed_when_asked_for_are_the_same() {
+fn what_is_parsed_when_asked_for_is_the_same() {
     let eager = palisade_catalog::load(&[Source::embedded()]);
     let lazy = palisade_catalog::load_lazily(&[Source::embedded()]);
     assert!(!eager.has_errors());
     assert_eq!(*eager.catalog.frameworks, *lazy.catalog.frameworks);
+    assert_eq!(eager.catalog.checks, lazy.catalog.checks);
     assert!(lazy.catalog.frameworks.len() >= 38);
     // a user's files are looked at at once, so that what is wrong with them is told
     let own = || {

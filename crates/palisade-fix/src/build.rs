@@ -86,7 +86,7 @@ impl Candidate {
             is_query: false,
             pass_message: (String::new(), line),
             fail_message: (String::new(), line),
-            fixtures: Vec::new(),
+            fixtures: Vec::new().into(),
         };
         Self {
             finding,

@@ -61,7 +61,7 @@ impl Engine {
             let single = Plan {
                 checks: vec![Arc::clone(planned)],
             };
-            for fixture in &planned.check.fixtures {
+            for fixture in planned.check.fixtures.iter() {
                 if let Err(got) = engine.run_fixture(&single, planned, fixture) {
                     failures.push(FixtureFailure {
                         check: planned.check.id.clone(),

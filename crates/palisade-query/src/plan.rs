@@ -69,20 +69,59 @@ impl PlannedCheck {
     /// Makes what is otherwise made when first needed.
     pub(crate) async fn prepare(&self, planner: &Planner) {
         match &self.kind {
-            Kind::Predicate(predicate) => {
-                for expression in predicate.applies.iter().chain([&predicate.holds]) {
-                    expression.prepare(planner, &predicate.frame);
+            Kind::Predicate(_) => {
+                if let Some(Ok(predicate)) = self.predicate(planner) {
+                    for expression in predicate.applies.iter().chain([&predicate.holds]) {
+                        expression.prepare(planner, &predicate.frame);
+                    }
                 }
             }
             Kind::Query(query) => query.prepare(planner).await,
         }
     }
+
+    /// The predicate, or what is wrong with it; `None` of a query.
+    pub(crate) fn predicate(&self, planner: &Planner) -> Option<Result<&Predicate, &str>> {
+        let Kind::Predicate(late) = &self.kind else {
+            return None;
+        };
+        let made = late.made.get_or_init(|| {
+            let values = Values {
+                now: planner.now(),
+                params: &late.params,
+            };
+            let mut problems = Vec::new();
+            let mut report = |problem: SqlProblem, _, _| problems.push(problem.to_string());
+            match plan_predicate(planner, &self.check, values, &self.table, &mut report) {
+                Some((_, needs)) if !covers(&self.needs, &needs) => Err(STALE.to_owned()),
+                Some((predicate, _)) if problems.is_empty() => Ok(Box::new(predicate)),
+                _ => Err(problems.join("; ")),
+            }
+        });
+        Some(made.as_deref().map_err(String::as_str))
+    }
+}
+
+const STALE: &str = "it reads more than `docs/reference/reads.json` says, which is stale";
+
+fn covers(known: &Needs, read: &Needs) -> bool {
+    let known = |table| known.get(table).into_iter().flatten();
+    let mut read = read.iter();
+    read.all(|(table, columns)| columns.iter().all(|c| known(table).any(|k| k == c)))
 }
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Predicate(Box<Predicate>),
+    Predicate(Late),
     Query(Box<Query>),
+}
+
+/// A predicate. That of a shipped check may be made when it is first needed: what it reads is known, and most resources
+/// are not in an account.
+#[derive(Debug)]
+pub(crate) struct Late {
+    made: OnceLock<Result<Box<Predicate>, String>>,
+    params: BTreeMap<String, ParameterValue>,
 }
 
 /// A predicate over the rows of the resource table.
@@ -200,11 +239,21 @@ pub(crate) const KEY: [&str; 4] = ["account_id", "region", "arn", "id"];
 /// Columns that say where a row lives and decide nothing.
 const PLACE: [&str; 4] = ["account_id", "region", "partition", "arn"];
 
+/// What is planned of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Everything.
+    All,
+    /// What is needed before there are rows; the rest of a shipped check, in which nothing is wrong, when it is needed.
+    AsNeeded,
+}
+
 /// Plans one check; its problems are added to `diagnostics`.
 pub(crate) fn plan_check(
     planner: &Planner,
     check: &Arc<Check>,
-    params: &BTreeMap<String, ParameterValue>,
+    params: BTreeMap<String, ParameterValue>,
+    extent: Extent,
     requirements: Arc<[String]>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<PlannedCheck> {
@@ -234,14 +283,27 @@ pub(crate) fn plan_check(
     };
     let values = Values {
         now: planner.now(),
-        params,
+        params: &params,
+    };
+    let reads = match extent {
+        Extent::AsNeeded => planner.tables.catalog.reads_of(check),
+        Extent::All => None,
     };
     let planned = if check.is_query {
         plan_query(planner, check, values, &mut report)
             .map(|(query, needs)| (Kind::Query(Box::new(query)), needs))
+    } else if let Some(reads) = reads {
+        let needs = reads.iter().map(|(table, columns)| {
+            let columns = columns.iter().cloned();
+            (table.clone(), columns.collect())
+        });
+        let made = OnceLock::new();
+        Some((Kind::Predicate(Late { made, params }), needs.collect()))
     } else {
-        plan_predicate(planner, check, values, &table, &mut report)
-            .map(|(predicate, needs)| (Kind::Predicate(Box::new(predicate)), needs))
+        plan_predicate(planner, check, values, &table, &mut report).map(|(predicate, needs)| {
+            let made = OnceLock::from(Ok(Box::new(predicate)));
+            (Kind::Predicate(Late { made, params }), needs)
+        })
     };
     let (kind, mut needs) = planned?;
     if diagnostics.len() > before {

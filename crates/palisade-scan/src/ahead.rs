@@ -60,7 +60,7 @@ impl PlanAhead {
         let enough = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&enough);
         std::thread::spawn(move || {
-            let planned = scanner.plan(&checks);
+            let planned = scanner.plan_as_needed(&checks);
             let ready = planned.as_ref().ok().cloned();
             // the plan goes out as soon as it is made; what evaluation needs beside it is made ahead as well, and not
             // waited for

@@ -1,6 +1,6 @@
 //! One object for what a command needs of the pipeline.
 use crate::ScanError;
-use palisade_catalog::{Catalog, Check};
+use palisade_catalog::{Catalog, Check, Diagnostic};
 use palisade_collect::{Collected, Limits, Narrowed, Narrowing, Progress, Request, Targets};
 use palisade_core::{Assessment, CheckSummary, Counted, Coverage, Status, Timestamp};
 use palisade_model::Models;
@@ -141,7 +141,26 @@ impl Scanner {
     /// When a check's SQL is wrong, with all that is wrong.
     pub fn plan(&self, checks: &[Arc<Check>]) -> Result<Planned, ScanError> {
         let engine = self.engine()?;
-        let (plan, diagnostics) = engine.plan(checks);
+        let planned = engine.plan(checks);
+        Self::planned(engine, checks, planned)
+    }
+
+    /// The same to judge what there is: of shipped checks, in which nothing is wrong, what may never be needed is planned
+    /// when it is.
+    ///
+    /// # Errors
+    /// As [`Scanner::plan`].
+    pub fn plan_as_needed(&self, checks: &[Arc<Check>]) -> Result<Planned, ScanError> {
+        let engine = self.engine()?;
+        let planned = engine.plan_as_needed(checks);
+        Self::planned(engine, checks, planned)
+    }
+
+    fn planned(
+        engine: Engine,
+        checks: &[Arc<Check>],
+        (plan, diagnostics): (Plan, Vec<Diagnostic>),
+    ) -> Result<Planned, ScanError> {
         if diagnostics.is_empty() {
             Ok(Planned {
                 engine: Arc::new(engine),

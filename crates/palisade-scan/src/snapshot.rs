@@ -61,7 +61,7 @@ impl Scanner {
         snapshot: &Snapshot,
     ) -> Result<(Planned, Vec<LeftOut>), ScanError> {
         let schemas = self.schemas();
-        let mut planned = self.plan(checks)?;
+        let mut planned = self.plan_as_needed(checks)?;
         let mut left_out = Vec::new();
         let mut lacking = BTreeSet::new();
         for check in &planned.plan.checks {

@@ -141,7 +141,7 @@ fn examples(tables: &CatalogSchemas) -> BTreeMap<String, Vec<Vec<Example>>> {
     let mut all: BTreeMap<String, Vec<Vec<Example>>> = BTreeMap::new();
     for check in tables.catalog().checks.values() {
         let mut own: BTreeMap<&str, Vec<Example>> = BTreeMap::new();
-        for fixture in &check.fixtures {
+        for fixture in check.fixtures.iter() {
             let often = match fixture.expect {
                 FixtureStatus::Finding(Status::Pass) => 30,
                 FixtureStatus::Finding(Status::Fail) => 6,

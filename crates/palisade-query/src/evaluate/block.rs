@@ -2,7 +2,7 @@
 use super::Reason;
 use crate::expr::Frame;
 use crate::message::Message;
-use crate::plan::{Kind, PlannedCheck};
+use crate::plan::PlannedCheck;
 use crate::render;
 use crate::session::Planner;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
@@ -223,7 +223,8 @@ impl<'a> Block<'a> {
         options: Options,
         out: &mut Vec<Finding>,
     ) {
-        let Kind::Predicate(predicate) = &self.planned.kind else {
+        // what gave verdicts was made
+        let Some(Ok(predicate)) = self.planned.predicate(self.planner) else {
             return;
         };
         let mut groups: [(Status, &Message, Vec<u32>); 2] = [

@@ -3,7 +3,7 @@ use super::block::{Block, Content, Verdicts};
 use super::{CheckError, Reason, gap_findings, note};
 use crate::error::plain;
 use crate::expr::{Compiled, Frame};
-use crate::plan::{Kind, PlannedCheck, Predicate};
+use crate::plan::{PlannedCheck, Predicate};
 use crate::provider::column_index;
 use crate::session::Planner;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
@@ -21,11 +21,20 @@ pub(super) fn evaluate_table(
     sink: &mut dyn FnMut(&Block<'_>),
     errors: &mut Vec<CheckError>,
 ) {
-    // Where each check's columns are in the collected table.
+    // Where each check's columns are in the collected table. Of no rows nothing is asked.
     let mut ready = Vec::new();
-    for planned in checks {
-        let Kind::Predicate(predicate) = &planned.kind else {
-            continue;
+    let is_empty = table.batches.iter().all(|b| b.rows.num_rows() == 0);
+    for planned in checks.iter().filter(|_| !is_empty) {
+        let predicate = match planned.predicate(planner) {
+            Some(Ok(predicate)) => predicate,
+            Some(Err(message)) => {
+                errors.push(CheckError {
+                    check: planned.check.id.clone(),
+                    message: message.to_owned(),
+                });
+                continue;
+            }
+            None => continue,
         };
         let find = |name: &String| {
             column_index(
@@ -42,7 +51,7 @@ pub(super) fn evaluate_table(
             .map(find)
             .collect::<Result<Vec<usize>, _>>()
         {
-            Ok(indices) => ready.push((*planned, predicate.as_ref(), indices)),
+            Ok(indices) => ready.push((*planned, predicate, indices)),
             Err(e) => errors.push(CheckError {
                 check: planned.check.id.clone(),
                 message: e.to_string(),
@@ -68,7 +77,11 @@ pub(super) fn evaluate_table(
             });
         }
     }
-    for (planned, _, _) in &ready {
+    let judged: Vec<&PlannedCheck> = match is_empty {
+        true => checks.to_vec(),
+        false => ready.iter().map(|(planned, _, _)| *planned).collect(),
+    };
+    for planned in judged {
         let findings = gap_findings(planned, table);
         if !findings.is_empty() {
             sink(&Block {

@@ -26,7 +26,7 @@ fn a_table_that_could_not_be_listed_never_makes_a_pass() {
         for planned in &plan.checks {
             let sufficient = planned.check.sufficient == Some(Sufficient::Pass);
             let mut kinds = BTreeSet::new();
-            for fixture in &planned.check.fixtures {
+            for fixture in planned.check.fixtures.iter() {
                 // one that fails and, where all the evidence is needed for it, one that passes
                 let wanted = match fixture.expect {
                     FixtureStatus::Finding(Status::Fail) => true,

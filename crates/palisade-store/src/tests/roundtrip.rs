@@ -24,7 +24,7 @@ async fn fixtures_come_back() {
     let mut seen = BTreeSet::new();
     let mut number = 0;
     for check in SHIPPED.catalog().checks.values() {
-        for fixture in &check.fixtures {
+        for fixture in check.fixtures.iter() {
             let Ok(dataset) = fixture_dataset(
                 &*SHIPPED,
                 &check.resource,

@@ -1,20 +1,7 @@
 //! Snapshots over time on schedulers and executors that are processes of their own, against one process: what changed
 //! between two, the tables over time, and an account that could not be entered.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/mod.rs"]
-mod common;
-#[path = "common/processes.rs"]
-mod processes;
-
-use common::difference;
+use crate::common::{self, difference};
+use crate::processes::{Running, without_one};
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use palisade_catalog::{Catalog, Check};
 use palisade_cluster::{Cluster, Place};
@@ -26,7 +13,6 @@ use palisade_query::{CatalogSchemas, Options};
 use palisade_scan::{Planned, Scanner, Scope};
 use palisade_store::{AccountResult, Committed, RunPlan, Snapshot};
 use palisade_table::Dataset;
-use processes::{Running, without_one};
 use std::sync::{Arc, LazyLock};
 
 struct Sample {

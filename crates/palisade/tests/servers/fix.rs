@@ -1,18 +1,8 @@
 //! Every machine fix against a server: state A fails → plan → apply → the check passes → undo → the whole account is
 //! described as before, byte for byte. What moto cannot show is shown on an endpoint that keeps state (`tests/live/kept.py`),
 //! so that no machine fix is left out. Prints the table, past the test harness: CI shows it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod account;
-mod moto;
-
-use account::{Account, changed, text};
-use moto::{Kept, Moto, python};
+use crate::account::{self, Account, changed, text};
+use crate::moto::{Kept, Moto, python};
 use palisade_catalog::{Catalog, Source, load};
 use palisade_fix::{Event, Outcome, Plan, Run, Verdict, read_run, undo_hash};
 use serde_json::Value as Json;

@@ -1,14 +1,5 @@
 //! `palisade respond`: drills against the demo account, and one response on a moto server from evidence to undo.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod moto;
-
-use moto::{CREDENTIALS, Moto, python};
+use crate::moto::{CREDENTIALS, Moto, python};
 use palisade_catalog::{Source, StepKind, load};
 use palisade_fix::{Plan, read_run, sha256, undo_hash};
 use serde_json::Value as Json;

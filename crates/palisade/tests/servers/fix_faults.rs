@@ -1,15 +1,6 @@
 //! `palisade fix` when things go wrong: calls that are denied, throttled, done without an answer, never done; a process
 //! that is killed; plans that are not what was approved. A proxy between the binary and a moto server makes the faults.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod moto;
-
-use moto::{CREDENTIALS, Moto, python};
+use crate::moto::{CREDENTIALS, Moto, python};
 use palisade_fix::{Event, Outcome, Plan, Run, read_run, undo_hash};
 use serde_json::Value as Json;
 use std::io::{Read, Write};

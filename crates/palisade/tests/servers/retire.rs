@@ -1,15 +1,6 @@
 //! `palisade fix retire` on an endpoint that keeps state: disable, observe, schedule the deletion, call it off; every reason
 //! to refuse.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod moto;
-
-use moto::{CREDENTIALS, Kept, python};
+use crate::moto::{CREDENTIALS, Kept, python};
 use palisade_core::Timestamp;
 use palisade_fix::{Plan, read_run, undo_hash};
 use serde_json::{Value as Json, json};

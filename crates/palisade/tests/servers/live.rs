@@ -1,15 +1,6 @@
 //! Against a moto server, seeded with boto3 in two regions: the binary finds what was put there. Makes its virtual
 //! environment itself (needs Python 3); the server listens on loopback and ends with the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod moto;
-
-use moto::{CREDENTIALS, Moto, python, root};
+use crate::moto::{CREDENTIALS, Moto, python, root};
 use palisade_core::{Assessment, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,5 +1,4 @@
 //! A moto server on loopback for one test, and an endpoint that keeps the state of what moto lacks.
-#![allow(dead_code, reason = "not every test needs all of it")]
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,26 +1,12 @@
 //! Checks and SQL on schedulers and executors that are processes of their own, against the embedded engine.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/mod.rs"]
-mod common;
-#[path = "common/processes.rs"]
-mod processes;
-
-use common::{Collected, Embedded, Taken, assert_same, difference, lines};
+use crate::common::{self, Collected, Embedded, Taken, assert_same, difference, lines};
+use crate::processes::{self, Running};
 use palisade_catalog::{Catalog, Check};
 use palisade_cluster::{Cluster, ClusterError, Place};
 use palisade_core::{Assessment, Finding, Listing, Status};
 use palisade_query::{Evaluation, Options, QueryResult};
 use palisade_scan::{ScanError, Scanner};
 use palisade_store::Snapshot;
-use processes::Running;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};

@@ -1,15 +1,6 @@
 //! One plan for several accounts, on a moto server: planned through a role in each, applied and taken back through
 //! another.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod moto;
-
-use moto::{CREDENTIALS, Moto, python};
+use crate::moto::{CREDENTIALS, Moto, python};
 use palisade_fix::{Plan, read_run, undo_hash};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
