@@ -68,7 +68,7 @@ pub use names::snake_case;
 pub use path::{PathError, parse_path, write_conditions, write_path};
 pub use places::Places;
 pub use playbook::{Phase, Playbook, PlaybookStep, StepKind};
-pub use reads::Reads;
+pub use reads::{Known, Reads};
 pub use repair::NotTaken;
 pub use resolve::UnknownCheck;
 pub use schema::{SchemaCache, column_type, is_recursive, is_sensitive};

@@ -43,6 +43,8 @@ fn main() {
     let checks: Vec<_> = catalog.checks.values().cloned().collect();
     let what = format!("load of {} checks", checks.len());
     say(&what, first, median, "under 20 ms");
+    let (_, first, median) = timed(|| palisade_catalog::load_lazily(&[Source::embedded()]));
+    say("the same as commands do", first, median, "under 20 ms");
     let models = Arc::new(Models::embedded());
     let (planned, first, median) = timed(|| {
         let (catalog, models) = (Arc::clone(&catalog), Arc::clone(&models));
@@ -54,4 +56,15 @@ fn main() {
     });
     let what = format!("plan of the SQL of {planned} checks");
     say(&what, first, median, "under 150 ms");
+    let (_, first, median) = timed(|| {
+        let (catalog, models) = (Arc::clone(&catalog), Arc::clone(&models));
+        let engine = Engine::new(catalog, models, FIXTURE_NOW, Params::default()).unwrap();
+        engine.plan_as_needed(&checks).0.checks.len()
+    });
+    say(
+        "the same as scans do, before there are rows",
+        first,
+        median,
+        "under 150 ms",
+    );
 }

@@ -4,7 +4,7 @@ use crate::error::{QueryError, plain};
 use crate::evaluate::{self, Evaluation, Options};
 use crate::functions;
 use crate::iam::{DerivedTable, IamAccounts, derived};
-use crate::plan::{Kind, Needs, Plan, PlannedCheck};
+use crate::plan::{Needs, Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::reach::{Reach, reach};
 use crate::scans;
@@ -49,9 +49,10 @@ impl Engine {
     /// The columns that a check reads itself, and the computed tables that it reads; nothing of a check that reads no
     /// computed table.
     pub fn computes(&self, planned: &PlannedCheck) -> Option<(Needs, BTreeSet<String>)> {
-        let Kind::Query(query) = &planned.kind else {
+        if !planned.computed {
             return None;
-        };
+        }
+        let query = planned.query(&self.planner)?.ok()?;
         let plan = self.planner.optimize(query.plan.clone()).ok()?;
         let (read, computed) = scans::apart(&plan).ok()?;
         (!computed.is_empty()).then_some((read, computed))

@@ -1,9 +1,10 @@
 //! Checks → what is evaluated, and which columns of which tables that needs.
 use crate::error::{QueryError, SqlProblem, plain};
-use crate::evaluate;
+use crate::evaluate::{self, gives_no_row};
 use crate::expr::{Compiled, Frame, Resolved};
 use crate::message::Message;
-use crate::scans::{Scan, is_region_bound, is_row_wise, scans};
+use crate::provider::Rows;
+use crate::scans::{self, Scan, is_region_bound, is_row_wise, scans};
 use crate::session::{Known, Planner};
 use crate::sql::{self, Values};
 use datafusion::arrow::array::RecordBatch;
@@ -57,6 +58,10 @@ pub struct PlannedCheck {
     pub check: Arc<Check>,
     /// What it needs to be collected.
     pub needs: Needs,
+    /// It may say something although its resource table has no rows.
+    pub without_rows: bool,
+    /// It reads a table that is computed, of whatever there is.
+    pub computed: bool,
     pub(crate) id: Arc<str>,
     pub(crate) resource_type: Arc<str>,
     pub(crate) requirements: Arc<[String]>,
@@ -68,37 +73,104 @@ pub struct PlannedCheck {
 impl PlannedCheck {
     /// Makes what is otherwise made when first needed.
     pub(crate) async fn prepare(&self, planner: &Planner) {
-        match &self.kind {
-            Kind::Predicate(_) => {
-                if let Some(Ok(predicate)) = self.predicate(planner) {
-                    for expression in predicate.applies.iter().chain([&predicate.holds]) {
-                        expression.prepare(planner, &predicate.frame);
-                    }
-                }
+        if let Some(Ok(predicate)) = self.predicate(planner) {
+            for expression in predicate.applies.iter().chain([&predicate.holds]) {
+                expression.prepare(planner, &predicate.frame);
             }
-            Kind::Query(query) => query.prepare(planner).await,
+        }
+        if let Some(Ok(query)) = self.query(planner) {
+            query.prepare(planner).await;
         }
     }
 
     /// The predicate, or what is wrong with it; `None` of a query.
     pub(crate) fn predicate(&self, planner: &Planner) -> Option<Result<&Predicate, &str>> {
-        let Kind::Predicate(late) = &self.kind else {
-            return None;
-        };
-        let made = late.made.get_or_init(|| {
+        match &self.kind {
+            Kind::Predicate(late) => Some(late.get(planner, self, |values, report| {
+                plan_predicate(planner, &self.check, values, &self.table, report)
+            })),
+            Kind::Query(_) => None,
+        }
+    }
+
+    /// The query, or what is wrong with it; `None` of a predicate.
+    pub(crate) fn query(&self, planner: &Planner) -> Option<Result<&Query, &str>> {
+        match &self.kind {
+            Kind::Query(late) => Some(late.get(planner, self, |values, report| {
+                plan_query(planner, &self.check, values, report)
+            })),
+            Kind::Predicate(_) => None,
+        }
+    }
+
+    /// Plans what was not planned yet.
+    pub(crate) fn make(&self, planner: &Planner) {
+        // what is wrong is told when it is evaluated
+        let _ = (self.predicate(planner), self.query(planner));
+    }
+
+    /// Whether nothing is left to plan.
+    pub(crate) fn is_made(&self) -> bool {
+        match &self.kind {
+            Kind::Predicate(late) => late.made.get().is_some(),
+            Kind::Query(late) => late.made.get().is_some(),
+        }
+    }
+
+    /// Whether it is known, without looking further, to say nothing of these rows: what could not be listed is still to
+    /// be told.
+    pub(crate) fn is_silent(&self, rows: &Rows) -> bool {
+        !self.without_rows && rows.has_none(&self.check.resource)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Predicate(Late<Predicate>),
+    Query(Late<Query>),
+}
+
+/// What is evaluated. That of a shipped check may be made when it is first needed: what it reads is known, and most of what
+/// AWS offers is not in an account.
+#[derive(Debug)]
+pub(crate) struct Late<T> {
+    made: OnceLock<Result<Box<T>, String>>,
+    params: BTreeMap<String, ParameterValue>,
+}
+
+impl<T> Late<T> {
+    fn now(made: T, params: BTreeMap<String, ParameterValue>) -> Self {
+        let made = OnceLock::from(Ok(Box::new(made)));
+        Self { made, params }
+    }
+
+    fn later(params: BTreeMap<String, ParameterValue>) -> Self {
+        let made = OnceLock::new();
+        Self { made, params }
+    }
+
+    fn get(
+        &self,
+        planner: &Planner,
+        planned: &PlannedCheck,
+        make: impl FnOnce(Values<'_>, &mut dyn FnMut(SqlProblem, u32, usize)) -> Option<(T, Needs)>,
+    ) -> Result<&T, &str> {
+        let made = self.made.get_or_init(|| {
             let values = Values {
                 now: planner.now(),
-                params: &late.params,
+                params: &self.params,
             };
             let mut problems = Vec::new();
-            let mut report = |problem: SqlProblem, _, _| problems.push(problem.to_string());
-            match plan_predicate(planner, &self.check, values, &self.table, &mut report) {
-                Some((_, needs)) if !covers(&self.needs, &needs) => Err(STALE.to_owned()),
-                Some((predicate, _)) if problems.is_empty() => Ok(Box::new(predicate)),
+            let made = make(values, &mut |problem, _, _| {
+                problems.push(problem.to_string())
+            });
+            match made {
+                Some((_, needs)) if !covers(&planned.needs, &needs) => Err(STALE.to_owned()),
+                Some((made, _)) if problems.is_empty() => Ok(Box::new(made)),
                 _ => Err(problems.join("; ")),
             }
         });
-        Some(made.as_deref().map_err(String::as_str))
+        made.as_deref().map_err(String::as_str)
     }
 }
 
@@ -108,20 +180,6 @@ fn covers(known: &Needs, read: &Needs) -> bool {
     let known = |table| known.get(table).into_iter().flatten();
     let mut read = read.iter();
     read.all(|(table, columns)| columns.iter().all(|c| known(table).any(|k| k == c)))
-}
-
-#[derive(Debug)]
-pub(crate) enum Kind {
-    Predicate(Late),
-    Query(Box<Query>),
-}
-
-/// A predicate. That of a shipped check may be made when it is first needed: what it reads is known, and most resources
-/// are not in an account.
-#[derive(Debug)]
-pub(crate) struct Late {
-    made: OnceLock<Result<Box<Predicate>, String>>,
-    params: BTreeMap<String, ParameterValue>,
 }
 
 /// A predicate over the rows of the resource table.
@@ -285,27 +343,31 @@ pub(crate) fn plan_check(
         now: planner.now(),
         params: &params,
     };
-    let reads = match extent {
-        Extent::AsNeeded => planner.tables.catalog.reads_of(check),
+    let known = match extent {
+        Extent::AsNeeded => planner.tables.catalog.known(check),
         Extent::All => None,
     };
-    let planned = if check.is_query {
-        plan_query(planner, check, values, &mut report)
-            .map(|(query, needs)| (Kind::Query(Box::new(query)), needs))
-    } else if let Some(reads) = reads {
-        let needs = reads.iter().map(|(table, columns)| {
+    let (kind, mut needs, without_rows, computed) = if let Some(known) = known {
+        let needs = known.reads.iter().map(|(table, columns)| {
             let columns = columns.iter().cloned();
             (table.clone(), columns.collect())
         });
-        let made = OnceLock::new();
-        Some((Kind::Predicate(Late { made, params }), needs.collect()))
+        let kind = match check.is_query {
+            true => Kind::Query(Late::later(params)),
+            false => Kind::Predicate(Late::later(params)),
+        };
+        (kind, needs.collect(), known.without_rows, known.computed)
+    } else if check.is_query {
+        let (query, needs) = plan_query(planner, check, values, &mut report)?;
+        let without_rows = !gives_no_row(&query.plan, &|table| table == check.resource);
+        let computed = scans::reads_computed(&query.plan).unwrap_or(true);
+        let kind = Kind::Query(Late::now(query, params));
+        (kind, needs, without_rows, computed)
     } else {
-        plan_predicate(planner, check, values, &table, &mut report).map(|(predicate, needs)| {
-            let made = OnceLock::from(Ok(Box::new(predicate)));
-            (Kind::Predicate(Late { made, params }), needs)
-        })
+        let (predicate, needs) = plan_predicate(planner, check, values, &table, &mut report)?;
+        let kind = Kind::Predicate(Late::now(predicate, params));
+        (kind, needs, false, false)
     };
-    let (kind, mut needs) = planned?;
     if diagnostics.len() > before {
         return None;
     }
@@ -323,6 +385,8 @@ pub(crate) fn plan_check(
             FixAvailability::Guided
         },
         table,
+        without_rows,
+        computed,
         kind,
     })
 }
@@ -340,7 +404,7 @@ fn plan_predicate(
     check: &Check,
     values: Values<'_>,
     table: &Known,
-    report: &mut impl FnMut(SqlProblem, u32, usize),
+    report: &mut dyn FnMut(SqlProblem, u32, usize),
 ) -> Option<(Predicate, Needs)> {
     let mut resolve =
         |(text, line): &(String, u32)| match Resolved::new(planner, text, values, table) {
@@ -441,7 +505,7 @@ fn plan_query(
     planner: &Planner,
     check: &Check,
     values: Values<'_>,
-    report: &mut impl FnMut(SqlProblem, u32, usize),
+    report: &mut dyn FnMut(SqlProblem, u32, usize),
 ) -> Option<(Query, Needs)> {
     let (text, line) = &check.sql;
     let planned = sql::parse_query(text, values).and_then(|query| {

@@ -1,6 +1,6 @@
 //! Which checks may be evaluated a part of the accounts at a time.
 use crate::iam::derived;
-use crate::plan::{Kind, PlannedCheck};
+use crate::plan::PlannedCheck;
 use crate::session::Planner;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{NullEquality, ScalarValue};
@@ -29,9 +29,11 @@ pub(crate) fn reach(planner: &Planner, planned: &PlannedCheck) -> Reach {
     if is_shared(&planned.check.resource) {
         return Reach::Everything;
     }
-    let Kind::Query(query) = &planned.kind else {
+    let query = match planned.query(planner) {
         // each row by itself
-        return Reach::Account;
+        None => return Reach::Account,
+        Some(Err(_)) => return Reach::Everything,
+        Some(Ok(query)) => query,
     };
     // Conditions of joins stand in the optimised plan where they belong.
     let Ok(plan) = planner.optimize(query.plan.clone()) else {

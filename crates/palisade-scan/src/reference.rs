@@ -1,7 +1,7 @@
 //! The reference: a page in Markdown for every check, table and framework. `palisade explain` prints the same pages.
 use crate::{CheckDetails, ScanError, Scanner};
 use palisade_catalog::{
-    Catalog, Check, Code, ColumnType, Diagnostic, Framework, Scope, TableSchema, TableSpec,
+    Catalog, Check, Code, ColumnType, Diagnostic, Framework, Known, Scope, TableSchema, TableSpec,
     ViewSpec,
 };
 use palisade_query::{DERIVED_TABLES, DerivedSpec, STORE_TABLES};
@@ -64,16 +64,17 @@ pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, St
     Ok(pages)
 }
 
-/// What each check reads, a line a check.
+/// What each check reads and the like, a line a check.
 fn reads(details: &BTreeMap<String, CheckDetails>) -> String {
     let lines: Vec<String> = details
         .iter()
         .map(|(id, of_check)| {
-            format!(
-                "{}: {}",
-                serde_json::json!(id),
-                serde_json::json!(of_check.columns)
-            )
+            let known = Known {
+                reads: of_check.columns.clone(),
+                without_rows: of_check.without_rows,
+                computed: of_check.computed,
+            };
+            format!("{}: {}", serde_json::json!(id), serde_json::json!(known))
         })
         .collect();
     format!("{{\n{}\n}}\n", lines.join(",\n"))

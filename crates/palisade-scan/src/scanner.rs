@@ -48,6 +48,10 @@ pub struct Planned {
 pub struct CheckDetails {
     /// Table → the columns that it reads, sorted.
     pub columns: BTreeMap<String, Vec<String>>,
+    /// Whether it may say something although its resource table has no rows.
+    pub without_rows: bool,
+    /// Whether it reads a table that is computed.
+    pub computed: bool,
     /// `service:Operation` of every call that it needs, sorted.
     pub calls: Vec<String>,
     /// IAM actions, sorted.
@@ -250,6 +254,8 @@ impl Scanner {
             });
             let details = CheckDetails {
                 columns: columns.collect(),
+                without_rows: check.without_rows,
+                computed: check.computed,
                 calls: plan.operations(),
                 permissions: plan.permissions(),
             };

@@ -2,9 +2,8 @@
 //! which answers are awaited; what is left is evaluated when all has come. The findings are the same.
 use super::empty::gives_no_row;
 use super::{Evaluation, Options, findings, make_ready, parts_of, share, sort};
-use crate::plan::{Kind, Plan, PlannedCheck};
+use crate::plan::{Plan, PlannedCheck};
 use crate::provider::Rows;
-use crate::scans;
 use crate::session::Planner;
 use palisade_table::{Dataset, Table};
 use std::sync::Arc;
@@ -31,10 +30,7 @@ pub(crate) fn early(
     options: Options,
 ) -> Early {
     // A computed table is made of whatever there is: it waits for the end.
-    let computed = |planned: &Arc<PlannedCheck>| match &planned.kind {
-        Kind::Query(query) => scans::reads_computed(&query.plan).unwrap_or(true),
-        Kind::Predicate(_) => false,
-    };
+    let computed = |planned: &Arc<PlannedCheck>| planned.computed;
     let (last, mut waiting): (Vec<_>, Vec<_>) = plan.checks.iter().cloned().partition(computed);
     // what waits and was not made ready
     let mut unready = waiting.clone();
@@ -75,9 +71,7 @@ pub(crate) fn early(
                 came = true;
             }
         } else {
-            let next = unready.len().min(AT_ONCE * parts_of(AT_ONCE));
-            let next: Vec<_> = unready.drain(..next).collect();
-            prepare(planner, &next, &Rows::of(&so_far.dataset));
+            prepare(planner, &mut unready, &Rows::of(&so_far.dataset));
         }
     }
 }
@@ -123,11 +117,31 @@ impl Early {
     }
 }
 
-/// Makes ready what may be needed: of most services there is nothing, and their queries are never run.
-fn prepare(planner: &Planner, checks: &[Arc<PlannedCheck>], rows: &Rows) {
-    let is_needless = |planned: &PlannedCheck| match &planned.kind {
-        Kind::Query(query) => gives_no_row(&query.plan, rows),
-        Kind::Predicate(_) => rows.has_none(&planned.check.resource),
+/// Makes some checks ready, and takes them off the list: those of resources that are there, then the others, which may never
+/// be needed. These are planned first, and what runs them is made when there is nothing else to do.
+fn prepare(planner: &Planner, unready: &mut Vec<Arc<PlannedCheck>>, rows: &Rows) {
+    unready.retain(|check| !check.is_silent(rows));
+    let most = AT_ONCE * parts_of(AT_ONCE);
+    let some = |is_chosen: &dyn Fn(&PlannedCheck) -> bool| -> Vec<Arc<PlannedCheck>> {
+        let chosen = unready.iter().filter(|check| is_chosen(check));
+        chosen.take(most).cloned().collect()
     };
-    make_ready(planner, checks, &|check| !is_needless(check));
+    let mut next = some(&|check| rows.count(&check.check.resource) > 0);
+    if next.is_empty() {
+        let unplanned = some(&|check| !check.is_made());
+        if !unplanned.is_empty() {
+            make_ready(planner, &unplanned, &|check| {
+                check.make(planner);
+                false
+            });
+            return;
+        }
+        next = some(&|_| true);
+    }
+    let is_wanted = |check: &PlannedCheck| match check.query(planner) {
+        Some(Ok(query)) => !gives_no_row(&query.plan, &|table| rows.has_none(table)),
+        Some(Err(_)) | None => true,
+    };
+    make_ready(planner, &next, &is_wanted);
+    unready.retain(|check| !next.iter().any(|n| Arc::ptr_eq(n, check)));
 }

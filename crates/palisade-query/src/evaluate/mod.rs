@@ -9,6 +9,7 @@ mod run;
 pub use block::{Block, Counts, Options};
 pub use early::Early;
 pub(crate) use early::{early, rest};
+pub(crate) use empty::gives_no_row;
 pub(crate) use run::{
     block_here, block_on, collect, executable, execute, on_deep_stack, on_deep_stacks, parts_of,
     query_error, share_out,
@@ -16,7 +17,6 @@ pub(crate) use run::{
 
 use crate::plan::{Kind, Plan, PlannedCheck};
 use crate::provider::Rows;
-use crate::scans;
 use crate::session::Planner;
 use palisade_core::{CallError, CallErrorKind, Finding, Status};
 use palisade_table::{Dataset, Table};
@@ -208,9 +208,7 @@ fn parts(checks: &[Arc<PlannedCheck>]) -> Vec<Vec<Arc<PlannedCheck>>> {
     let mut tables: BTreeMap<&str, Vec<Arc<PlannedCheck>>> = BTreeMap::new();
     for planned in checks {
         let part = match &planned.kind {
-            Kind::Query(query) if scans::reads_computed(&query.plan).unwrap_or(true) => {
-                &mut computed
-            }
+            Kind::Query(_) if planned.computed => &mut computed,
             Kind::Query(_) => &mut queries,
             Kind::Predicate(_) => tables.entry(&planned.check.resource).or_default(),
         };

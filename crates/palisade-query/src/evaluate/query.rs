@@ -3,7 +3,7 @@ use super::block::{Block, Content, evidence, texts, value};
 use super::empty::gives_no_row;
 use super::{CheckError, Reason, block_on, gap_findings, note, unlisted};
 use crate::error::QueryError;
-use crate::plan::{Kind, PlannedCheck, Query, REASON, Verdict};
+use crate::plan::{PlannedCheck, Query, REASON, Verdict};
 use crate::provider::Rows;
 use crate::render;
 use crate::session::Planner;
@@ -32,14 +32,20 @@ pub(super) fn evaluate_queries(
         let mut results = Vec::with_capacity(queries.len());
         let state = planner.state_over(Arc::clone(&rows));
         for planned in queries {
-            let Kind::Query(query) = &planned.kind else {
+            if planned.is_silent(&rows) {
+                results.push((*planned, Ok(None)));
                 continue;
+            }
+            let result = match planned.query(planner) {
+                Some(Ok(query)) => {
+                    let answer = run(planner, planned, query, &rows, &state).await;
+                    let answer = answer.map(|answer| Some((query, answer)));
+                    answer.map_err(|e| e.to_string())
+                }
+                Some(Err(message)) => Err(message.to_owned()),
+                None => continue,
             };
-            results.push((
-                *planned,
-                query.as_ref(),
-                run(planner, planned, query, &rows, &state).await,
-            ));
+            results.push((*planned, result));
         }
         results
     });
@@ -54,11 +60,17 @@ pub(super) fn evaluate_queries(
             return;
         }
     };
-    for (planned, query, result) in results {
+    for (planned, result) in results {
         let Some(table) = dataset.tables.get(&planned.check.resource) else {
             continue;
         };
-        let findings = result.map_err(|e| e.to_string()).and_then(|answer| {
+        let findings = result.and_then(|answer| {
+            let Some((query, answer)) = answer else {
+                return Ok(Content::Findings {
+                    findings: gap_findings(planned, table),
+                    failed: false,
+                });
+            };
             let failed = !answer.failed.is_empty();
             let findings = findings(planner, planned, query, dataset, table, answer)?;
             Ok(Content::Findings { findings, failed })
@@ -99,7 +111,7 @@ async fn run(
     };
     let resource = planned.check.resource.as_str();
     let total = rows.count(resource);
-    if gives_no_row(&query.plan, rows) {
+    if gives_no_row(&query.plan, &|table| rows.has_none(table)) {
         return Ok(answer);
     }
     let reason = match query.run(planner, state).await {
@@ -202,10 +214,11 @@ fn findings(
             return Err("a row of the result has no account_id or region".to_owned());
         };
         let (arn, id) = (text("arn", row), text("id", row));
-        let name = match arn.as_ref().or(id.as_ref()) {
-            Some(name) => name.clone(),
-            None => return Err("a row of the result has neither arn nor id".to_owned()),
-        };
+        let name = arn.as_ref().or(id.as_ref()).cloned();
+        let nameless = name
+            .is_none()
+            .then(|| Reason::Values("AWS gave it neither an ARN nor an id".to_owned()));
+        let name = name.unwrap_or_else(|| NAMELESS.to_owned());
         let id_key = id.clone().map(|id| (account.clone(), region.clone(), id));
         let key = (account.clone(), region.clone(), name.clone());
         let own = [Some(&key), id_key.as_ref()];
@@ -223,6 +236,7 @@ fn findings(
         };
         let reason = broken
             .map(|(_, reason)| reason)
+            .or(nameless.as_ref())
             .or_else(|| loss.filter(|_| !stays));
         let message = match reason {
             Some(reason) => reason.message(),
@@ -233,7 +247,7 @@ fn findings(
         };
         seen.extend(id_key);
         seen.insert(key.clone());
-        if !is_row {
+        if !is_row && nameless.is_none() {
             covered.insert((account.clone(), query.region_bound.then(|| region.clone())));
         }
         let finding = Finding {
@@ -284,6 +298,9 @@ fn findings(
     missing_places(planned, &resource, &elsewhere, &mut out);
     Ok(out)
 }
+
+/// What stands for the name of a resource that has none.
+const NAMELESS: &str = "(without a name)";
 
 const TWO_ANSWERS: &str = "there is more than one answer for it: it, or something that it is judged by, was listed twice with different values";
 

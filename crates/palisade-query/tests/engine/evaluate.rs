@@ -432,6 +432,22 @@ fn two_rows_for_a_resource_are_one_answer_or_none() {
     assert!(why.contains("more than one answer"), "{why}");
 }
 
+/// Nobody could look for it, and nothing else is lost.
+#[test]
+fn a_resource_without_a_name_is_unknown() {
+    let sql = "SELECT account_id, region, CASE WHEN name <> 'a' THEN arn END AS arn, CASE WHEN name <> 'a' THEN name END AS id, 1 AS n, true AS pass FROM s3_bucket";
+    let found = run(
+        query("resource = \"s3_bucket\"", sql),
+        "s3",
+        json!({ "s3_bucket": [{ "name": "a" }, { "name": "b" }] }),
+    );
+    let said: Vec<_> = found.iter().map(|f| (f.0.as_str(), f.1)).collect();
+    let nameless = ("(without a name)", Status::Unknown);
+    assert_eq!(said, [nameless, ("b", Status::Pass)]);
+    let why = &found[0].2;
+    assert!(why.contains("neither an ARN nor an id"), "{why}");
+}
+
 /// A row that could not be decided says why, in whichever order the rows come.
 #[test]
 fn of_two_rows_the_one_that_is_unknown_says_why() {

@@ -1,8 +1,9 @@
 //! The shipped catalogue: every check can be planned, and every fixture gives what it says.
-use crate::common::{MODELS, engine};
+use crate::common::{MODELS, dataset, engine};
 use palisade_catalog::{Check, Source};
 use palisade_core::Finding;
-use palisade_query::{Engine, Plan};
+use palisade_query::{Engine, Options, Plan};
+use serde_json::json;
 use std::sync::Arc;
 
 #[test]
@@ -63,9 +64,49 @@ fn a_plan_serves_many_accounts() {
             .map(|t| t.join().unwrap())
             .collect::<Vec<_>>()
     }));
+    // planned when the first rows are there
+    let (plan, problems) = engine.plan_as_needed(&some);
+    assert!(problems.is_empty(), "{problems:?}");
+    rounds.push(says(&plan));
     for round in rounds {
         assert!(round == expected);
     }
+}
+
+/// What is known of shipped checks without planning is what planning finds.
+#[test]
+fn what_is_planned_as_needed_is_the_same() {
+    let catalog = Arc::new(palisade_catalog::load(&[Source::embedded()]).catalog);
+    let checks: Vec<Arc<Check>> = catalog.checks.values().cloned().collect();
+    let engine = engine(&catalog);
+    let (now, _) = engine.plan(&checks);
+    let (later, _) = engine.plan_as_needed(&checks);
+    assert_eq!(now.checks.len(), later.checks.len());
+    for (now, later) in now.checks.iter().zip(&later.checks) {
+        assert_eq!(now.check.id, later.check.id);
+        assert_eq!(now.needs, later.needs, "{}", now.check.id);
+        assert_eq!(now.without_rows, later.without_rows, "{}", now.check.id);
+        assert_eq!(now.computed, later.computed, "{}", now.check.id);
+    }
+}
+
+/// A check that was changed and reads what `reads.json` does not know of gives no verdict: what it reads was not asked for.
+#[test]
+fn a_check_that_reads_more_than_is_known_is_an_error() {
+    let mut catalog = palisade_catalog::load(&[Source::embedded()]).catalog;
+    let mut check = Check::clone(&catalog.checks["s3-bucket-versioning"]);
+    check.sql.0 = "region = 'x' AND creation_date IS NOT NULL".to_owned();
+    let check = Arc::new(check);
+    catalog.checks.insert(check.id.clone(), Arc::clone(&check));
+    let catalog = Arc::new(catalog);
+    let engine = engine(&catalog);
+    let (plan, problems) = engine.plan_as_needed(&[Arc::clone(&check)]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let rows = json!({ "s3_bucket": [{ "name": "b" }] });
+    let evaluation = engine.evaluate(&plan, &dataset(&catalog, rows), Options::default());
+    assert!(evaluation.findings.is_empty());
+    let message = &evaluation.errors[0].message;
+    assert!(message.contains("reads.json"), "{message}");
 }
 
 #[test]
