@@ -159,6 +159,11 @@ impl Engine {
         let mut diagnostics = Vec::new();
         for check in checks {
             let params = self.params_of(check);
+            // what users set is held against the SQL at once
+            let extent = match self.params.contains_key(&check.id) {
+                true => Extent::All,
+                false => extent,
+            };
             let requirements: Arc<[String]> = membership.met(&check.id, &params).into();
             let check = plan_check(
                 &self.planner,
