@@ -63,12 +63,13 @@ pub(crate) fn parse(reporter: &Reporter<'_>, service: &str, id: &str, text: &str
 
 /// A page in which nothing is wrong, as far as it is needed to judge. `None` when something is wrong all the same.
 pub(crate) fn parse_known_good(
-    reporter: &Reporter<'_>,
+    file: &str,
     service: &str,
     id: &str,
     text: &'static str,
 ) -> Option<Check> {
-    let mut check = parse(reporter, service, id, text)?;
+    let reporter = Reporter::known_good(file, text);
+    let mut check = parse(&reporter, service, id, text)?;
     check.fixtures = Fixtures::later(text);
     Some(check)
 }

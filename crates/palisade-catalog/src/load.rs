@@ -184,7 +184,10 @@ fn load_with(sources: &[Source], is_known_good: bool) -> Loaded {
     catalog.places = places;
     let files: Vec<_> = chosen.checks.iter().collect();
     let parsed = in_parallel(&files, |(id, (service, file))| {
-        if is_known_good && let Some(check) = known_good(service, id, file) {
+        if is_known_good
+            && let Ok(Cow::Borrowed(text)) = &file.text
+            && let Some(check) = check_file::parse_known_good(&file.shown, service, id, text)
+        {
             return (Some(check), Vec::new());
         }
         read(file, |reporter, text| {
@@ -300,15 +303,6 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R 
         }
         results
     })
-}
-
-/// A check in whose page nothing is wrong. `None` where that is not so.
-fn known_good(service: &str, id: &str, file: &SourceFile) -> Option<Check> {
-    let Ok(Cow::Borrowed(text)) = &file.text else {
-        return None;
-    };
-    let reporter = Reporter::known_good(&file.shown, text);
-    check_file::parse_known_good(&reporter, service, id, text)
 }
 
 /// Parses one file; with what is wrong with it.

@@ -7,76 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "common/moto.rs"]
+mod moto;
+
+use moto::{CREDENTIALS, Moto, root};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-struct Moto {
-    server: Child,
-    url: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
-}
-
-fn python() -> PathBuf {
-    let made = Command::new("python3")
-        .arg(root().join("tests/venv.py"))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(made.status.success());
-    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
-}
-
-fn start(python: &Path) -> Moto {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let server = Command::new(python)
-        .arg(root().join("tests/live/moto_organizations.py"))
-        .arg(port.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let moto = Moto {
-        server,
-        url: format!("http://127.0.0.1:{port}"),
-    };
-    let started = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(
-            started.elapsed() < Duration::from_secs(120),
-            "moto does not start"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    moto
-}
+use std::process::{Command, Output};
 
 fn with_credentials<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
-    command.envs([
-        ("AWS_ACCESS_KEY_ID", "testing"),
-        ("AWS_SECRET_ACCESS_KEY", "testing"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL", url),
-    ])
+    command.envs(CREDENTIALS).env("AWS_ENDPOINT_URL", url)
 }
 
 fn iam(url: &str, arguments: &[&str]) -> Output {
@@ -87,9 +26,8 @@ fn iam(url: &str, arguments: &[&str]) -> Output {
 
 #[test]
 fn every_level_of_the_organisation_decides() {
-    let python = python();
-    let moto = start(&python);
-    let mut seed = Command::new(&python);
+    let moto = Moto::start_organization();
+    let mut seed = Command::new(&moto.python);
     seed.arg(root().join("tests/live/seed_organization.py"));
     let seeded = with_credentials(&mut seed, &moto.url).output().unwrap();
     assert!(

@@ -1,7 +1,7 @@
 //! Judging while tables are still being read. A check is evaluated as soon as all that it reads is whole, in the time in
 //! which answers are awaited; what is left is evaluated when all has come. The findings are the same.
 use super::empty::gives_no_row;
-use super::{Evaluation, Options, findings, make_ready, parts_of, share, sort};
+use super::{Evaluation, Options, findings, make_ready, parts_of, share, share_out, sort};
 use crate::plan::{Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::session::Planner;
@@ -130,10 +130,8 @@ fn prepare(planner: &Planner, unready: &mut Vec<Arc<PlannedCheck>>, rows: &Rows)
     if next.is_empty() {
         let unplanned = some(&|check| !check.is_made());
         if !unplanned.is_empty() {
-            make_ready(planner, &unplanned, &|check| {
-                check.make(planner);
-                false
-            });
+            let made = share_out(&unplanned, |check| check.make(planner));
+            debug_assert!(made.is_ok(), "planning stopped: {made:?}");
             return;
         }
         next = some(&|_| true);

@@ -18,6 +18,7 @@ pub(crate) use run::{
 use crate::plan::{Kind, Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::session::Planner;
+use block::Content;
 use palisade_core::{CallError, CallErrorKind, Finding, Status};
 use palisade_table::{Dataset, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,12 +66,16 @@ pub(crate) fn evaluate(
     let mut tables: BTreeMap<&str, Vec<&PlannedCheck>> = BTreeMap::new();
     let mut queries: Vec<&PlannedCheck> = Vec::new();
     for planned in checks {
-        if !dataset.tables.contains_key(&planned.check.resource) {
+        let Some(table) = dataset.tables.get(&planned.check.resource) else {
             let message = format!("the table `{}` was not collected", planned.check.resource);
             errors.push(CheckError {
                 check: planned.check.id.clone(),
                 message,
             });
+            continue;
+        };
+        if planned.is_silent(rows) {
+            tell_gaps(planner, planned, table, sink);
             continue;
         }
         match planned.kind {
@@ -297,6 +302,26 @@ impl Reason {
 fn note(errors: &mut Vec<Arc<CallError>>, error: &Arc<CallError>) {
     if !errors.iter().any(|e| e == error) {
         errors.push(Arc::clone(error));
+    }
+}
+
+/// Hands over what could not be listed of a table, where there is such a thing.
+fn tell_gaps(
+    planner: &Planner,
+    planned: &PlannedCheck,
+    table: &Table,
+    sink: &mut dyn FnMut(&Block<'_>),
+) {
+    let findings = gap_findings(planned, table);
+    if !findings.is_empty() {
+        sink(&Block {
+            planner,
+            planned,
+            content: Content::Findings {
+                findings,
+                failed: false,
+            },
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! All predicates of a table, batch by batch.
 use super::block::{Block, Content, Verdicts};
-use super::{CheckError, Reason, gap_findings, note};
+use super::{CheckError, Reason, note, tell_gaps};
 use crate::error::plain;
 use crate::expr::{Compiled, Frame};
 use crate::plan::{PlannedCheck, Predicate};
@@ -21,10 +21,9 @@ pub(super) fn evaluate_table(
     sink: &mut dyn FnMut(&Block<'_>),
     errors: &mut Vec<CheckError>,
 ) {
-    // Where each check's columns are in the collected table. Of no rows nothing is asked.
+    // Where each check's columns are in the collected table.
     let mut ready = Vec::new();
-    let is_empty = table.batches.iter().all(|b| b.rows.num_rows() == 0);
-    for planned in checks.iter().filter(|_| !is_empty) {
+    for planned in checks {
         let predicate = match planned.predicate(planner) {
             Some(Ok(predicate)) => predicate,
             Some(Err(message)) => {
@@ -77,22 +76,8 @@ pub(super) fn evaluate_table(
             });
         }
     }
-    let judged: Vec<&PlannedCheck> = match is_empty {
-        true => checks.to_vec(),
-        false => ready.iter().map(|(planned, _, _)| *planned).collect(),
-    };
-    for planned in judged {
-        let findings = gap_findings(planned, table);
-        if !findings.is_empty() {
-            sink(&Block {
-                planner,
-                planned,
-                content: Content::Findings {
-                    findings,
-                    failed: false,
-                },
-            });
-        }
+    for (planned, _, _) in &ready {
+        tell_gaps(planner, planned, table, sink);
     }
 }
 

@@ -32,14 +32,10 @@ pub(super) fn evaluate_queries(
         let mut results = Vec::with_capacity(queries.len());
         let state = planner.state_over(Arc::clone(&rows));
         for planned in queries {
-            if planned.is_silent(&rows) {
-                results.push((*planned, Ok(None)));
-                continue;
-            }
             let result = match planned.query(planner) {
                 Some(Ok(query)) => {
                     let answer = run(planner, planned, query, &rows, &state).await;
-                    let answer = answer.map(|answer| Some((query, answer)));
+                    let answer = answer.map(|answer| (query, answer));
                     answer.map_err(|e| e.to_string())
                 }
                 Some(Err(message)) => Err(message.to_owned()),
@@ -64,13 +60,7 @@ pub(super) fn evaluate_queries(
         let Some(table) = dataset.tables.get(&planned.check.resource) else {
             continue;
         };
-        let findings = result.and_then(|answer| {
-            let Some((query, answer)) = answer else {
-                return Ok(Content::Findings {
-                    findings: gap_findings(planned, table),
-                    failed: false,
-                });
-            };
+        let findings = result.and_then(|(query, answer)| {
             let failed = !answer.failed.is_empty();
             let findings = findings(planner, planned, query, dataset, table, answer)?;
             Ok(Content::Findings { findings, failed })

@@ -1,102 +1,20 @@
-//! A moto server, a server on loopback that answers as it is told, and the binary without anybody's environment.
-#![allow(dead_code, reason = "each test file takes what it needs")]
+//! A server on loopback that answers as it is told, and the binary without anybody's environment.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file takes what it needs"
+)]
 
 pub mod accounts;
+pub mod moto;
+
+pub use moto::{CREDENTIALS, Moto, python, root};
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-/// moto, on a free port; ends with the test.
-pub struct Moto {
-    server: Child,
-    pub url: String,
-    python: PathBuf,
-}
-
-impl Moto {
-    pub fn start() -> Self {
-        let python = python();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let server = Command::new(python.parent().unwrap().join("moto_server"))
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(
-                started.elapsed() < Duration::from_secs(120),
-                "moto does not start"
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Self {
-            server,
-            url: format!("http://127.0.0.1:{port}"),
-            python,
-        }
-    }
-    /// Runs Python with boto3 against it and gives what it prints.
-    pub fn boto(&self, code: &str) -> serde_json::Value {
-        let output = Command::new(&self.python)
-            .args(["-c", &format!("import boto3, json\n{code}")])
-            .envs(CREDENTIALS)
-            .env("AWS_ENDPOINT_URL", &self.url)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        serde_json::from_slice(&output.stdout).unwrap_or(serde_json::Value::Null)
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
-}
-
-/// Python with what `requirements-test.txt` asks for.
-pub fn python() -> PathBuf {
-    let made = Command::new("python3")
-        .arg(root().join("tests/venv.py"))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "the virtual environment could not be made"
-    );
-    PathBuf::from(String::from_utf8(made.stdout).unwrap().trim())
-}
-
-pub const CREDENTIALS: [(&str, &str); 4] = [
-    ("AWS_ACCESS_KEY_ID", "testing"),
-    ("AWS_SECRET_ACCESS_KEY", "testing"),
-    ("AWS_EC2_METADATA_DISABLED", "true"),
-    ("AWS_DEFAULT_REGION", "us-east-1"),
-];
 
 /// The binary in a folder, without anybody's environment.
 pub fn palisade(folder: &Path) -> Command {

@@ -2,7 +2,8 @@
 //! described as before, byte for byte. What moto cannot show is shown on an endpoint that keeps state (`tests/live/kept.py`),
 //! so that no machine fix is left out. Prints the table, past the test harness: CI shows it.
 use crate::account::{self, Account, changed, text};
-use crate::moto::{Kept, Moto, python};
+use crate::kept::Kept;
+use crate::moto::Moto;
 use palisade_catalog::{Catalog, Source, load};
 use palisade_fix::{Event, Outcome, Plan, Run, Verdict, read_run, undo_hash};
 use serde_json::Value as Json;
@@ -383,7 +384,6 @@ fn rows_of(
 
 #[test]
 fn every_machine_fix_is_made_and_taken_back() {
-    let python = python();
     let catalog = load(&[Source::embedded()]).catalog;
     let fixes = machine_fixes(&catalog);
     let unknown: Vec<_> = MOTO_DIFFERS
@@ -392,7 +392,7 @@ fn every_machine_fix_is_made_and_taken_back() {
         .collect();
     assert!(unknown.is_empty(), "no machine fixes: {unknown:?}");
 
-    let moto = Moto::start(&python);
+    let moto = Moto::start();
     let folder = tempfile::tempdir().unwrap();
     let account = Account::new("moto", &moto.url, folder.path());
     let seeded: Json = serde_json::from_str(&account.python("seed_fix.py")).unwrap();
@@ -408,7 +408,7 @@ fn every_machine_fix_is_made_and_taken_back() {
     );
     drop(moto);
 
-    let kept = Kept::start(&python);
+    let kept = Kept::start();
     let folder = tempfile::tempdir().unwrap();
     let account = Account::new("kept", &kept.url, folder.path());
     let rest: BTreeSet<String> = first.why.keys().cloned().collect();

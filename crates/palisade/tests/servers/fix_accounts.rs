@@ -1,6 +1,7 @@
 //! One plan for several accounts, on a moto server: planned through a role in each, applied and taken back through
 //! another.
-use crate::moto::{CREDENTIALS, Moto, python};
+use crate::account::text;
+use crate::moto::{CREDENTIALS, Moto};
 use palisade_fix::{Plan, read_run, undo_hash};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -26,10 +27,6 @@ for name, where in (("shop-own", own), ("shop-other", theirs)):
     except s3.exceptions.ClientError as e:
         print(name, e.response["Error"]["Code"])
 "#;
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 struct Bench<'a> {
     url: &'a str,
@@ -63,12 +60,11 @@ impl Bench<'_> {
 
 #[test]
 fn a_plan_of_two_accounts_is_applied_and_taken_back() {
-    let python = python();
-    let moto = Moto::start(&python);
+    let moto = Moto::start();
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench {
         url: &moto.url,
-        python: &python,
+        python: &moto.python,
         folder: folder.path(),
     };
     let before = bench.buckets(&[]);

@@ -1,6 +1,7 @@
 //! `palisade fix` when things go wrong: calls that are denied, throttled, done without an answer, never done; a process
 //! that is killed; plans that are not what was approved. A proxy between the binary and a moto server makes the faults.
-use crate::moto::{CREDENTIALS, Moto, python};
+use crate::account::text;
+use crate::moto::{CREDENTIALS, Moto};
 use palisade_fix::{Event, Outcome, Plan, Run, read_run, undo_hash};
 use serde_json::Value as Json;
 use std::io::{Read, Write};
@@ -199,7 +200,7 @@ impl Bench<'_> {
     }
 
     fn python(&self, code: &str) -> String {
-        let output = Command::new(python())
+        let output = Command::new(&self.moto.python)
             .args(["-c", code])
             .envs(CREDENTIALS)
             .env("AWS_ENDPOINT_URL", &self.moto.url)
@@ -282,10 +283,6 @@ impl Bench<'_> {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 fn answers(run: &Run) -> Vec<String> {
     let event = |e: &Event| match e {
         Event::Answer { outcome, undo, .. } => {
@@ -305,8 +302,7 @@ fn calls(run: &Run) -> usize {
 
 #[test]
 fn the_journal_tells_the_truth() {
-    let python = python();
-    let moto = Moto::start(&python);
+    let moto = Moto::start();
     let proxy = Proxy::start(&moto);
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench {

@@ -1,6 +1,6 @@
 //! Against a moto server, seeded with boto3 in two regions: the binary finds what was put there. Makes its virtual
 //! environment itself (needs Python 3); the server listens on loopback and ends with the test.
-use crate::moto::{CREDENTIALS, Moto, python, root};
+use crate::moto::{CREDENTIALS, Moto, root};
 use palisade_core::{Assessment, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -57,9 +57,8 @@ const PASSES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn the_seeded_account_is_read_as_it_is() {
-    let python = python();
-    let moto = Moto::start(&python);
-    let seeded = Command::new(&python)
+    let moto = Moto::start();
+    let seeded = Command::new(&moto.python)
         .arg(root().join("tests/live/seed_small.py"))
         .envs(CREDENTIALS)
         .env("AWS_ENDPOINT_URL", &moto.url)

@@ -8,6 +8,8 @@
 )]
 
 mod account;
+mod kept;
+#[path = "../common/moto.rs"]
 mod moto;
 
 mod fix;

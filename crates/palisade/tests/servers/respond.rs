@@ -1,5 +1,6 @@
 //! `palisade respond`: drills against the demo account, and one response on a moto server from evidence to undo.
-use crate::moto::{CREDENTIALS, Moto, python};
+use crate::account::text;
+use crate::moto::{CREDENTIALS, Moto};
 use palisade_catalog::{Source, StepKind, load};
 use palisade_fix::{Plan, read_run, sha256, undo_hash};
 use serde_json::Value as Json;
@@ -16,10 +17,6 @@ fn palisade(arguments: &[&str], folder: &Path, endpoint: Option<&str>) -> Output
         command.env("AWS_ENDPOINT_URL", endpoint);
     }
     command.output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn good(output: &Output) {
@@ -133,10 +130,10 @@ fn every_playbook_can_be_drilled() {
 
 #[test]
 fn a_leaked_key_is_deactivated_and_given_back() {
-    let moto = Moto::start(&python());
+    let moto = Moto::start();
     let folder = tempfile::tempdir().unwrap();
     let boto = |code: &str| {
-        let output = Command::new(python())
+        let output = Command::new(&moto.python)
             .args([
                 "-c",
                 &format!("import boto3\niam = boto3.client('iam')\n{code}"),

@@ -1,6 +1,8 @@
 //! `palisade fix retire` on an endpoint that keeps state: disable, observe, schedule the deletion, call it off; every reason
 //! to refuse.
-use crate::moto::{CREDENTIALS, Kept, python};
+use crate::account::text;
+use crate::kept::Kept;
+use crate::moto::CREDENTIALS;
 use palisade_core::Timestamp;
 use palisade_fix::{Plan, read_run, undo_hash};
 use serde_json::{Value as Json, json};
@@ -14,10 +16,6 @@ const DAY: i64 = 86_400_000_000;
 struct Bench<'a> {
     kept: &'a Kept,
     folder: &'a Path,
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn ago(days: i64) -> Timestamp {
@@ -114,8 +112,7 @@ fn event(name: &str, at: Timestamp, detail: &Json) -> Json {
 
 #[test]
 fn a_key_is_retired_step_by_step() {
-    let python = python();
-    let kept = Kept::start(&python);
+    let kept = Kept::start();
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench {
         kept: &kept,
@@ -229,8 +226,7 @@ fn a_key_is_retired_step_by_step() {
 
 #[test]
 fn an_access_key_is_never_deleted() {
-    let python = python();
-    let kept = Kept::start(&python);
+    let kept = Kept::start();
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench {
         kept: &kept,
