@@ -121,25 +121,36 @@ impl Early {
 /// be needed. These are planned first, and what runs them is made when there is nothing else to do.
 fn prepare(planner: &Planner, unready: &mut Vec<Arc<PlannedCheck>>, rows: &Rows) {
     unready.retain(|check| !check.is_silent(rows));
-    let most = AT_ONCE * parts_of(AT_ONCE);
-    let some = |is_chosen: &dyn Fn(&PlannedCheck) -> bool| -> Vec<Arc<PlannedCheck>> {
-        let chosen = unready.iter().filter(|check| is_chosen(check));
-        chosen.take(most).cloned().collect()
-    };
-    let mut next = some(&|check| rows.count(&check.check.resource) > 0);
+    let mut next = some(unready, &|check| rows.count(&check.check.resource) > 0);
     if next.is_empty() {
-        let unplanned = some(&|check| !check.is_made());
+        let unplanned = some(unready, &|check| !check.is_made());
         if !unplanned.is_empty() {
-            let made = share_out(&unplanned, |check| check.make(planner));
-            debug_assert!(made.is_ok(), "planning stopped: {made:?}");
+            // what stopped is told when it is evaluated, and not tried until then
+            if share_out(&unplanned, |check| check.make(planner)).is_err() {
+                take_off(unready, &unplanned);
+            }
             return;
         }
-        next = some(&|_| true);
+        next = some(unready, &|_| true);
     }
     let is_wanted = |check: &PlannedCheck| match check.query(planner) {
         Some(Ok(query)) => !gives_no_row(&query.plan, &|table| rows.has_none(table)),
         Some(Err(_)) | None => true,
     };
     make_ready(planner, &next, &is_wanted);
-    unready.retain(|check| !next.iter().any(|n| Arc::ptr_eq(n, check)));
+    take_off(unready, &next);
+}
+
+/// The first of a list that are chosen, as many as are worth a step.
+fn some(
+    list: &[Arc<PlannedCheck>],
+    is_chosen: &dyn Fn(&PlannedCheck) -> bool,
+) -> Vec<Arc<PlannedCheck>> {
+    let chosen = list.iter().filter(|check| is_chosen(check));
+    let most = AT_ONCE * parts_of(AT_ONCE);
+    chosen.take(most).cloned().collect()
+}
+
+fn take_off(list: &mut Vec<Arc<PlannedCheck>>, done: &[Arc<PlannedCheck>]) {
+    list.retain(|check| !done.iter().any(|d| Arc::ptr_eq(d, check)));
 }

@@ -60,12 +60,9 @@ pub(super) fn evaluate_queries(
         let Some(table) = dataset.tables.get(&planned.check.resource) else {
             continue;
         };
-        let findings = result.and_then(|(query, answer)| {
-            let failed = !answer.failed.is_empty();
-            let findings = findings(planner, planned, query, dataset, table, answer)?;
-            Ok(Content::Findings { findings, failed })
-        });
-        match findings {
+        let content = result
+            .and_then(|(query, answer)| content(planner, planned, query, dataset, table, answer));
+        match content {
             Ok(content) => sink(&Block {
                 planner,
                 planned,
@@ -84,6 +81,8 @@ struct Answer {
     batches: Vec<RecordBatch>,
     /// Ranges of rows of the resource table over which the query fails, with why.
     failed: Vec<(usize, usize, String)>,
+    /// What went wrong of which nobody knows whom it concerns: then it is all that the check could speak of.
+    unplaced: Option<String>,
 }
 
 /// Runs a query. Where it fails on values (a document that cannot be parsed), finds the rows of the resource table
@@ -98,6 +97,7 @@ async fn run(
     let mut answer = Answer {
         batches: Vec::new(),
         failed: Vec::new(),
+        unplaced: None,
     };
     let resource = planned.check.resource.as_str();
     let total = rows.count(resource);
@@ -109,9 +109,13 @@ async fn run(
             answer.batches = batches;
             return Ok(answer);
         }
-        Err(QueryError::Run(reason)) if total > 0 => reason,
+        Err(QueryError::Run(reason)) => reason,
         Err(other) => return Err(other),
     };
+    if total == 0 {
+        answer.unplaced = Some(reason);
+        return Ok(answer);
+    }
     if !query.row_wise || total == 1 {
         answer.failed.push((0, total, reason));
         return Ok(answer);
@@ -153,14 +157,16 @@ struct Resource {
     places: BTreeSet<(String, String)>,
 }
 
-fn findings(
+fn content(
     planner: &Planner,
     planned: &PlannedCheck,
     query: &Query,
     dataset: &Dataset,
     table: &Table,
     answer: Answer,
-) -> Result<Vec<Finding>, String> {
+) -> Result<Content<'static>, String> {
+    let mut unplaced = answer.unplaced;
+    let mut failed = !answer.failed.is_empty();
     let resource = resource_rows(planned, query, table, &answer.failed);
     let elsewhere = losses(planned, query, dataset, false);
     // An output row that is not a row of the resource table was made from all of them.
@@ -181,9 +187,10 @@ fn findings(
             .and_then(|c| value(&c, row).map(ToOwned::to_owned))
             .filter(|t| !t.is_empty())
     };
-    let statuses = statuses(query, &rows)?;
+    let words = statuses(query, &rows)?;
     let group = |wanted: Status| -> Vec<u32> {
-        let of = statuses.iter().zip(0u32..).filter(|(s, _)| **s == wanted);
+        let of = words.iter().zip(0u32..);
+        let of = of.filter(|(s, _)| matches!(s, Ok(s) if *s == wanted));
         of.map(|(_, row)| row).collect()
     };
     let mut messages: BTreeMap<u32, String> = BTreeMap::new();
@@ -198,10 +205,16 @@ fn findings(
     // Places for which a row speaks that was made from all rows of the resource table there.
     let mut covered: BTreeSet<(String, Option<String>)> = BTreeSet::new();
     let mut out = Vec::with_capacity(rows.num_rows());
-    for (row, (status, index)) in statuses.iter().zip(0u32..).enumerate() {
+    for (row, (word, index)) in words.iter().zip(0u32..).enumerate() {
         let (account, region) = (text("account_id", row), text("region", row));
         let (Some(account), Some(region)) = (account, region) else {
-            return Err("a row of the result has no account_id or region".to_owned());
+            unplaced = Some("a row of the check's result has no account_id or region".to_owned());
+            continue;
+        };
+        // What a check does not foresee it does not decide.
+        let (status, mistaken) = match word {
+            Ok(status) => (*status, None),
+            Err(message) => (Status::Unknown, Some(Reason::Values(message.clone()))),
         };
         let (arn, id) = (text("arn", row), text("id", row));
         let name = arn.as_ref().or(id.as_ref()).cloned();
@@ -220,20 +233,21 @@ fn findings(
             .get(&(account.clone(), None))
             .or_else(|| lost.get(&(account.clone(), Some(region.clone()))));
         let stays = match planned.check.sufficient {
-            Some(Sufficient::Pass) => *status == Status::Pass,
-            Some(Sufficient::Fail) => *status == Status::Fail,
+            Some(Sufficient::Pass) => status == Status::Pass,
+            Some(Sufficient::Fail) => status == Status::Fail,
             None => false,
         };
         let reason = broken
             .map(|(_, reason)| reason)
             .or(nameless.as_ref())
+            .or(mistaken.as_ref())
             .or_else(|| loss.filter(|_| !stays));
         let message = match reason {
             Some(reason) => reason.message(),
             None => messages
                 .remove(&index)
                 .or_else(|| text(REASON, row))
-                .unwrap_or_else(|| without_message(*status).to_owned()),
+                .unwrap_or_else(|| without_message(status).to_owned()),
         };
         seen.extend(id_key);
         seen.insert(key.clone());
@@ -245,7 +259,7 @@ fn findings(
             status: if reason.is_some() {
                 Status::Unknown
             } else {
-                *status
+                status
             },
             severity: planned.check.severity,
             account_id: Arc::from(account),
@@ -286,7 +300,29 @@ fn findings(
     more.retain(|f| !is_covered(&f.account_id, &f.region));
     out.append(&mut more);
     missing_places(planned, &resource, &elsewhere, &mut out);
-    Ok(out)
+    if let Some(why) = unplaced {
+        failed = true;
+        let places = match resource.places {
+            none if none.is_empty() => places_read(query, dataset),
+            places => places,
+        };
+        if places.is_empty() {
+            return Err(why);
+        }
+        let spoken = out.iter().filter(|f| f.resource.is_empty());
+        let spoken: BTreeSet<(&str, &str)> = spoken.map(|f| (&*f.account_id, &*f.region)).collect();
+        let why = Reason::Values(why);
+        let unspoken = places.iter().map(|(a, r)| (a.as_str(), r.as_str()));
+        let unspoken = unspoken.filter(|place| !spoken.contains(place));
+        let more: Vec<Finding> = unspoken
+            .map(|(account, region)| unlisted(planned, account, region, &why))
+            .collect();
+        out.extend(more);
+    }
+    Ok(Content::Findings {
+        findings: out,
+        failed,
+    })
 }
 
 /// What stands for the name of a resource that has none.
@@ -350,7 +386,8 @@ fn without_message(status: Status) -> &'static str {
     }
 }
 
-fn statuses(query: &Query, rows: &RecordBatch) -> Result<Vec<Status>, String> {
+/// The status that each row gives, or why it gives none.
+fn statuses(query: &Query, rows: &RecordBatch) -> Result<Vec<Result<Status, String>>, String> {
     let name = if query.verdict == Verdict::Pass {
         "pass"
     } else {
@@ -372,16 +409,14 @@ fn statuses(query: &Query, rows: &RecordBatch) -> Result<Vec<Status>, String> {
                 .is_some_and(|b| b.is_valid(row) && b.value(row));
             Ok(if passed { Status::Pass } else { Status::Fail })
         }
-        Verdict::Status => {
-            // What a check does not foresee it does not decide.
-            let Some(word) = value(column, row) else {
-                return Ok(Status::Unknown);
-            };
-            word.parse::<Status>()
-                .map_err(|_| format!("the result has the status `{word}`"))
-        }
+        Verdict::Status => match value(column, row) {
+            None => Ok(Status::Unknown),
+            Some(word) => word
+                .parse()
+                .map_err(|_| format!("the check gives it the status `{word}`, which there is not")),
+        },
     };
-    (0..rows.num_rows()).map(status).collect()
+    Ok((0..rows.num_rows()).map(status).collect())
 }
 
 fn keys_of(batch: &Batch, table: &Table, row: usize) -> Vec<Key> {
@@ -406,6 +441,32 @@ fn keys_of(batch: &Batch, table: &Table, row: usize) -> Vec<Key> {
         .flatten()
         .map(|n| (account.clone(), region.clone(), n))
         .collect()
+}
+
+/// The accounts and regions of all rows that a query reads.
+fn places_read(query: &Query, dataset: &Dataset) -> BTreeSet<(String, String)> {
+    let mut places = BTreeSet::new();
+    for table in query.scans.keys().filter_map(|t| dataset.tables.get(t)) {
+        for batch in &table.batches {
+            for row in 0..batch.rows.num_rows() {
+                places.insert((
+                    text_at(table, batch, "account_id", row),
+                    text_at(table, batch, "region", row),
+                ));
+            }
+        }
+    }
+    places
+}
+
+/// The text of a row of a table; empty where there is none.
+fn text_at(table: &Table, batch: &Batch, column: &str, row: usize) -> String {
+    let index = table.schema.index_of(column).ok();
+    let array = index.and_then(|i| batch.rows.columns().get(i));
+    array
+        .and_then(|a| value(a, row))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Rows that cannot be decided: calls failed that fill what the query reads of them, or the query fails on them.
@@ -557,20 +618,9 @@ fn losses(planned: &PlannedCheck, query: &Query, dataset: &Dataset, all: bool) -
                 .iter()
                 .filter(|f| sources.contains(&f.source))
             {
-                let at = |column: &str| {
-                    let index = table.schema.index_of(column).ok();
-                    let array = index.and_then(|i| batch.rows.columns().get(i));
-                    array
-                        .and_then(|a| value(a, failure.row))
-                        .unwrap_or_default()
-                };
-                note(
-                    &mut found
-                        .entry(place(at("account_id"), at("region")))
-                        .or_default()
-                        .1,
-                    &failure.error,
-                );
+                let at = |column: &str| text_at(table, batch, column, failure.row);
+                let entry = found.entry(place(&at("account_id"), &at("region")));
+                note(&mut entry.or_default().1, &failure.error);
             }
         }
     }

@@ -448,6 +448,40 @@ fn a_resource_without_a_name_is_unknown() {
     assert!(why.contains("neither an ARN nor an id"), "{why}");
 }
 
+/// Nobody knows which resource it speaks of: no other may take its place as the whole answer.
+#[test]
+fn a_row_without_a_place_makes_its_check_unknown_wherever_it_looks() {
+    let sql = "SELECT CASE WHEN name <> 'a' THEN account_id END AS account_id, region, arn, name AS id, 1 AS n, true AS pass FROM s3_bucket";
+    let elsewhere = "210987654321";
+    let found = run(
+        query("resource = \"s3_bucket\"", sql),
+        "s3",
+        json!({ "s3_bucket": [{ "name": "a" }, { "name": "b" }, { "name": "c", "account_id": elsewhere }] }),
+    );
+    let mut said: Vec<_> = found.iter().map(|f| (f.0.as_str(), f.1)).collect();
+    said.sort();
+    let lost = ("", Status::Unknown);
+    assert_eq!(said, [lost, lost, ("b", Status::Pass), ("c", Status::Pass)]);
+    let why = found.iter().filter(|f| f.1 == Status::Unknown);
+    for (_, _, why) in why {
+        assert!(why.contains("no account_id or region"), "{why}");
+    }
+}
+
+/// There is no row of its resource that it could be said of.
+#[test]
+fn a_query_that_fails_where_there_is_no_resource_is_unknown() {
+    let sql = "SELECT account_id, region, NULL AS arn, account_id AS id, 1 AS n, policy_grants_admin(policy) AS pass FROM s3_bucket";
+    let found = run(
+        query("resource = \"ec2_vpc\"", sql),
+        "s3",
+        json!({ "ec2_vpc": [], "s3_bucket": [{ "name": "a", "policy": "{" }] }),
+    );
+    let said: Vec<_> = found.iter().map(|f| (f.0.as_str(), f.1)).collect();
+    assert_eq!(said, [("", Status::Unknown)]);
+    assert!(found[0].2.contains("cannot be read"), "{}", found[0].2);
+}
+
 /// A row that could not be decided says why, in whichever order the rows come.
 #[test]
 fn of_two_rows_the_one_that_is_unknown_says_why() {
@@ -487,18 +521,10 @@ fn statuses_of_queries() {
         ]
     );
     assert_eq!(found[1].2, "who?");
-    let catalog = catalog(&[("s3/s3-test", query("resource = \"s3_bucket\"", sql))]);
-    let engine = engine(&catalog);
-    let plan = plan(&engine, &catalog);
-    let data = dataset(
-        &catalog,
-        json!({"s3_bucket": [{"name": "a", "tags": {"s": "PASS"}}]}),
-    );
-    assert!(
-        engine.evaluate(&plan, &data, Options::default()).errors[0]
-            .message
-            .contains("`PASS`")
-    );
+    let rows = json!({"s3_bucket": [{"name": "a", "tags": {"s": "PASS"}}, {"name": "b", "tags": {"s": "fail"}}]});
+    let found = run(query("resource = \"s3_bucket\"", sql), "s3", rows);
+    assert_eq!(ids(&found), [("a", Status::Unknown), ("b", Status::Fail)]);
+    assert!(found[0].2.contains("`PASS`"), "{}", found[0].2);
 }
 
 #[test]
