@@ -165,6 +165,7 @@ impl<'r> Account<'r> {
             pending,
         }));
         let item = self.item(Work::Batch(id), call.operation);
+        shared.queue.expect(&item);
         shared.queue.push_rows(height, item);
     }
 

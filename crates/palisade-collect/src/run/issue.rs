@@ -54,8 +54,10 @@ impl<'r> Account<'r> {
                     return;
                 };
                 ready.push_back(u32::try_from(row).unwrap_or(u32::MAX));
-                if ready.len() == 1 {
-                    let item = self.item(Work::Slot { group, slot }, call.operation);
+                let is_first = ready.len() == 1;
+                let item = self.item(Work::Slot { group, slot }, call.operation);
+                shared.queue.expect(&item);
+                if is_first {
                     shared.queue.push_rows(kind.height, item);
                 }
             }
@@ -93,8 +95,10 @@ impl<'r> Account<'r> {
             return;
         };
         ready.push_back(u32::try_from(row).unwrap_or(u32::MAX));
-        if ready.len() == 1 {
-            let item = self.item(Work::Child { group, child }, list.operation);
+        let is_first = ready.len() == 1;
+        let item = self.item(Work::Child { group, child }, list.operation);
+        shared.queue.expect(&item);
+        if is_first {
             shared.queue.push_rows(list.height, item);
         }
     }

@@ -216,9 +216,10 @@ impl<'r> Engine<'r> {
     }
 
     fn fill_slots(&mut self) {
-        while self.shared.interrupted || self.in_flight < self.shared.limits.in_flight.max(1) {
+        let slots = self.shared.limits.in_flight.max(1);
+        while self.shared.interrupted || self.in_flight < slots {
             let pressed = self.shared.waiting_rows > self.shared.limits.waiting_rows;
-            let Some(item) = self.shared.queue.pop(pressed) else {
+            let Some(item) = self.shared.queue.pop(pressed, slots) else {
                 return;
             };
             self.issue(item);

@@ -1,5 +1,5 @@
 //! What is ready to be asked, in the order that ends soonest.
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Something that a free slot can be given to.
@@ -24,21 +24,31 @@ pub(super) struct Item {
     pub service: usize,
 }
 
-type Levels = BTreeMap<Reverse<u32>, VecDeque<Item>>;
+impl Item {
+    fn lane(&self) -> Lane {
+        (self.account, self.service)
+    }
+}
+
+/// An API of an account, which has limits of its own.
+type Lane = (usize, usize);
+
+type Levels = BTreeMap<Reverse<u32>, BTreeMap<Lane, VecDeque<Item>>>;
 
 /// Ready work: further pages first (nobody knows how many follow), then what begins the longest chain of calls. While
-/// too many rows wait, rows go before lists. All of that is preference: work that is ready never waits for a rule.
+/// too many rows wait, rows go before lists. Among equals, slots are shared out among the APIs by what each still has to
+/// answer, so that all end at the same time: one that is asked much, and last, would be waited for alone, at its own limit.
+/// All of that is preference: work that is ready never waits for a rule.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pages: Levels,
     lists: Levels,
     rows: Levels,
     len: usize,
-    in_flight: HashMap<(usize, usize), usize>,
+    /// Calls that are known to be needed and not begun.
+    waiting: HashMap<Lane, usize>,
+    in_flight: HashMap<Lane, usize>,
 }
-
-/// How many items of one level are compared for the least busy API.
-const COMPARED: usize = 128;
 
 impl Queue {
     pub(super) fn len(&self) -> usize {
@@ -46,53 +56,65 @@ impl Queue {
     }
 
     pub(super) fn push_page(&mut self, height: u32, item: Item) {
+        self.expect(&item);
         push(&mut self.pages, height, item);
         self.len += 1;
     }
 
     pub(super) fn push_list(&mut self, height: u32, item: Item) {
+        self.expect(&item);
         push(&mut self.lists, height, item);
         self.len += 1;
     }
 
+    /// Work for rows, of which one call at a time is ready: each is [expected](Self::expect) when its row is known.
     pub(super) fn push_rows(&mut self, height: u32, item: Item) {
         push(&mut self.rows, height, item);
         self.len += 1;
     }
 
-    pub(super) fn pop(&mut self, pressed: bool) -> Option<Item> {
+    /// Another call will be made for a row.
+    pub(super) fn expect(&mut self, item: &Item) {
+        *self.waiting.entry(item.lane()).or_default() += 1;
+    }
+
+    /// The next work for a free one of `slots`.
+    pub(super) fn pop(&mut self, pressed: bool, slots: usize) -> Option<Item> {
         let top = |levels: &Levels| levels.first_key_value().map(|(height, _)| height.0);
         let (lists, rows) = (top(&self.lists), top(&self.rows));
-        let pages = top(&self.pages).is_some();
-        let from = if pressed && rows.is_some() {
-            &mut self.rows
-        } else if pages {
-            &mut self.pages
-        } else if lists >= rows {
-            &mut self.lists
+        let from: &mut [&mut Levels] = if pressed && rows.is_some() {
+            &mut [&mut self.rows]
+        } else if top(&self.pages).is_some() {
+            &mut [&mut self.pages]
+        } else if lists == rows {
+            &mut [&mut self.lists, &mut self.rows]
+        } else if lists > rows {
+            &mut [&mut self.lists]
         } else {
-            &mut self.rows
+            &mut [&mut self.rows]
         };
-        let mut entry = from.first_entry()?;
-        let level = entry.get_mut();
-        let busy = |item: &Item| {
-            self.in_flight
-                .get(&(item.account, item.service))
-                .copied()
-                .unwrap_or(0)
+        let count =
+            |counts: &HashMap<Lane, usize>, lane: Lane| counts.get(&lane).copied().unwrap_or(0);
+        let urgency = |lane: Lane| {
+            let busy = count(&self.in_flight, lane);
+            // no API has more than half of the slots while another waits: how many it takes at once has a limit
+            Urgency {
+                has_room: 2 * busy < slots.max(2),
+                waiting: count(&self.waiting, lane).max(1),
+                busy: busy + 1,
+            }
         };
-        let least = level
-            .iter()
-            .take(COMPARED)
-            .enumerate()
-            .min_by_key(|(index, item)| (busy(item), *index));
-        let index = least.map_or(0, |(index, _)| index);
-        let item = level.remove(index);
-        if level.is_empty() {
-            entry.remove();
-        }
-        self.len = self.len.saturating_sub(usize::from(item.is_some()));
-        item
+        let lanes = from.iter().enumerate().flat_map(|(index, levels)| {
+            let level = levels.first_key_value().map(|(_, level)| level);
+            let lanes = level.into_iter().flat_map(BTreeMap::keys);
+            lanes.map(move |lane| (index, *lane))
+        });
+        let next = lanes.max_by_key(|(index, lane)| (urgency(*lane), Reverse((*lane, *index))));
+        let (index, lane) = next?;
+        let item = take(from.get_mut(index)?, lane)?;
+        self.len = self.len.saturating_sub(1);
+        lower(&mut self.waiting, lane);
+        Some(item)
     }
 
     pub(super) fn started(&mut self, account: usize, service: usize) {
@@ -100,17 +122,68 @@ impl Queue {
     }
 
     pub(super) fn ended(&mut self, account: usize, service: usize) {
-        if let Some(count) = self.in_flight.get_mut(&(account, service)) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.in_flight.remove(&(account, service));
-            }
-        }
+        lower(&mut self.in_flight, (account, service));
     }
 }
 
+/// How much an API needs another slot: by the calls that wait for each that it would have.
+#[derive(Debug)]
+struct Urgency {
+    has_room: bool,
+    waiting: usize,
+    busy: usize,
+}
+
+impl Ord for Urgency {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let share = |a: &Self, b: &Self| a.waiting.saturating_mul(b.busy);
+        let room = self.has_room.cmp(&other.has_room);
+        let shares = share(self, other).cmp(&share(other, self));
+        room.then(shares).then(other.busy.cmp(&self.busy))
+    }
+}
+
+impl PartialOrd for Urgency {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Urgency {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Urgency {}
+
 fn push(levels: &mut Levels, height: u32, item: Item) {
-    levels.entry(Reverse(height)).or_default().push_back(item);
+    let level = levels.entry(Reverse(height)).or_default();
+    level.entry(item.lane()).or_default().push_back(item);
+}
+
+/// The oldest item of an API on the highest level.
+fn take(levels: &mut Levels, lane: Lane) -> Option<Item> {
+    let mut level = levels.first_entry()?;
+    let items = level.get_mut().get_mut(&lane)?;
+    let item = items.pop_front();
+    if items.is_empty() {
+        level.get_mut().remove(&lane);
+        if level.get().is_empty() {
+            level.remove();
+        }
+    }
+    item
+}
+
+/// Counts one less.
+fn lower(counts: &mut HashMap<Lane, usize>, lane: Lane) {
+    if let Some(count) = counts.get_mut(&lane) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&lane);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +205,7 @@ mod tests {
         queue.push_list(3, item(2, 0));
         queue.push_rows(2, item(3, 0));
         queue.push_page(1, item(4, 0));
-        let order: Vec<Work> = std::iter::from_fn(|| queue.pop(false))
+        let order: Vec<Work> = std::iter::from_fn(|| queue.pop(false, 64))
             .map(|i| i.work)
             .collect();
         assert_eq!(order, [4, 2, 3, 1].map(Work::Call));
@@ -141,7 +214,7 @@ mod tests {
         queue.started(0, 7);
         queue.push_rows(1, item(1, 7));
         queue.push_rows(1, item(2, 8));
-        assert_eq!(queue.pop(false).unwrap().work, Work::Call(2));
+        assert_eq!(queue.pop(false, 64).unwrap().work, Work::Call(2));
         queue.ended(0, 7);
     }
 
@@ -150,8 +223,74 @@ mod tests {
         let mut queue = Queue::default();
         queue.push_page(9, item(1, 0));
         queue.push_rows(1, item(2, 0));
-        assert_eq!(queue.pop(true).unwrap().work, Work::Call(2));
-        assert_eq!(queue.pop(true).unwrap().work, Work::Call(1));
-        assert_eq!(queue.pop(true), None);
+        assert_eq!(queue.pop(true, 64).unwrap().work, Work::Call(2));
+        assert_eq!(queue.pop(true, 64).unwrap().work, Work::Call(1));
+        assert_eq!(queue.pop(true, 64), None);
+    }
+
+    /// One API has as many calls to answer as all others together, and ends with them.
+    #[test]
+    fn slots_follow_what_is_left() {
+        const SLOTS: usize = 8;
+        let mut queue = Queue::default();
+        for call in 0..60 {
+            queue.push_list(1, item(call, 0));
+        }
+        for call in 0..60 {
+            queue.push_list(1, item(call, 1 + call % 10));
+        }
+        let (mut last_of_many, mut last_of_few, mut round) = (0, 0, 0);
+        while queue.len() > 0 {
+            round += 1;
+            let given: Vec<Item> = std::iter::from_fn(|| {
+                let item = queue.pop(false, SLOTS)?;
+                queue.started(item.account, item.service);
+                Some(item)
+            })
+            .take(SLOTS)
+            .collect();
+            for item in given {
+                match item.service {
+                    0 => last_of_many = round,
+                    _ => last_of_few = round,
+                }
+                queue.ended(item.account, item.service);
+            }
+        }
+        assert_eq!((last_of_many, last_of_few), (15, 15));
+    }
+
+    /// However much it has, it does not keep the slots that another could use.
+    #[test]
+    fn an_api_has_at_most_half_while_another_waits() {
+        let mut queue = Queue::default();
+        for call in 0..1000 {
+            queue.push_list(1, item(call, 0));
+        }
+        for call in 0..4 {
+            queue.push_list(1, item(call, 1));
+        }
+        let mut next = || {
+            let item = queue.pop(false, 8).unwrap();
+            queue.started(item.account, item.service);
+            item.service
+        };
+        let mut given: Vec<usize> = (0..8).map(|_| next()).collect();
+        given.sort();
+        assert_eq!(given, [0, 0, 0, 0, 1, 1, 1, 1]);
+        // nobody else waits any more
+        assert_eq!(next(), 0);
+    }
+
+    /// Calls that rows will make are counted before they are ready.
+    #[test]
+    fn rows_that_wait_behind_one_another_count() {
+        let mut queue = Queue::default();
+        let many = item(1, 1);
+        queue.push_rows(1, many);
+        (0..10).for_each(|_| queue.expect(&many));
+        queue.push_list(1, item(2, 0));
+        queue.push_list(1, item(3, 0));
+        assert_eq!(queue.pop(false, 64).unwrap().service, 1);
     }
 }
