@@ -21,6 +21,7 @@ mod plan;
 mod provider;
 mod reach;
 mod render;
+mod rules;
 mod scans;
 mod session;
 mod sql;

@@ -5,6 +5,7 @@ use crate::iam::{DERIVED_TABLES, DerivedTable, derived};
 use crate::lake::{Lake, LakeTable, one_snapshot_only, with_snapshot};
 use crate::over_time::{STORE_TABLES, needs_a_store, store_table};
 use crate::provider::{CatalogTable, Rows};
+use crate::rules::{EnsureWhereNeeded, Rules};
 use crate::sql::{self, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -24,7 +25,6 @@ use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateS
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
-use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
 use datafusion::physical_optimizer::join_selection::JoinSelection;
 use datafusion::physical_optimizer::limit_pushdown::LimitPushdown;
 use datafusion::physical_optimizer::output_requirements::OutputRequirements;
@@ -133,6 +133,7 @@ pub(crate) struct Planner {
     /// Where rows come from, when it is not the session.
     pub lake: Option<Arc<dyn Lake>>,
     pruner: Optimizer,
+    rules: Rules,
     views: Mutex<BTreeMap<String, Arc<dyn TableSource>>>,
     now: Timestamp,
 }
@@ -169,7 +170,7 @@ impl Planner {
             .with_physical_optimizer_rules(vec![
                 Arc::new(OutputRequirements::new_add_mode()),
                 Arc::new(JoinSelection::new()),
-                Arc::new(EnsureRequirements::new()),
+                Arc::new(EnsureWhereNeeded::default()),
                 Arc::new(OutputRequirements::new_remove_mode()),
                 Arc::new(LimitPushdown::new()),
             ])
@@ -193,8 +194,10 @@ impl Planner {
             Arc::new(DecorrelateLateralJoin::new()),
             Arc::new(OptimizeProjections::new()),
         ]);
+        let rules = Rules::new(&state.optimizer().rules);
         Ok(Self {
             state,
+            rules,
             tables: Tables::new(catalog, schemas),
             lake: None,
             pruner,
@@ -272,9 +275,8 @@ impl Planner {
 
     /// A pruned plan as it is run.
     pub(crate) fn optimize(&self, pruned: LogicalPlan) -> Result<LogicalPlan> {
-        self.state
-            .optimizer()
-            .optimize(pruned, &self.state, |_, _| {})
+        let rules = self.rules.of(&pruned)?;
+        rules.optimize(pruned, &self.state, |_, _| {})
     }
 
     fn view(&self, name: &str) -> Option<Result<Arc<dyn TableSource>>> {

@@ -1,0 +1,146 @@
+//! Which of DataFusion's rules have something to do for a plan. A scan plans hundreds of small queries, and each rule walks
+//! through all of a plan: what most of them look for is not in most plans.
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+
+/// The optimiser's rules.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    all: Vec<Rule>,
+    /// Those that plans with the same parts need.
+    known: Mutex<BTreeMap<Parts, Arc<Optimizer>>>,
+}
+
+/// What rules look for in a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Parts {
+    aggregates: bool,
+    distinct: bool,
+    filters: bool,
+    joins: bool,
+    limits: bool,
+    sorts: bool,
+    /// Queries within expressions.
+    subqueries: bool,
+    unions: bool,
+}
+
+impl Rules {
+    pub(crate) fn new(all: &[Rule]) -> Self {
+        Self {
+            all: all.to_vec(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// The rules that have something to do for a plan, in their order.
+    pub(crate) fn of(&self, plan: &LogicalPlan) -> Result<Arc<Optimizer>> {
+        let parts = Parts::of(plan)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let optimizer = known.entry(parts).or_insert_with(|| {
+            let needed = self.all.iter().filter(|rule| parts.need(rule.name()));
+            Arc::new(Optimizer::with_rules(needed.cloned().collect()))
+        });
+        Ok(Arc::clone(optimizer))
+    }
+}
+
+impl Parts {
+    fn of(plan: &LogicalPlan) -> Result<Self> {
+        let mut parts = Self::default();
+        plan.apply_with_subqueries(|node| {
+            match node {
+                LogicalPlan::Aggregate(_) => parts.aggregates = true,
+                LogicalPlan::Distinct(_) => parts.distinct = true,
+                LogicalPlan::Filter(_) => parts.filters = true,
+                LogicalPlan::Join(_) => parts.joins = true,
+                LogicalPlan::Limit(_) => parts.limits = true,
+                LogicalPlan::Sort(_) => parts.sorts = true,
+                LogicalPlan::Union(_) => parts.unions = true,
+                _ => {}
+            }
+            node.apply_expressions(|expr| {
+                parts.subqueries |= expr.exists(|e| Ok(is_subquery(e)))?;
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(parts)
+    }
+
+    /// Whether a rule (of DataFusion 55, by its name) has something to do. A rule that is not known here has.
+    fn need(self, rule: &str) -> bool {
+        match rule {
+            "rewrite_set_comparison"
+            | "decorrelate_predicate_subquery"
+            | "scalar_subquery_to_join"
+            | "decorrelate_lateral_join" => self.subqueries,
+            "optimize_unions" | "unions_to_filter" => self.unions,
+            "replace_distinct_aggregate" => self.distinct,
+            "eliminate_join"
+            | "extract_equijoin_predicate"
+            | "eliminate_cross_join"
+            | "filter_null_join_keys"
+            | "eliminate_outer_join" => self.joins || self.subqueries,
+            "eliminate_duplicated_expr" => self.sorts || self.aggregates || self.distinct,
+            "eliminate_limit" | "push_down_limit" => self.limits,
+            "eliminate_filter" => self.filters || self.subqueries,
+            "single_distinct_aggregation_to_group_by" | "eliminate_group_by_constant" => {
+                self.aggregates || self.distinct || self.subqueries
+            }
+            // They bring fields of structures down to where files are read, which our tables are not.
+            "extract_leaf_expressions" | "push_down_leaf_projections" => false,
+            _ => true,
+        }
+    }
+}
+
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_)
+    )
+}
+
+/// [`EnsureRequirements`] for plans in which something has a requirement that is not met by being one stream.
+#[derive(Debug, Default)]
+pub(crate) struct EnsureWhereNeeded(EnsureRequirements);
+
+impl PhysicalOptimizerRule for EnsureWhereNeeded {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let needed = plan.exists(|node| {
+            let orderings = node.required_input_ordering();
+            let is_one = node.output_partitioning().partition_count() == 1;
+            Ok(!is_one || orderings.iter().any(Option::is_some))
+        })?;
+        match needed {
+            true => self.0.optimize(plan, config),
+            false => Ok(plan),
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;
