@@ -263,11 +263,23 @@ impl Store {
     /// # Errors
     /// When they cannot be listed.
     pub(crate) async fn any_below(&self, relative: &str) -> Result<bool, StoreError> {
-        let mut listed = self.objects.list(Some(&self.path(relative)));
-        let first = listed.try_next().await;
-        first
-            .map(|object| object.is_some())
-            .map_err(|e| StoreError::storage("list", &Path::from(relative), e))
+        let failed = |e| StoreError::storage("list", &Path::from(relative), e);
+        if self.folder.is_none() {
+            let mut listed = self.objects.list(Some(&self.path(relative)));
+            let first = listed.try_next().await;
+            return first.map(|object| object.is_some()).map_err(failed);
+        }
+        // on a disk, a list of all that is below begins with a thousand objects, which is every folder of a snapshot
+        let mut folders = vec![self.path(relative)];
+        while let Some(folder) = folders.pop() {
+            let listed = self.objects.list_with_delimiter(Some(&folder)).await;
+            let listed = listed.map_err(failed)?;
+            if !listed.objects.is_empty() {
+                return Ok(true);
+            }
+            folders.extend(listed.common_prefixes);
+        }
+        Ok(false)
     }
 
     /// All objects below a prefix, relative to the store, with size and time of writing (microseconds), sorted.

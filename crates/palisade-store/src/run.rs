@@ -461,7 +461,7 @@ impl Run {
         if let Some(manifest) = self.committed().await? {
             return Ok(Committed::Before(manifest));
         }
-        self.sound().await?;
+        let mut found = self.sound().await?;
         let (state, notes) = self.look().await?;
         if !state.missing.is_empty() && !incomplete {
             return Err(self.unfinished(state));
@@ -487,12 +487,14 @@ impl Run {
         }
         // Every account has its document now: what none of them names will never be named. What was found before may lack
         // an account that somebody has written since, and its files must stay.
-        let named = self.sound().await?;
-        let (state, _) = self.look().await?;
-        if state.written.len() < self.plan.accounts.len() {
-            return Err(self.unfinished(state));
+        if found.accounts < self.plan.accounts.len() {
+            found = self.sound().await?;
+            let (state, _) = self.look().await?;
+            if state.written.len() < self.plan.accounts.len() {
+                return Err(self.unfinished(state));
+            }
         }
-        self.clear(&named).await?;
+        self.clear(&found).await?;
         match self.writer.commit_with(finished_at, checks).await {
             Ok(manifest) => Ok(Committed::Now(manifest)),
             Err(StoreError::Committed(_)) => {
@@ -544,8 +546,8 @@ impl Run {
     }
 
     /// Looks whether every account that is written has its files, in their length, and takes back the documents of
-    /// those that have not (a machine that lost its power): they are read again. Gives what the others name.
-    async fn sound(&self) -> Result<BTreeSet<String>, StoreError> {
+    /// those that have not (a machine that lost its power): they are read again.
+    async fn sound(&self) -> Result<Sound, StoreError> {
         let id = &self.plan.snapshot;
         // Documents first: an account's files are there before its document is. Of one that another worker writes in
         // between, the files would not be among those that were found.
@@ -564,30 +566,37 @@ impl Run {
             }
         });
         let mut documents = futures::stream::iter(documents).buffered(AT_ONCE);
-        let mut named = BTreeSet::new();
+        let (mut named, mut accounts) = (BTreeSet::new(), 0);
         while let Some(read) = documents.next().await {
             let Some((part, path)) = read? else { continue };
             let has = |f: &FilePart| there.get(f.object.path.as_str()) == Some(&f.object.bytes);
             match part {
                 Some(part) if files(&part).all(has) => {
                     named.extend(files(&part).map(|f| f.object.path.clone()));
+                    accounts += 1;
                 }
                 _ => self.store.delete(&path).await?,
             }
         }
-        Ok(named)
+        drop(documents);
+        let there = below.into_iter().map(|(path, ..)| path).collect();
+        Ok(Sound {
+            accounts,
+            named,
+            there,
+        })
     }
 
     /// Removes what attempts that did not come to their end have left, so that readers who list folders see each row
     /// once. Files that were made for anything else are left alone.
-    async fn clear(&self, named: &BTreeSet<String>) -> Result<(), StoreError> {
-        let id = &self.plan.snapshot;
-        for (path, ..) in self.store.objects_below(&folder(id)).await? {
+    async fn clear(&self, found: &Sound) -> Result<(), StoreError> {
+        let notes = format!("{}/unread/", folder(&self.plan.snapshot));
+        for path in &found.there {
             let name = path.rsplit('/').next().unwrap_or_default();
             let of_an_attempt = name.starts_with("part-") && name.ends_with(".parquet");
-            let note = path.starts_with(&format!("{}/unread/", folder(id)));
-            if note || (of_an_attempt && !named.contains(&path)) {
-                self.store.delete(&path).await?;
+            let note = path.starts_with(&notes);
+            if note || (of_an_attempt && !found.named.contains(path)) {
+                self.store.delete(path).await?;
             }
         }
         Ok(())
@@ -609,6 +618,16 @@ impl Run {
             permissions: Vec::new(),
         }
     }
+}
+
+/// What was found of a run.
+struct Sound {
+    /// How many accounts are whole.
+    accounts: usize,
+    /// The files that these name.
+    named: BTreeSet<String>,
+    /// All objects.
+    there: Vec<String>,
 }
 
 /// The document of an account of which nothing was read: no table is in it, so none looks empty.

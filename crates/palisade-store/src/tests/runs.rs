@@ -584,4 +584,8 @@ async fn on_a_disk_nothing_stays_behind() {
     let listing = store.list().await.unwrap();
     assert!(listing.manifests.is_empty() && listing.unfinished.is_empty());
     assert!(!folder.path().join("snapshots").join(&manifest.id).exists());
+    let deep = "snapshots/20250101T000000Z-00000000/table=a/account=1/part-0.parquet";
+    store.write(deep, "".into()).await.unwrap();
+    let listing = store.list().await.unwrap();
+    assert_eq!(listing.unfinished, ["20250101T000000Z-00000000"]);
 }
