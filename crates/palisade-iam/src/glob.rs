@@ -32,7 +32,14 @@ pub enum Pattern {
 impl Pattern {
     /// Compiles a pattern in which `*` and `?` are wildcards.
     pub fn new(text: &str) -> Self {
-        Self::from_tokens(tokens(text))
+        // what nearly all patterns are, without looking at each character
+        let prefix = text.strip_suffix('*').filter(|prefix| !prefix.is_empty());
+        let is_literal = |text: &str| !text.contains(['*', '?']);
+        match prefix {
+            None if is_literal(text) => Pattern::Exact(text.into()),
+            Some(prefix) if is_literal(prefix) => Pattern::Prefix(prefix.into()),
+            _ => Self::from_tokens(tokens(text)),
+        }
     }
 
     /// A pattern without wildcards, whatever characters `text` has.
@@ -397,6 +404,11 @@ mod tests {
         fn same_as_the_obvious_matcher(pattern in "[ab*?]{0,7}", text in "[abé]{0,8}") {
             let want = slow(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>());
             prop_assert_eq!(Pattern::new(&pattern).matches(&text), want);
+        }
+
+        #[test]
+        fn compiled_at_once_is_compiled_token_by_token(pattern in "[abé*?]{0,7}") {
+            prop_assert_eq!(Pattern::new(&pattern), Pattern::from_tokens(tokens(&pattern)));
         }
 
         #[test]

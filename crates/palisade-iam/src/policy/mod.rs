@@ -182,7 +182,7 @@ impl ActionPattern {
 /// Compiles an action text; `*:*` means every action, and a repeated `*` means one.
 pub fn action_pattern(text: &str) -> Pattern {
     let pattern = Pattern::new(&text.to_ascii_lowercase());
-    if pattern == Pattern::new("*:*") {
+    if matches!(pattern, Pattern::Tokens(_)) && pattern == Pattern::new("*:*") {
         Pattern::Any
     } else {
         pattern
