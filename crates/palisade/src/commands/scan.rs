@@ -207,10 +207,6 @@ pub fn assess(
         });
     }
     let mut scanner = Scanner::new(Arc::clone(catalog));
-    let mut connection = Connection::open(&args.target, scanner.models(), terminal)?;
-    if let Some((outputs, _)) = outputs {
-        outputs.probe(&connection)?;
-    }
     // what is wrong with the SQL is told before anything is asked of AWS
     let mut request = scanner.request(&checks)?;
     if args.all_tables {
@@ -218,6 +214,15 @@ pub fn assess(
             .tables
             .keys()
             .for_each(|table| request.add_all(table));
+    }
+    noise.add_tags(&mut request, &scanner);
+    // which calls to make is thought about while AWS says whose credentials these are
+    let mut connection = std::thread::scope(|scope| {
+        scope.spawn(|| scanner.think_ahead(&request));
+        Connection::open(&args.target, scanner.models(), terminal)
+    })?;
+    if let Some((outputs, _)) = outputs {
+        outputs.probe(&connection)?;
     }
     let keeping = Keeping::open(args, &connection, catalog, terminal)?;
     if keeping.is_none() && asked.resume().is_some() {
@@ -241,8 +246,8 @@ pub fn assess(
             return Err(super::drift::nothing_pinned());
         };
         keeping.add_baseline(&connection, &mut request)?;
+        noise.add_tags(&mut request, &scanner);
     }
-    noise.add_tags(&mut request, &scanner);
     let scanner = Arc::new(scanner);
     let options = palisade_query::Options {
         evidence: args.evidence,
