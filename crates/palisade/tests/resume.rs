@@ -21,8 +21,9 @@ const CHECKS: [&str; 2] = ["--service", "kms,guardduty,sns,sqs,lambda,dynamodb"]
 /// Calls that are under way when a process is stopped have no answer.
 const IN_FLIGHT: &str = "4";
 /// What every attempt asks anew: who the credentials are, and what is answered with something that AWS's models mark as
-/// sensitive (environments of functions, addresses of accounts), which is not kept.
-const ASKED_ANEW: [&str; 3] = [
+/// sensitive (credentials of roles, environments of functions, addresses of accounts), which is not kept.
+const ASKED_ANEW: [&str; 4] = [
+    "AssumeRole",
     "GetCallerIdentity",
     "DescribeOrganization",
     "GET /2015-03-31/functions",

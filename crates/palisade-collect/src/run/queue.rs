@@ -45,9 +45,7 @@ pub(super) struct Queue {
     lists: Levels,
     rows: Levels,
     len: usize,
-    /// Calls that are known to be needed and not begun.
-    waiting: HashMap<Lane, usize>,
-    in_flight: HashMap<Lane, usize>,
+    counts: Counts,
 }
 
 impl Queue {
@@ -75,7 +73,7 @@ impl Queue {
 
     /// Another call will be made for a row.
     pub(super) fn expect(&mut self, item: &Item) {
-        *self.waiting.entry(item.lane()).or_default() += 1;
+        self.counts.change(item.lane(), |count| count.waiting += 1);
     }
 
     /// The next work for a free one of `slots`.
@@ -93,15 +91,17 @@ impl Queue {
         } else {
             &mut [&mut self.rows]
         };
-        let count =
-            |counts: &HashMap<Lane, usize>, lane: Lane| counts.get(&lane).copied().unwrap_or(0);
-        let urgency = |lane: Lane| {
-            let busy = count(&self.in_flight, lane);
+        let mut counts: (usize, &[Count]) = (0, self.counts.of(0));
+        let mut urgency = |(account, service): Lane| {
+            if counts.0 != account {
+                counts = (account, self.counts.of(account));
+            }
+            let count = counts.1.get(service).copied().unwrap_or_default();
             // no API has more than half of the slots while another waits: how many it takes at once has a limit
             Urgency {
-                has_room: 2 * busy < slots.max(2),
-                waiting: count(&self.waiting, lane).max(1),
-                busy: busy + 1,
+                has_room: 2 * count.in_flight < slots.max(2),
+                waiting: count.waiting.max(1),
+                busy: count.in_flight + 1,
             }
         };
         let lanes = from.iter().enumerate().flat_map(|(index, levels)| {
@@ -113,16 +113,63 @@ impl Queue {
         let (index, lane) = next?;
         let item = take(from.get_mut(index)?, lane)?;
         self.len = self.len.saturating_sub(1);
-        lower(&mut self.waiting, lane);
+        self.counts.change(lane, |count| {
+            count.waiting = count.waiting.saturating_sub(1);
+        });
         Some(item)
     }
 
     pub(super) fn started(&mut self, account: usize, service: usize) {
-        *self.in_flight.entry((account, service)).or_default() += 1;
+        self.counts
+            .change((account, service), |count| count.in_flight += 1);
     }
 
     pub(super) fn ended(&mut self, account: usize, service: usize) {
-        lower(&mut self.in_flight, (account, service));
+        self.counts.change((account, service), |count| {
+            count.in_flight = count.in_flight.saturating_sub(1);
+        });
+    }
+}
+
+/// Calls of an API.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    /// Known to be needed, and not begun.
+    waiting: usize,
+    in_flight: usize,
+}
+
+/// By account, of each API; of accounts that have calls.
+#[derive(Debug, Default)]
+struct Counts(HashMap<usize, AccountCounts>);
+
+#[derive(Debug, Default)]
+struct AccountCounts {
+    /// By the API's number.
+    services: Vec<Count>,
+    /// All together.
+    calls: usize,
+}
+
+impl Counts {
+    fn of(&self, account: usize) -> &[Count] {
+        let counts = self.0.get(&account);
+        counts.map_or(&[], |counts| counts.services.as_slice())
+    }
+
+    fn change(&mut self, (account, service): Lane, change: impl FnOnce(&mut Count)) {
+        let counts = self.0.entry(account).or_default();
+        if counts.services.len() <= service {
+            counts.services.resize(service + 1, Count::default());
+        }
+        if let Some(count) = counts.services.get_mut(service) {
+            let before = count.waiting + count.in_flight;
+            change(count);
+            counts.calls = counts.calls + count.waiting + count.in_flight - before;
+        }
+        if counts.calls == 0 {
+            self.0.remove(&account);
+        }
     }
 }
 
@@ -174,16 +221,6 @@ fn take(levels: &mut Levels, lane: Lane) -> Option<Item> {
         }
     }
     item
-}
-
-/// Counts one less.
-fn lower(counts: &mut HashMap<Lane, usize>, lane: Lane) {
-    if let Some(count) = counts.get_mut(&lane) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(&lane);
-        }
-    }
 }
 
 #[cfg(test)]
