@@ -264,13 +264,13 @@ impl Scanner {
         Ok(all)
     }
 
-    /// The calls of a request. Of many accounts each is asked the same: what was planned last is kept.
     /// Plans the calls of a request, to be found planned when they are made.
     pub fn think_ahead(&self, request: &Request) {
         // what is wrong is told when they are made
         let _ = self.calls(request);
     }
 
+    /// The calls of a request. Of many accounts each is asked the same: what was planned last is kept.
     fn calls(&self, request: &Request) -> Result<Arc<palisade_collect::Plan>, ScanError> {
         let known = || self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let found = known().iter().find(|(of, _)| of == request).cloned();

@@ -61,8 +61,14 @@ impl Moto {
 
     /// Runs Python with boto3 against it and gives what it prints.
     pub fn boto(&self, code: &str) -> serde_json::Value {
+        let printed = self.run(&["-c", &format!("import boto3, json\n{code}")]);
+        serde_json::from_slice(&printed).unwrap_or(serde_json::Value::Null)
+    }
+
+    /// Runs Python with these arguments against it and gives what it prints.
+    pub fn run(&self, arguments: &[&str]) -> Vec<u8> {
         let output = Command::new(&self.python)
-            .args(["-c", &format!("import boto3, json\n{code}")])
+            .args(arguments)
             .envs(CREDENTIALS)
             .env("AWS_ENDPOINT_URL", &self.url)
             .output()
@@ -72,7 +78,7 @@ impl Moto {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        serde_json::from_slice(&output.stdout).unwrap_or(serde_json::Value::Null)
+        output.stdout
     }
 }
 

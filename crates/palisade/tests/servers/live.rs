@@ -58,18 +58,9 @@ const PASSES: &[(&str, &str, &str)] = &[
 #[test]
 fn the_seeded_account_is_read_as_it_is() {
     let moto = Moto::start();
-    let seeded = Command::new(&moto.python)
-        .arg(root().join("tests/live/seed_small.py"))
-        .envs(CREDENTIALS)
-        .env("AWS_ENDPOINT_URL", &moto.url)
-        .output()
-        .unwrap();
-    assert!(
-        seeded.status.success(),
-        "{}",
-        String::from_utf8_lossy(&seeded.stderr)
-    );
-    let seeded: serde_json::Value = serde_json::from_slice(&seeded.stdout).unwrap();
+    let seed = root().join("tests/live/seed_small.py");
+    let seeded = moto.run(&[seed.to_str().unwrap()]);
+    let seeded: serde_json::Value = serde_json::from_slice(&seeded).unwrap();
     let regions: Vec<&str> = seeded["regions"]
         .as_array()
         .unwrap()
