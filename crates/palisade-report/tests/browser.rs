@@ -42,18 +42,18 @@ fn it_loads_filters_opens_a_finding_and_leads_to_its_fix() {
     )
     .unwrap();
     assert_eq!(order, ["standing", "first", "unseen", "expired"]);
-    assert_eq!(browser.text(".gauge .number"), "44");
-    assert!(browser.text("#unseen").contains("s3:GetBucketPolicy"));
+    browser.reads(".gauge .number", "44");
+    browser.says("#unseen", "s3:GetBucketPolicy");
     browser.picture("overview");
 
     browser.click("nav a[data-page=findings]");
-    assert_eq!(browser.text("#found"), "All 8 findings");
+    browser.reads("#found", "All 8 findings");
     browser.click("input[data-facet=status][data-value=fail]");
-    assert_eq!(browser.text("#found"), "2 of 8 findings");
+    browser.reads("#found", "2 of 8 findings");
     browser.click("input[data-facet=status][data-value=muted]");
-    assert_eq!(browser.text("#found"), "3 of 8 findings");
+    browser.reads("#found", "3 of 8 findings");
     browser.type_into("#search", "OPEN world one");
-    browser.wait("document.getElementById('found').innerText == '1 of 8 findings'");
+    browser.reads("#found", "1 of 8 findings");
     // the address keeps the question: it can be sent to somebody
     let address = browser
         .run("return location.href")
@@ -61,10 +61,9 @@ fn it_loads_filters_opens_a_finding_and_leads_to_its_fix() {
         .unwrap()
         .to_owned();
     browser.open(&address);
-    assert_eq!(browser.text("#found"), "1 of 8 findings");
+    browser.reads("#found", "1 of 8 findings");
 
     browser.click(".row");
-    let sheet = browser.text("#sheet");
     for part in [
         "open to the world",
         "arn:aws:s3:::one",
@@ -75,30 +74,21 @@ fn it_loads_filters_opens_a_finding_and_leads_to_its_fix() {
         "public",
         "true",
     ] {
-        assert!(sheet.contains(part), "`{part}` is not in {sheet}");
+        browser.says("#sheet", part);
     }
     browser.picture("finding");
     browser.click("#to-fix");
-    assert_eq!(browser.text("h1"), "title of s3-a");
-    assert!(browser.text("#fix").contains("Do this first. Then that."));
-    assert!(
-        browser
-            .run("return !document.getElementById('sheet').open")
-            .as_bool()
-            .unwrap()
-    );
+    browser.reads("h1", "title of s3-a");
+    browser.says("#fix", "Do this first. Then that.");
+    browser.wait("!document.getElementById('sheet').open");
     browser.picture("check");
 
     browser.click("nav a[data-page=compliance]");
-    assert!(
-        browser.text("main").contains("0 of 2 looked at are met"),
-        "{}",
-        browser.text("main")
-    );
+    browser.says("main", "0 of 2 looked at are met");
     browser.click("a.framework");
     browser.click(".requirement summary");
     browser.click(".requirement[open] > p a");
-    assert!(browser.text("#found").contains("cis-aws-5.0/2.1.4"));
+    browser.says("#found", "cis-aws-5.0/2.1.4");
     assert!(browser.print() > 5_000);
 }
 
@@ -111,26 +101,21 @@ fn selected_frameworks_stand_as_they_were_judged() {
     let folder = tempfile::tempdir().unwrap();
     let url = page(&sample::judged(), folder.path());
     browser.open(&format!("{url}#/compliance"));
-    let main = browser.text("main");
-    assert!(main.contains("CIS AWS Foundations Benchmark 5.0"), "{main}");
-    assert!(main.contains("1 of 4 met"), "{main}");
+    browser.says("main", "CIS AWS Foundations Benchmark 5.0");
+    browser.says("main", "1 of 4 met");
     browser.click("a.framework");
-    let main = browser.text("main");
     for part in ["1 not covered", "1 on AWS's side", "about 3.1"] {
-        assert!(main.contains(part), "`{part}` is not in {main}");
+        browser.says("main", part);
     }
     // in the framework's order
     let ids = browser
         .run("return [...document.querySelectorAll('.req-id')].map(e => e.innerText).join(' ')");
     assert_eq!(ids, "2.1.4 2.1.1 3.1 3.2");
     browser.click(".requirement summary");
-    let open = browser.text(".requirement[open]");
-    assert!(
-        open.contains("2 findings failed.") && open.contains("title of s3-a"),
-        "{open}"
-    );
+    browser.says(".requirement[open]", "2 findings failed.");
+    browser.says(".requirement[open]", "title of s3-a");
     browser.click(".requirement[open] > p a");
-    assert!(browser.text("#found").contains("cis-aws-5.0/2.1.4"));
+    browser.says("#found", "cis-aws-5.0/2.1.4");
 }
 
 #[test]
@@ -141,15 +126,19 @@ fn the_keyboard_is_enough() {
     let folder = tempfile::tempdir().unwrap();
     browser.open(&page(&sample::sample(), folder.path()));
     let (down, enter, escape, end) = ("\u{e015}", "\u{e007}", "\u{e00c}", "\u{e010}");
-    let focus = "return document.activeElement.id || document.activeElement.dataset.index";
+    let focused = |on: &str| {
+        browser.wait(&format!(
+            "(document.activeElement.id || document.activeElement.dataset.index) == '{on}'"
+        ));
+    };
     browser.press("/");
-    assert_eq!(browser.run(focus), "search");
+    focused("search");
     browser.press(down);
-    assert_eq!(browser.run(focus), "0");
+    focused("0");
     browser.press(down);
-    assert_eq!(browser.run(focus), "1");
+    focused("1");
     browser.press(end);
-    assert_eq!(browser.run(focus), "7");
+    focused("7");
     browser.press(enter);
     browser.wait("document.getElementById('sheet').open");
     browser.press(escape);
@@ -181,10 +170,7 @@ fn nothing_in_it_runs_and_nothing_is_loaded() {
     }
     // every name is there, as text
     browser.open(&format!("{url}#/findings"));
-    assert_eq!(
-        browser.text("#found"),
-        format!("All {} findings", nasty.findings.len())
-    );
+    browser.reads("#found", &format!("All {} findings", nasty.findings.len()));
     let texts = browser.run("return D.findings.map(f => f[MESSAGE])");
     let expected: Vec<String> = nasty.findings.iter().map(|f| f.message.clone()).collect();
     assert_eq!(
@@ -229,13 +215,11 @@ fn it_fits_a_phone_and_the_dark() {
         let width =
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(browser.run(width), 0, "{fragment} scrolls sideways");
-        let light = browser.run("return getComputedStyle(document.body).backgroundColor");
+        let ground = "getComputedStyle(document.body).backgroundColor";
+        let light = browser.run(&format!("return {ground}"));
         browser.picture(&format!("phone-{i}"));
         browser.click(".theme");
-        assert_ne!(
-            browser.run("return getComputedStyle(document.body).backgroundColor"),
-            light
-        );
+        browser.wait(&format!("{ground} != {light}"));
         browser.picture(&format!("phone-dark-{i}"));
     }
 }
@@ -272,7 +256,7 @@ fn fifty_thousand_findings_open_in_two_seconds() {
     eprintln!("50,000 findings: {best} ms");
     assert!(best < 2000.0, "{best} ms");
     browser.open(&format!("{url}#/findings"));
-    assert_eq!(browser.text("#found"), "All 50,000 findings");
+    browser.reads("#found", "All 50,000 findings");
     assert!(
         browser
             .run("return document.querySelectorAll('.row').length")
@@ -283,5 +267,5 @@ fn fifty_thousand_findings_open_in_two_seconds() {
     browser.run("document.querySelector('.viewport').scrollTop = 1e9");
     browser.wait("document.querySelector('.row[data-index=\"49999\"]')");
     browser.type_into("#search", "bucket-31234");
-    browser.wait("document.getElementById('found').innerText == '1 of 50,000 findings'");
+    browser.reads("#found", "1 of 50,000 findings");
 }

@@ -2,6 +2,11 @@
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a page may take until it shows what is expected, and how often it is looked at.
+const PATIENCE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// A driver with one browser; both end with it.
 pub struct Browser {
@@ -72,7 +77,11 @@ impl Browser {
         let answer = browser.call(
             "POST",
             "/session",
-            &json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": chrome } } }),
+            // an element that is not there yet is waited for
+            &json!({ "capabilities": { "alwaysMatch": {
+                "goog:chromeOptions": chrome,
+                "timeouts": { "implicit": 1000 * PATIENCE.as_secs() },
+            } } }),
         );
         browser.session = answer["sessionId"].as_str().unwrap().to_owned();
         Some(browser)
@@ -123,18 +132,38 @@ impl Browser {
     }
     /// Waits until an expression is true.
     pub fn wait(&self, expression: &str) {
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let end = Instant::now() + PATIENCE;
         while !self
             .run(&format!("return !!({expression})"))
             .as_bool()
             .unwrap()
         {
             assert!(
-                std::time::Instant::now() < end,
+                Instant::now() < end,
                 "`{expression}` did not become true; the page says: {}",
                 self.text("body")
             );
-            std::thread::sleep(std::time::Duration::from_millis(30));
+            std::thread::sleep(PAUSE);
+        }
+    }
+    /// Waits until the text of the first element is this. What a click, a key or an address changes is drawn after
+    /// the command that did it has returned, so that a page is never looked at only once.
+    pub fn reads(&self, selector: &str, text: &str) {
+        self.until(selector, text, |now| now == text);
+    }
+    /// Waits until the text of the first element contains this.
+    pub fn says(&self, selector: &str, part: &str) {
+        self.until(selector, part, |now| now.contains(part));
+    }
+    fn until(&self, selector: &str, text: &str, satisfied: impl Fn(&str) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let now = self.text(selector);
+            if satisfied(&now) {
+                return;
+            }
+            assert!(Instant::now() < end, "{selector}: `{text}` is not in {now}");
+            std::thread::sleep(PAUSE);
         }
     }
     /// The text of the first element.
