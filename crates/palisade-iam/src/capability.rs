@@ -102,7 +102,7 @@ pub(crate) fn is_admin(policies: &[&Policy]) -> bool {
 /// # Errors
 /// The document cannot be read.
 pub fn policy_allows_everything(policy_json: &str) -> Result<bool, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let whole = policy.with_effect(Effect::Allow).any(|s| {
         s.conditions.is_empty()
             && s.action.covers(&Pattern::Any)
@@ -121,7 +121,8 @@ pub fn policy_allows_everything(policy_json: &str) -> Result<bool, PolicyError> 
 /// # Errors
 /// The document cannot be read.
 pub fn policy_grants_admin(policy_json: &str) -> Result<bool, PolicyError> {
-    Ok(is_admin(&[&Policy::parse(policy_json)?]))
+    let policy = Policy::known(policy_json)?;
+    Ok(is_admin(&[&policy]))
 }
 
 /// Whether the policy allows all actions of a service (its prefix, for example `s3`) on all resources.
@@ -129,7 +130,7 @@ pub fn policy_grants_admin(policy_json: &str) -> Result<bool, PolicyError> {
 /// # Errors
 /// The document cannot be read.
 pub fn policy_grants_full_service(policy_json: &str, service: &str) -> Result<bool, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     Ok(grants_on_everything(
         &[&policy],
         &Pattern::new(&format!("{}:*", service.to_ascii_lowercase())),
@@ -149,7 +150,7 @@ pub fn policy_grants_service_wildcard(policy_json: &str) -> Result<bool, PolicyE
 /// # Errors
 /// The document cannot be read.
 pub fn policy_service_wildcards(policy_json: &str) -> Result<Vec<String>, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let mut out = BTreeSet::new();
     for statement in policy
         .with_effect(Effect::Allow)
@@ -179,7 +180,7 @@ fn allowed_and_denied(
     action: &str,
     resource: &str,
 ) -> Result<(Truth, Truth), PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let (action, arn, context) = (
         action.to_ascii_lowercase(),
         ArnText::new(resource),
@@ -230,7 +231,7 @@ pub fn policy_actions_matching(
     policy_json: &str,
     pattern: &str,
 ) -> Result<Vec<String>, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let wanted = action_pattern(pattern);
     let mut out = BTreeSet::new();
     for statement in policy.with_effect(Effect::Allow) {
@@ -259,7 +260,8 @@ pub fn policy_actions_matching(
 /// # Errors
 /// The document cannot be read.
 pub fn policy_passes_any_role(policy_json: &str) -> Result<bool, PolicyError> {
-    Ok(passes_any_role(&Policy::parse(policy_json)?))
+    let policy = Policy::known(policy_json)?;
+    Ok(passes_any_role(&policy))
 }
 
 pub(crate) fn passes_any_role(policy: &Policy) -> bool {
@@ -298,7 +300,7 @@ pub(crate) fn passes_any_role(policy: &Policy) -> bool {
 /// # Errors
 /// The document cannot be read.
 pub fn policy_requires_tls(policy_json: &str) -> Result<bool, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let is_transport = |s: &Statement, value: &str| {
         s.conditions.iter().any(|c| {
             &*c.key_lower == "aws:securetransport"
@@ -367,7 +369,7 @@ pub fn trust_policy_lacks_external_id(
         "aws:principalorgid",
         "aws:principalorgpaths",
     ];
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let result = policy.with_effect(Effect::Allow).any(|s| {
         let foreign = s.principal.as_ref().is_some_and(|p| {
             p.negated
@@ -479,7 +481,8 @@ const SENDS_SOURCE: &[&str] = &[
 /// # Errors
 /// The document cannot be read.
 pub fn trust_policy_confused_deputy(policy_json: &str) -> Result<bool, PolicyError> {
-    Ok(!confused_services(&Policy::parse(policy_json)?).is_empty())
+    let policy = Policy::known(policy_json)?;
+    Ok(!confused_services(&policy).is_empty())
 }
 
 /// The services that a trust policy lets in without a source condition, sorted.
@@ -522,7 +525,7 @@ pub fn confused_services(policy: &Policy) -> Vec<String> {
 /// # Errors
 /// The document cannot be read.
 pub fn trust_policy_allows_service(policy_json: &str, service: &str) -> Result<bool, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let principal = crate::request::Principal::new(service);
     let hit = |effect| {
         policy.with_effect(effect).any(|s| {

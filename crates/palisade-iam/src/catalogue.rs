@@ -305,7 +305,15 @@ impl Catalogue {
         if !prefix.contains(['*', '?']) && self.service(prefix).is_none() {
             return Expansion::UnknownService;
         }
-        let found = self.matching(&compiled);
+        let found = match self.services.get_key_value(&prefix.to_ascii_lowercase()) {
+            // one service is looked through, not all
+            Some((prefix, service)) => {
+                let mut found = Vec::new();
+                service.matching(prefix, &compiled, &mut found);
+                found
+            }
+            None => self.matching(&compiled),
+        };
         if found.is_empty() {
             Expansion::UnknownAction
         } else {
@@ -318,13 +326,8 @@ impl Catalogue {
         let mut out = Vec::new();
         for (prefix, service) in &self.services {
             // A whole service is skipped when none of its actions can match.
-            if !Pattern::new(&format!("{prefix}:*")).overlaps(pattern) {
-                continue;
-            }
-            for action in &service.actions {
-                if pattern.matches(&format!("{prefix}:{}", action.name.to_ascii_lowercase())) {
-                    out.push(format!("{}:{}", service.prefix, action.name));
-                }
+            if *pattern == Pattern::Any || Pattern::new(&format!("{prefix}:*")).overlaps(pattern) {
+                service.matching(prefix, pattern, &mut out);
             }
         }
         out
@@ -332,6 +335,21 @@ impl Catalogue {
 }
 
 impl Service {
+    /// Adds its actions that a compiled pattern describes, in their order; `lower` is its prefix in lower case.
+    fn matching(&self, lower: &str, pattern: &Pattern, out: &mut Vec<String>) {
+        let mut text = String::new();
+        for action in &self.actions {
+            text.clear();
+            text.push_str(lower);
+            text.push(':');
+            text.push_str(&action.name);
+            text.make_ascii_lowercase();
+            if pattern.matches(&text) {
+                out.push(format!("{}:{}", self.prefix, action.name));
+            }
+        }
+    }
+
     /// The resource type of an action's entry.
     pub fn resource(&self, entry: &ActionResource) -> Option<&ResourceType> {
         self.resources.get(entry.resource)

@@ -47,10 +47,8 @@ pub fn policy_is_public(
     policy_json: &str,
     _owner_account: &str,
 ) -> Result<Publicness, PolicyError> {
-    Ok(publicness(
-        &Policy::parse(policy_json)?,
-        &PublicOptions::default(),
-    ))
+    let policy = Policy::known(policy_json)?;
+    Ok(publicness(&policy, &PublicOptions::default()))
 }
 
 /// [`policy_is_public`] over a policy that was read before, with options.
@@ -174,8 +172,9 @@ pub fn policy_external_accounts(
     policy_json: &str,
     owner_account: &str,
 ) -> Result<Vec<String>, PolicyError> {
+    let policy = Policy::known(policy_json)?;
     Ok(external_accounts(
-        &Policy::parse(policy_json)?,
+        &policy,
         owner_account,
         &PublicOptions::default(),
     ))

@@ -16,7 +16,7 @@ use crate::policy::{Effect, Policy, PrincipalEntry, Statement, action_pattern};
 /// The document cannot be read.
 pub fn policy_requires_tls_for(policy_json: &str, action: &str) -> Result<bool, PolicyError> {
     let wanted = action_pattern(action);
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     Ok(policy.with_effect(Effect::Deny).any(|s| {
         s.principal.as_ref().is_some_and(|p| p.is_everyone())
             && is_only_transport(s, "false")
@@ -39,7 +39,7 @@ fn is_only_transport(statement: &Statement, value: &str) -> bool {
 /// # Errors
 /// The document cannot be read.
 pub fn policy_assumes_any_role(policy_json: &str) -> Result<bool, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let assume = Pattern::new("sts:assumerole");
     let any_account = |account: &Pattern| account.to_text().contains(['*', '?']);
     let wide = |s: &Statement| match &s.resource {
@@ -78,7 +78,7 @@ const IDENTIFYING_CLAIMS: &[&str] = &[
 /// # Errors
 /// The document cannot be read.
 pub fn trust_policy_open_issuers(policy_json: &str) -> Result<Vec<String>, PolicyError> {
-    let policy = Policy::parse(policy_json)?;
+    let policy = Policy::known(policy_json)?;
     let mut out = BTreeSet::new();
     for statement in policy.with_effect(Effect::Allow) {
         if !statement

@@ -407,7 +407,7 @@ pub fn policy_grants_beyond(
     policy_json: &str,
     reference_json: &str,
 ) -> Result<bool, crate::PolicyError> {
-    let (policy, reference) = (Policy::parse(policy_json)?, Policy::parse(reference_json)?);
+    let (policy, reference) = (Policy::known(policy_json)?, Policy::known(reference_json)?);
     match diff(&[&reference], &[&policy]) {
         Ok(found) => Ok(found.is_some()),
         Err(error) => Err(crate::PolicyError {

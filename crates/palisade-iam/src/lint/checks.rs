@@ -157,12 +157,23 @@ impl Checker<'_> {
 
     fn actions(&mut self, statement: &Statement) {
         let mut sensitive = BTreeSet::new();
+        let is_wide = |p: &Pattern| *p == Pattern::Any;
+        let looks = self.kind == PolicyKind::Identity
+            && statement.effect == Effect::Allow
+            && is_all(statement)
+            && statement.conditions.is_empty()
+            && !statement.action.negated
+            && !statement.action.patterns.iter().any(is_wide);
         for (text, pattern) in statement
             .action
             .texts
             .iter()
             .zip(&statement.action.patterns)
         {
+            if is_wide(pattern) {
+                // it means all that there is, which works on something
+                continue;
+            }
             match self.catalogue.expand(text) {
                 Expansion::Malformed => {}
                 Expansion::UnknownService => self.report(
@@ -179,11 +190,7 @@ impl Checker<'_> {
                 ),
                 Expansion::Actions(actions) => {
                     self.match_resources(statement, text, &actions);
-                    if statement.effect == Effect::Allow
-                        && is_all(statement)
-                        && statement.conditions.is_empty()
-                        && !statement.action.negated
-                    {
+                    if looks {
                         sensitive.extend(actions.into_iter().filter(|a| self.is_sensitive(a)));
                     }
                 }
@@ -198,11 +205,7 @@ impl Checker<'_> {
                 );
             }
         }
-        let is_wide = |p: &Pattern| *p == Pattern::Any;
-        if !sensitive.is_empty()
-            && self.kind == PolicyKind::Identity
-            && !statement.action.patterns.iter().any(is_wide)
-        {
+        if !sensitive.is_empty() {
             let count = sensitive.len();
             let some: Vec<String> = sensitive.into_iter().take(3).collect();
             let more = if count > 3 {

@@ -1,5 +1,6 @@
 //! A policy document, read and compiled.
 
+mod known;
 mod parse;
 mod principal;
 
@@ -12,6 +13,7 @@ use crate::error::{PolicyError, Position};
 use crate::glob::Pattern;
 use crate::request::Principal;
 use crate::truth::Truth;
+use std::sync::Arc;
 
 /// A policy document. Reading is tolerant: documents that are in force in an account were accepted by
 /// AWS once, so unknown versions and old forms are read; what cannot be understood is an error.
@@ -86,6 +88,14 @@ impl Policy {
     /// The first place where the text is not JSON or not a policy.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         parse::policy(text)
+    }
+
+    /// The same, of a document of which more may be asked: it is remembered for a while.
+    ///
+    /// # Errors
+    /// As [`Policy::parse`].
+    pub fn known(text: &str) -> Result<Arc<Self>, PolicyError> {
+        known::read(text)
     }
 
     /// The statements with an effect.

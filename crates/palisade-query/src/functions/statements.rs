@@ -14,7 +14,7 @@ pub(crate) fn policy_statements() -> ScalarUDF {
         vec![DataType::Utf8],
         list(statement_type()),
         |row| {
-            let policy = iam::Policy::parse(row.text(0))
+            let policy = iam::Policy::known(row.text(0))
                 .map_err(|e| format!("the policy document cannot be read: {e}"))?;
             if let Some(condition) = unreadable(&policy) {
                 return Err(format!("the condition on `{condition}` cannot be read"));
