@@ -53,7 +53,7 @@ impl Engine {
             return None;
         }
         let query = planned.query(&self.planner)?.ok()?;
-        let plan = self.planner.optimize(query.plan.clone()).ok()?;
+        let plan = query.optimise(&self.planner).ok()?;
         let (read, computed) = scans::apart(&plan).ok()?;
         (!computed.is_empty()).then_some((read, computed))
     }

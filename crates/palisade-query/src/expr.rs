@@ -1,7 +1,7 @@
 //! Expressions of predicates and messages: names and types are resolved when a check is planned, the executable form
 //! is made when it is first evaluated.
 use crate::error::{SqlProblem, plain};
-use crate::session::{Known, Planner};
+use crate::session::Planner;
 use crate::sql::Values;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -44,17 +44,7 @@ pub(crate) struct Resolved {
 }
 
 impl Resolved {
-    /// Resolves names against the full schema of a table.
-    pub(crate) fn new(
-        planner: &Planner,
-        text: &str,
-        values: Values<'_>,
-        table: &Known,
-    ) -> Result<Self, SqlProblem> {
-        Self::over(planner, text, values, &table.df)
-    }
-
-    /// Resolves names against the output of a query.
+    /// Resolves names against the full schema of a table, or the output of a query.
     pub(crate) fn over(
         planner: &Planner,
         text: &str,

@@ -7,6 +7,13 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use palisade_catalog::MessagePart;
 use std::collections::BTreeSet;
 
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        let parts = vec![Part::Text(text)];
+        Self { parts }
+    }
+}
+
 /// One template, resolved.
 #[derive(Debug, Default)]
 pub(crate) struct Message {
@@ -44,14 +51,6 @@ impl Message {
             Part::Text(_) => None,
         });
         values.flatten().cloned().collect()
-    }
-
-    /// Its expressions.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &Compiled> {
-        self.parts.iter().filter_map(|p| match p {
-            Part::Value(value) => Some(value),
-            Part::Text(_) => None,
-        })
     }
 
     /// One text for each row. A value that cannot be computed is `unreadable`: it decides nothing.

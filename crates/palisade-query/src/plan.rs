@@ -9,7 +9,7 @@ use crate::session::{Known, Planner};
 use crate::sql::{self, Values};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
@@ -68,6 +68,8 @@ pub struct PlannedCheck {
     pub(crate) fix: FixAvailability,
     pub(crate) table: Arc<Known>,
     pub(crate) kind: Kind,
+    params: BTreeMap<String, ParameterValue>,
+    messages: Messages,
 }
 
 impl PlannedCheck {
@@ -86,8 +88,12 @@ impl PlannedCheck {
     /// The predicate, or what is wrong with it; `None` of a query.
     pub(crate) fn predicate(&self, planner: &Planner) -> Option<Result<&Predicate, &str>> {
         match &self.kind {
-            Kind::Predicate(late) => Some(late.get(planner, self, |values, report| {
-                plan_predicate(planner, &self.check, values, &self.table, report)
+            Kind::Predicate(late) => Some(late.get(self, |report| {
+                let known = self.needs.get(&self.check.resource);
+                let values = self.values(planner);
+                let (predicate, _, needs) =
+                    plan_predicate(planner, &self.check, values, &self.table, known, report)?;
+                Some((predicate, needs))
             })),
             Kind::Query(_) => None,
         }
@@ -96,10 +102,36 @@ impl PlannedCheck {
     /// The query, or what is wrong with it; `None` of a predicate.
     pub(crate) fn query(&self, planner: &Planner) -> Option<Result<&Query, &str>> {
         match &self.kind {
-            Kind::Query(late) => Some(late.get(planner, self, |values, report| {
-                plan_query(planner, &self.check, values, report)
+            Kind::Query(late) => Some(late.get(self, |report| {
+                let (query, _, needs) =
+                    plan_query(planner, &self.check, self.values(planner), true, report)?;
+                Some((query, needs))
             })),
             Kind::Predicate(_) => None,
+        }
+    }
+
+    /// What is said of resources that pass, or fail; `schema` is what its expressions are over. That of a shipped check is
+    /// resolved when there is such a resource.
+    pub(crate) fn message(&self, planner: &Planner, schema: &DFSchema, passes: bool) -> &Message {
+        let (made, (template, _)) = match passes {
+            true => (&self.messages.pass, &self.check.pass_message),
+            false => (&self.messages.fail, &self.check.fail_message),
+        };
+        made.get_or_init(|| {
+            let values = self.values(planner);
+            let made = Message::new(template, |sql| {
+                Resolved::over(planner, sql, values, schema).map(Compiled::new)
+            });
+            // what is shipped was resolved by tests, and a message is not worth a verdict
+            made.unwrap_or_else(|_| Message::from(template.clone()))
+        })
+    }
+
+    fn values(&self, planner: &Planner) -> Values<'_> {
+        Values {
+            now: planner.now(),
+            params: &self.params,
         }
     }
 
@@ -112,8 +144,8 @@ impl PlannedCheck {
     /// Whether nothing is left to plan.
     pub(crate) fn is_made(&self) -> bool {
         match &self.kind {
-            Kind::Predicate(late) => late.made.get().is_some(),
-            Kind::Query(late) => late.made.get().is_some(),
+            Kind::Predicate(late) => late.0.get().is_some(),
+            Kind::Query(late) => late.0.get().is_some(),
         }
     }
 
@@ -133,37 +165,25 @@ pub(crate) enum Kind {
 /// What is evaluated. That of a shipped check may be made when it is first needed: what it reads is known, and most of what
 /// AWS offers is not in an account.
 #[derive(Debug)]
-pub(crate) struct Late<T> {
-    made: OnceLock<Result<Box<T>, String>>,
-    params: BTreeMap<String, ParameterValue>,
-}
+pub(crate) struct Late<T>(OnceLock<Result<Box<T>, String>>);
 
 impl<T> Late<T> {
-    fn now(made: T, params: BTreeMap<String, ParameterValue>) -> Self {
-        let made = OnceLock::from(Ok(Box::new(made)));
-        Self { made, params }
+    fn now(made: T) -> Self {
+        Self(OnceLock::from(Ok(Box::new(made))))
     }
 
-    fn later(params: BTreeMap<String, ParameterValue>) -> Self {
-        let made = OnceLock::new();
-        Self { made, params }
+    fn later() -> Self {
+        Self(OnceLock::new())
     }
 
     fn get(
         &self,
-        planner: &Planner,
         planned: &PlannedCheck,
-        make: impl FnOnce(Values<'_>, &mut dyn FnMut(SqlProblem, u32, usize)) -> Option<(T, Needs)>,
+        make: impl FnOnce(&mut dyn FnMut(SqlProblem, u32, usize)) -> Option<(T, Needs)>,
     ) -> Result<&T, &str> {
-        let made = self.made.get_or_init(|| {
-            let values = Values {
-                now: planner.now(),
-                params: &self.params,
-            };
+        let made = self.0.get_or_init(|| {
             let mut problems = Vec::new();
-            let made = make(values, &mut |problem, _, _| {
-                problems.push(problem.to_string())
-            });
+            let made = make(&mut |problem, _, _| problems.push(problem.to_string()));
             match made {
                 Some((_, needs)) if !covers(&planned.needs, &needs) => Err(STALE.to_owned()),
                 Some((made, _)) if problems.is_empty() => Ok(Box::new(made)),
@@ -171,6 +191,24 @@ impl<T> Late<T> {
             }
         });
         made.as_deref().map_err(String::as_str)
+    }
+}
+
+/// What findings say. That of a shipped check may be made when it is first said: of most checks nothing passes or fails
+/// that is listed.
+#[derive(Debug, Default)]
+struct Messages {
+    pass: OnceLock<Message>,
+    fail: OnceLock<Message>,
+}
+
+impl Messages {
+    /// The columns that those show which are made.
+    fn columns(&self) -> impl Iterator<Item = String> {
+        let made = [&self.pass, &self.fail]
+            .into_iter()
+            .filter_map(OnceLock::get);
+        made.flat_map(Message::columns)
     }
 }
 
@@ -190,8 +228,6 @@ pub(crate) struct Predicate {
     pub frame: Frame,
     pub applies: Option<Compiled>,
     pub holds: Compiled,
-    pub pass: Message,
-    pub fail: Message,
     /// Calls that fill what `applies` reads.
     pub applies_sources: BTreeSet<usize>,
     /// Calls that fill what `holds` reads.
@@ -203,8 +239,9 @@ pub(crate) struct Predicate {
 /// A full query.
 #[derive(Debug)]
 pub(crate) struct Query {
-    /// Pruned.
+    /// Pruned, or as it is run already: what is asked of it is the same.
     pub plan: LogicalPlan,
+    is_optimised: bool,
     /// What runs it: made ahead, and kept from the second run on: of many accounts, each runs it. It belongs to whoever runs
     /// it, who puts it back when nothing of the run is left in it.
     executable: Mutex<Option<Arc<dyn ExecutionPlan>>>,
@@ -215,8 +252,6 @@ pub(crate) struct Query {
     pub frame: Frame,
     /// `pass` or `status`.
     pub verdict: Verdict,
-    pub pass: Message,
-    pub fail: Message,
     pub evidence: Vec<String>,
     /// What it reads.
     pub scans: BTreeMap<String, Scan>,
@@ -267,7 +302,11 @@ impl Query {
         Ok(rows)
     }
 
-    fn optimise(&self, planner: &Planner) -> Result<LogicalPlan, QueryError> {
+    /// The plan as it is run.
+    pub(crate) fn optimise(&self, planner: &Planner) -> Result<LogicalPlan, QueryError> {
+        if self.is_optimised {
+            return Ok(self.plan.clone());
+        }
         let optimised = planner.optimize(self.plan.clone());
         optimised.map_err(|e| QueryError::Run(plain(&e)))
     }
@@ -348,26 +387,29 @@ pub(crate) fn plan_check(
         Extent::AsNeeded => planner.tables.catalog.known(check),
         Extent::All => None,
     };
-    let (kind, mut needs, without_rows, computed) = if let Some(known) = known {
+    let (kind, messages, mut needs, without_rows, computed) = if let Some(known) = known {
         let needs = known.reads.iter().map(|(table, columns)| {
             let columns = columns.iter().cloned();
             (table.clone(), columns.collect())
         });
         let kind = match check.is_query {
-            true => Kind::Query(Late::later(params)),
-            false => Kind::Predicate(Late::later(params)),
+            true => Kind::Query(Late::later()),
+            false => Kind::Predicate(Late::later()),
         };
-        (kind, needs.collect(), known.without_rows, known.computed)
+        let (without_rows, computed) = (known.without_rows, known.computed);
+        let messages = Messages::default();
+        (kind, messages, needs.collect(), without_rows, computed)
     } else if check.is_query {
-        let (query, needs) = plan_query(planner, check, values, &mut report)?;
+        let (query, messages, needs) = plan_query(planner, check, values, false, &mut report)?;
         let without_rows = !gives_no_row(&query.plan, &|table| table == check.resource);
         let computed = scans::reads_computed(&query.plan).unwrap_or(true);
-        let kind = Kind::Query(Late::now(query, params));
-        (kind, needs, without_rows, computed)
+        let kind = Kind::Query(Late::now(query));
+        (kind, messages, needs, without_rows, computed)
     } else {
-        let (predicate, needs) = plan_predicate(planner, check, values, &table, &mut report)?;
-        let kind = Kind::Predicate(Late::now(predicate, params));
-        (kind, needs, false, false)
+        let (predicate, messages, needs) =
+            plan_predicate(planner, check, values, &table, None, &mut report)?;
+        let kind = Kind::Predicate(Late::now(predicate));
+        (kind, messages, needs, false, false)
     };
     if diagnostics.len() > before {
         return None;
@@ -389,6 +431,8 @@ pub(crate) fn plan_check(
         without_rows,
         computed,
         kind,
+        params,
+        messages,
     })
 }
 
@@ -400,49 +444,38 @@ fn identity(table: &Known) -> impl Iterator<Item = String> {
     fixed.chain([table.spec.id.clone()])
 }
 
+/// `known` is what a shipped check reads of its resource table: nothing is wrong in it then, and what findings say is left for
+/// later.
 fn plan_predicate(
     planner: &Planner,
     check: &Check,
     values: Values<'_>,
     table: &Known,
+    known: Option<&BTreeSet<String>>,
     report: &mut dyn FnMut(SqlProblem, u32, usize),
-) -> Option<(Predicate, Needs)> {
-    let mut resolve =
-        |(text, line): &(String, u32)| match Resolved::new(planner, text, values, table) {
-            Ok(resolved) => Some(resolved),
-            Err(problem) => {
-                report(problem, *line, 0);
-                None
-            }
-        };
+) -> Option<(Predicate, Messages, Needs)> {
+    let mut resolve = |(text, line): &(String, u32)| {
+        let resolved = Resolved::over(planner, text, values, &table.df);
+        resolved.map_err(|problem| report(problem, *line, 0)).ok()
+    };
     let applies = check.applies.as_ref().map(&mut resolve);
     let holds = resolve(&check.sql);
-    let message = |template: &(String, u32), report: &mut dyn FnMut(SqlProblem, u32, usize)| {
-        let made = Message::new(&template.0, |sql| {
-            Resolved::new(planner, sql, values, table).map(Compiled::new)
-        });
-        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql)))
-            .ok()
+    let messages = match known {
+        Some(_) => Some(Messages::default()),
+        None => messages(planner, check, values, &table.df, report),
     };
-    let pass = message(&check.pass_message, report);
-    let fail = message(&check.fail_message, report);
-    let (applies, holds, pass, fail) = (
-        applies.map_or(Some(None), |a| a.map(Some))?,
-        holds?,
-        pass?,
-        fail?,
-    );
+    let applies = applies.map_or(Some(None), |a| a.map(Some))?;
+    let (holds, messages) = (holds?, messages?);
 
-    let read: BTreeSet<String> = holds
+    let read = holds
         .columns
         .iter()
-        .chain(applies.iter().flat_map(|a| &a.columns))
-        .cloned()
-        .collect();
+        .chain(applies.iter().flat_map(|a| &a.columns));
+    let read: BTreeSet<String> = read.cloned().collect();
     let mut all: BTreeSet<String> = identity(table).collect();
     all.extend(read.iter().cloned());
-    all.extend(pass.columns());
-    all.extend(fail.columns());
+    all.extend(messages.columns());
+    all.extend(known.into_iter().flatten().cloned());
     let frame = match Frame::new(&table.arrow, &all) {
         Ok(frame) => frame,
         Err(problem) => {
@@ -450,28 +483,24 @@ fn plan_predicate(
             return None;
         }
     };
-    let mut boolean = |resolved: &Resolved, line: u32| match resolved.check(planner, &frame.df) {
-        Ok(DataType::Boolean | DataType::Null) => {}
-        Ok(other) => {
-            let ty = crate::error::type_name(&other);
-            report(
-                SqlProblem::new(format!("the predicate must be true or false, it is {ty}")),
-                line,
-                0,
-            );
-        }
-        Err(problem) => report(problem, line, 0),
-    };
-    if let (Some(applies), Some((_, line))) = (&applies, &check.applies) {
-        boolean(applies, *line);
-    }
-    boolean(&holds, check.sql.1);
-    for (message, (_, line)) in [(&pass, &check.pass_message), (&fail, &check.fail_message)] {
-        for value in message.values() {
-            if let Err(problem) = value.resolved.check(planner, &frame.df) {
-                report(problem, *line, 0);
+    if known.is_none() {
+        let mut boolean = |resolved: &Resolved, line: u32| match resolved.check(planner, &frame.df)
+        {
+            Ok(DataType::Boolean | DataType::Null) => {}
+            Ok(other) => {
+                let ty = crate::error::type_name(&other);
+                report(
+                    SqlProblem::new(format!("the predicate must be true or false, it is {ty}")),
+                    line,
+                    0,
+                );
             }
+            Err(problem) => report(problem, line, 0),
+        };
+        if let (Some(applies), Some((_, line))) = (&applies, &check.applies) {
+            boolean(applies, *line);
         }
+        boolean(&holds, check.sql.1);
     }
     let sources = |columns: &BTreeSet<String>| -> BTreeSet<usize> {
         columns
@@ -494,20 +523,45 @@ fn plan_predicate(
         holds_sources: sources(&holds.columns),
         applies: applies.map(Compiled::new),
         holds: Compiled::new(holds),
-        pass,
-        fail,
         evidence,
         frame,
     };
-    Some((predicate, Needs::from([(check.resource.clone(), all)])))
+    let needs = Needs::from([(check.resource.clone(), all)]);
+    Some((predicate, messages, needs))
 }
 
+/// What findings that pass, and that fail, say.
+fn messages(
+    planner: &Planner,
+    check: &Check,
+    values: Values<'_>,
+    schema: &DFSchemaRef,
+    report: &mut dyn FnMut(SqlProblem, u32, usize),
+) -> Option<Messages> {
+    let mut message = |template: &(String, u32)| {
+        let made = Message::new(&template.0, |sql| {
+            let resolved = Resolved::over(planner, sql, values, schema)?;
+            resolved.check(planner, schema)?;
+            Ok(Compiled::new(resolved))
+        });
+        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql)))
+            .ok()
+    };
+    let (pass, fail) = (message(&check.pass_message), message(&check.fail_message));
+    Some(Messages {
+        pass: OnceLock::from(pass?),
+        fail: OnceLock::from(fail?),
+    })
+}
+
+/// What findings of a shipped check say, in which nothing is wrong, is left for later.
 fn plan_query(
     planner: &Planner,
     check: &Check,
     values: Values<'_>,
+    shipped: bool,
     report: &mut dyn FnMut(SqlProblem, u32, usize),
-) -> Option<(Query, Needs)> {
+) -> Option<(Query, Messages, Needs)> {
     let (text, line) = &check.sql;
     let planned = sql::parse_query(text, values).and_then(|query| {
         if let Some(span) = sql::top_wildcard(&query) {
@@ -517,9 +571,11 @@ fn plan_query(
                 .hint("name the columns"));
         }
         let plan = planner.query(query)?;
-        planner
-            .prune(plan)
-            .map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
+        let plan = match shipped {
+            true => planner.finish(plan),
+            false => planner.prune(plan),
+        };
+        plan.map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
     });
     let plan = match planned {
         Ok(plan) => plan,
@@ -536,17 +592,10 @@ fn plan_query(
             return None;
         }
     };
-    let message = |template: &(String, u32), report: &mut dyn FnMut(SqlProblem, u32, usize)| {
-        let made = Message::new(&template.0, |sql| {
-            let resolved = Resolved::over(planner, sql, values, &frame.df)?;
-            resolved.check(planner, &frame.df)?;
-            Ok(Compiled::new(resolved))
-        });
-        made.map_err(|(problem, sql)| report(problem, template.1, shift(&template.0, &sql)))
-            .ok()
+    let messages = match shipped {
+        true => Some(Messages::default()),
+        false => messages(planner, check, values, &frame.df, report),
     };
-    let pass = message(&check.pass_message, report);
-    let fail = message(&check.fail_message, report);
     let scans = match scans(&plan) {
         Ok(scans) => scans,
         Err(e) => {
@@ -576,8 +625,6 @@ fn plan_query(
     Some((
         Query {
             verdict,
-            pass: pass?,
-            fail: fail?,
             evidence,
             scans,
             columns_of,
@@ -585,10 +632,12 @@ fn plan_query(
             region_bound,
             frame,
             plan,
+            is_optimised: shipped,
             executable: Mutex::default(),
             optimised: OnceLock::new(),
             has_run: AtomicBool::new(false),
         },
+        messages?,
         needs,
     ))
 }

@@ -36,7 +36,7 @@ pub(crate) fn reach(planner: &Planner, planned: &PlannedCheck) -> Reach {
         Some(Ok(query)) => query,
     };
     // Conditions of joins stand in the optimised plan where they belong.
-    let Ok(plan) = planner.optimize(query.plan.clone()) else {
+    let Ok(plan) = query.optimise(planner) else {
         return Reach::Everything;
     };
     let account = plan

@@ -2,11 +2,12 @@
 //! through all of a plan: what most of them look for is not in most plans.
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,7 +112,8 @@ fn is_subquery(expr: &Expr) -> bool {
     )
 }
 
-/// [`EnsureRequirements`] for plans in which something has a requirement that is not met by being one stream.
+/// Makes one stream of the rows of a union, and [`EnsureRequirements`] for plans in which something needs rows in an order.
+/// Nothing else is in several streams, and a node that has one needs no other distribution.
 #[derive(Debug, Default)]
 pub(crate) struct EnsureWhereNeeded(EnsureRequirements);
 
@@ -121,15 +123,25 @@ impl PhysicalOptimizerRule for EnsureWhereNeeded {
         plan: Arc<dyn ExecutionPlan>,
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let needed = plan.exists(|node| {
+        let are_many =
+            |node: &Arc<dyn ExecutionPlan>| node.output_partitioning().partition_count() > 1;
+        let is_ordered = |node: &Arc<dyn ExecutionPlan>| {
             let orderings = node.required_input_ordering();
-            let is_one = node.output_partitioning().partition_count() == 1;
-            Ok(!is_one || orderings.iter().any(Option::is_some))
-        })?;
-        match needed {
-            true => self.0.optimize(plan, config),
-            false => Ok(plan),
+            orderings.iter().any(Option::is_some)
+        };
+        if plan.exists(|node| Ok(is_ordered(node)))? {
+            return self.0.optimize(plan, config);
         }
+        if !plan.exists(|node| Ok(are_many(node)))? {
+            return Ok(plan);
+        }
+        let joined = plan.transform_up(|node| match are_many(&node) {
+            true => Ok(Transformed::yes(
+                Arc::new(CoalescePartitionsExec::new(node)) as _,
+            )),
+            false => Ok(Transformed::no(node)),
+        });
+        joined.data()
     }
 
     fn name(&self) -> &str {

@@ -1,10 +1,14 @@
 //! Leaving out what has nothing to do changes no plan.
 use super::{Parts, Rules};
 use crate::engine::Engine;
-use crate::evaluate::on_deep_stack;
+use crate::evaluate::{self, block_here, gives_no_row, on_deep_stack};
+use crate::plan::{PlannedCheck, Query};
 use crate::{FIXTURE_NOW, Params};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::physical_expr::Distribution;
+use datafusion::physical_plan::ExecutionPlanProperties;
 use palisade_catalog::Source;
 use palisade_model::Models;
 use std::sync::Arc;
@@ -59,24 +63,99 @@ fn shown(plan: &LogicalPlan) -> String {
     text
 }
 
+/// Both plans of every shipped query: looked at whole, and as a scan plans it.
+fn shipped() -> (Engine, Vec<(Arc<PlannedCheck>, Arc<PlannedCheck>)>) {
+    let engine = engine();
+    let checks: Vec<_> = engine.catalog.checks.values().cloned().collect();
+    let (whole, problems) = engine.plan(&checks);
+    assert!(problems.is_empty(), "{problems:?}");
+    let (as_needed, problems) = engine.plan_as_needed(&checks);
+    assert!(problems.is_empty(), "{problems:?}");
+    let both = whole.checks.into_iter().zip(as_needed.checks).collect();
+    (engine, both)
+}
+
 #[test]
 fn shipped_queries_are_planned_as_with_all_rules() {
-    let engine = engine();
+    let (engine, checks) = shipped();
     let all = all_rules(&engine);
-    let checks: Vec<_> = engine.catalog.checks.values().cloned().collect();
-    let (plan, problems) = engine.plan_as_needed(&checks);
-    assert!(problems.is_empty(), "{problems:?}");
     let compared = on_deep_stack(|| {
         let mut compared = 0;
-        for check in &plan.checks {
-            if let Some(Ok(query)) = check.query(&engine.planner) {
-                same_plan(&engine, &all, query.plan.clone(), &check.check.id);
+        for (check, _) in &checks {
+            if let Some(query) = check.query(&engine.planner) {
+                same_plan(&engine, &all, query.unwrap().plan.clone(), &check.check.id);
                 compared += 1;
             }
         }
         compared
     });
     assert!(compared.unwrap() > 150);
+}
+
+/// What decides verdicts is asked of plans that are pruned, and of plans that are optimised: it does not differ.
+#[test]
+fn what_is_asked_of_a_shipped_query_is_the_same_when_it_is_optimised() {
+    let (engine, checks) = shipped();
+    let compared = on_deep_stack(|| {
+        let mut compared = 0;
+        for (whole, as_needed) in &checks {
+            let id = &whole.check.id;
+            let Some(pruned) = whole.query(&engine.planner) else {
+                continue;
+            };
+            let (pruned, optimised) = (pruned.unwrap(), as_needed.query(&engine.planner));
+            let optimised = optimised.unwrap().unwrap();
+            assert_eq!(pruned.scans, optimised.scans, "{id}");
+            assert_eq!(pruned.row_wise, optimised.row_wise, "{id}");
+            assert_eq!(pruned.region_bound, optimised.region_bound, "{id}");
+            assert_eq!(pruned.verdict, optimised.verdict, "{id}");
+            assert_eq!(pruned.evidence, optimised.evidence, "{id}");
+            assert_eq!(pruned.frame.columns, optimised.frame.columns, "{id}");
+            // what is known to give no row of one plan is known of the other
+            for empty in pruned.scans.keys() {
+                let is_silent = |query: &Query| gives_no_row(&query.plan, &|table| table == empty);
+                assert_eq!(is_silent(pruned), is_silent(optimised), "{id}: {empty}");
+            }
+            compared += 1;
+        }
+        compared
+    });
+    assert!(compared.unwrap() > 150);
+}
+
+/// A union is the only thing that comes in several streams: what runs any shipped query gives one, and so does each of its
+/// parts that need that.
+#[test]
+fn what_runs_a_shipped_query_is_one_stream() {
+    let (engine, checks) = shipped();
+    let looked = on_deep_stack(|| {
+        block_here(async {
+            let mut unions = 0;
+            for (_, check) in &checks {
+                let Some(query) = check.query(&engine.planner) else {
+                    continue;
+                };
+                let plan = query.unwrap().optimise(&engine.planner).unwrap();
+                let state = &engine.planner.state;
+                let runs = evaluate::executable(state, &plan).await.unwrap();
+                runs.apply(|node| {
+                    let needs = node.input_distribution_requirements();
+                    let children = node.children();
+                    for (child, needed) in children.iter().zip(needs.into_per_child()) {
+                        let count = child.output_partitioning().partition_count();
+                        let anyhow = matches!(needed, Distribution::UnspecifiedDistribution);
+                        assert!(count == 1 || anyhow, "{}: {}", check.check.id, node.name());
+                    }
+                    unions += usize::from(node.name() == "UnionExec");
+                    Ok(TreeNodeRecursion::Continue)
+                })
+                .unwrap();
+                assert_eq!(runs.output_partitioning().partition_count(), 1);
+            }
+            unions
+        })
+    });
+    assert!(looked.unwrap().unwrap() > 10);
 }
 
 #[test]

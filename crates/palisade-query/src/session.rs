@@ -25,7 +25,6 @@ use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateS
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
-use datafusion::physical_optimizer::join_selection::JoinSelection;
 use datafusion::physical_optimizer::limit_pushdown::LimitPushdown;
 use datafusion::physical_optimizer::output_requirements::OutputRequirements;
 use datafusion::prelude::SessionConfig;
@@ -165,11 +164,10 @@ impl Planner {
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
-            // What a plan needs to be right over one partition; the others save work on files and clusters, and cost
-            // more here than they save.
+            // What a plan needs to be right over one partition; the others save work on files and clusters, or look for
+            // the smaller side of a join where nobody knows how many rows there will be.
             .with_physical_optimizer_rules(vec![
                 Arc::new(OutputRequirements::new_add_mode()),
-                Arc::new(JoinSelection::new()),
                 Arc::new(EnsureWhereNeeded::default()),
                 Arc::new(OutputRequirements::new_remove_mode()),
                 Arc::new(LimitPushdown::new()),
@@ -253,11 +251,7 @@ impl Planner {
     /// Types adapted, sub-queries made joins, unused columns removed: enough to know what a query reads and whether it
     /// can run, at a fraction of the cost of optimising it. [`Planner::optimize`] does the rest when it is run.
     pub(crate) fn prune(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let analyzed = self.state.analyzer().execute_and_check(
-            plan,
-            self.state.config_options(),
-            |_, _| {},
-        )?;
+        let analyzed = self.analyze(plan)?;
         let pruned = self.pruner.optimize(analyzed, &self.state, |_, _| {})?;
         match leftover(&pruned)? {
             None => Ok(pruned),
@@ -273,7 +267,17 @@ impl Planner {
         }
     }
 
-    /// A pruned plan as it is run.
+    /// A plan as it is run, of which is known that it can be.
+    pub(crate) fn finish(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        self.optimize(self.analyze(plan)?)
+    }
+
+    fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let analyzer = self.state.analyzer();
+        analyzer.execute_and_check(plan, self.state.config_options(), |_, _| {})
+    }
+
+    /// An analyzed plan as it is run.
     pub(crate) fn optimize(&self, pruned: LogicalPlan) -> Result<LogicalPlan> {
         let rules = self.rules.of(&pruned)?;
         rules.optimize(pruned, &self.state, |_, _| {})

@@ -227,10 +227,7 @@ impl<'a> Block<'a> {
         let Some(Ok(predicate)) = self.planned.predicate(self.planner) else {
             return;
         };
-        let mut groups: [(Status, &Message, Vec<u32>); 2] = [
-            (Status::Pass, &predicate.pass, Vec::new()),
-            (Status::Fail, &predicate.fail, Vec::new()),
-        ];
+        let mut groups = [(Status::Pass, Vec::new()), (Status::Fail, Vec::new())];
         let mut order: Vec<(u32, Status)> = Vec::new();
         for row in 0..rows.num_rows() {
             let Some(status) = verdicts.status(row) else {
@@ -243,13 +240,20 @@ impl<'a> Block<'a> {
                 continue;
             };
             order.push((index, status));
-            if let Some((_, _, group)) = groups.iter_mut().find(|(s, _, _)| *s == status) {
+            if let Some((_, group)) = groups.iter_mut().find(|(s, _)| *s == status) {
                 group.push(index);
             }
         }
         // Messages are computed only over the rows that need them.
         let mut messages: BTreeMap<u32, String> = BTreeMap::new();
-        for (_, message, group) in groups {
+        for (status, group) in groups {
+            if group.is_empty() {
+                continue;
+            }
+            let full = &self.planned.table.df;
+            let message = self
+                .planned
+                .message(self.planner, full, status == Status::Pass);
             let texts = texts(self.planner, &predicate.frame, rows, message, &group);
             messages.extend(group.into_iter().zip(texts));
         }
@@ -311,9 +315,6 @@ pub(super) fn texts(
     message: &Message,
     wanted: &[u32],
 ) -> Vec<String> {
-    if wanted.is_empty() {
-        return Vec::new();
-    }
     if wanted.len() == rows.num_rows() {
         return message.write(planner, frame, rows);
     }

@@ -194,8 +194,12 @@ fn content(
         of.map(|(_, row)| row).collect()
     };
     let mut messages: BTreeMap<u32, String> = BTreeMap::new();
-    for (status, message) in [(Status::Pass, &query.pass), (Status::Fail, &query.fail)] {
+    for status in [Status::Pass, Status::Fail] {
         let wanted = group(status);
+        if wanted.is_empty() {
+            continue;
+        }
+        let message = planned.message(planner, &query.frame.df, status == Status::Pass);
         let written = texts(planner, &query.frame, &rows, message, &wanted);
         messages.extend(wanted.into_iter().zip(written));
     }
