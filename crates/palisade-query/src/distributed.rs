@@ -53,8 +53,7 @@ impl Engine {
             return None;
         }
         let query = planned.query(&self.planner)?.ok()?;
-        let plan = query.optimise(&self.planner).ok()?;
-        let (read, computed) = scans::apart(&plan).ok()?;
+        let (read, computed) = scans::apart(&query.plan).ok()?;
         (!computed.is_empty()).then_some((read, computed))
     }
 

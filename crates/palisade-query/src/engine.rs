@@ -263,10 +263,7 @@ impl Engine {
 
     pub(crate) fn logical(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
         let plan = self.resolved(sql)?;
-        let optimised = self
-            .planner
-            .prune(plan)
-            .and_then(|pruned| self.planner.optimize(pruned));
+        let optimised = self.planner.optimize(plan);
         optimised.map_err(|e| QueryError::Sql(SqlProblem::new(plain(&e).replace('\'', "`"))))
     }
 }

@@ -239,14 +239,11 @@ pub(crate) struct Predicate {
 /// A full query.
 #[derive(Debug)]
 pub(crate) struct Query {
-    /// Pruned, or as it is run already: what is asked of it is the same.
+    /// Optimised.
     pub plan: LogicalPlan,
-    is_optimised: bool,
     /// What runs it: made ahead, and kept from the second run on: of many accounts, each runs it. It belongs to whoever runs
     /// it, who puts it back when nothing of the run is left in it.
     executable: Mutex<Option<Arc<dyn ExecutionPlan>>>,
-    /// The plan that it is made from, for those who run it at the same time.
-    optimised: OnceLock<LogicalPlan>,
     has_run: AtomicBool,
     /// Its output.
     pub frame: Frame,
@@ -266,9 +263,7 @@ pub(crate) struct Query {
 impl Query {
     /// Makes what the first run needs. What fails here fails again, and is reported, when it is run.
     async fn prepare(&self, planner: &Planner) {
-        if let Ok(plan) = self.optimise(planner)
-            && let Ok(executable) = executable(planner, &plan).await
-        {
+        if let Ok(executable) = executable(planner, &self.plan).await {
             *self.lock() = Some(executable);
         }
     }
@@ -282,16 +277,7 @@ impl Query {
         let prepared = self.lock().take();
         let executable = match prepared {
             Some(executable) => executable,
-            None => {
-                let plan = match self.optimised.get() {
-                    Some(plan) => plan,
-                    None => {
-                        let plan = self.optimise(planner)?;
-                        self.optimised.get_or_init(|| plan)
-                    }
-                };
-                executable(planner, plan).await?
-            }
+            None => executable(planner, &self.plan).await?,
         };
         let rows = evaluate::execute(state, Arc::clone(&executable)).await;
         let rows = rows.map_err(evaluate::query_error)?;
@@ -300,15 +286,6 @@ impl Query {
             *self.lock() = reset_plan_states(executable).ok();
         }
         Ok(rows)
-    }
-
-    /// The plan as it is run.
-    pub(crate) fn optimise(&self, planner: &Planner) -> Result<LogicalPlan, QueryError> {
-        if self.is_optimised {
-            return Ok(self.plan.clone());
-        }
-        let optimised = planner.optimize(self.plan.clone());
-        optimised.map_err(|e| QueryError::Run(plain(&e)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn ExecutionPlan>>> {
@@ -571,11 +548,9 @@ fn plan_query(
                 .hint("name the columns"));
         }
         let plan = planner.query(query)?;
-        let plan = match shipped {
-            true => planner.finish(plan),
-            false => planner.prune(plan),
-        };
-        plan.map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
+        planner
+            .optimize(plan)
+            .map_err(|e| SqlProblem::new(plain(&e).replace('\'', "`")))
     });
     let plan = match planned {
         Ok(plan) => plan,
@@ -632,9 +607,7 @@ fn plan_query(
             region_bound,
             frame,
             plan,
-            is_optimised: shipped,
             executable: Mutex::default(),
-            optimised: OnceLock::new(),
             has_run: AtomicBool::new(false),
         },
         messages?,

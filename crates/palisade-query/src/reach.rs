@@ -35,16 +35,14 @@ pub(crate) fn reach(planner: &Planner, planned: &PlannedCheck) -> Reach {
         Some(Err(_)) => return Reach::Everything,
         Some(Ok(query)) => query,
     };
-    // Conditions of joins stand in the optimised plan where they belong.
-    let Ok(plan) = query.optimise(planner) else {
-        return Reach::Everything;
-    };
+    // optimised: conditions of joins stand in it where they belong
+    let plan = &query.plan;
     let account = plan
         .schema()
         .fields()
         .iter()
         .position(|f| f.name() == "account_id");
-    match (spread(&plan), account) {
+    match (spread(plan), account) {
         (Spread::Accounts(keys), Some(account)) if keys.always.contains(&account) => Reach::Account,
         _ => Reach::Everything,
     }

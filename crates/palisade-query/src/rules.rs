@@ -5,9 +5,11 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_expr::{LexOrdering, OrderingRequirements, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -112,45 +114,67 @@ fn is_subquery(expr: &Expr) -> bool {
     )
 }
 
-/// Makes one stream of the rows of a union, and [`EnsureRequirements`] for plans in which something needs rows in an order.
-/// Nothing else is in several streams, and a node that has one needs no other distribution.
-#[derive(Debug, Default)]
-pub(crate) struct EnsureWhereNeeded(EnsureRequirements);
+/// Makes one stream of what comes in several, which is the rows of a union, and sorts where something needs rows in an order.
+/// Over one stream that is what `EnsureRequirements` of DataFusion does, which weighs besides how to share work out.
+#[derive(Debug)]
+pub(crate) struct OneStream;
 
-impl PhysicalOptimizerRule for EnsureWhereNeeded {
+impl PhysicalOptimizerRule for OneStream {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        config: &ConfigOptions,
+        _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let are_many =
-            |node: &Arc<dyn ExecutionPlan>| node.output_partitioning().partition_count() > 1;
-        let is_ordered = |node: &Arc<dyn ExecutionPlan>| {
+        let lacks = |node: &Arc<dyn ExecutionPlan>| {
             let orderings = node.required_input_ordering();
-            orderings.iter().any(Option::is_some)
+            Ok(comes_in_many(node) || orderings.iter().any(Option::is_some))
         };
-        if plan.exists(|node| Ok(is_ordered(node)))? {
-            return self.0.optimize(plan, config);
-        }
-        if !plan.exists(|node| Ok(are_many(node)))? {
+        if !plan.exists(lacks)? {
             return Ok(plan);
         }
-        let joined = plan.transform_up(|node| match are_many(&node) {
-            true => Ok(Transformed::yes(
-                Arc::new(CoalescePartitionsExec::new(node)) as _,
-            )),
-            false => Ok(Transformed::no(node)),
-        });
-        joined.data()
+        plan.transform_up(|node| {
+            let node = replace_children_if_necessary(Arc::clone(&node), in_order(&node)?)?;
+            Ok(Transformed::yes(match comes_in_many(&node) {
+                true => Arc::new(CoalescePartitionsExec::new(node)),
+                false => node,
+            }))
+        })
+        .data()
     }
 
     fn name(&self) -> &str {
-        self.0.name()
+        "OneStream"
     }
 
     fn schema_check(&self) -> bool {
-        self.0.schema_check()
+        true
     }
+}
+
+fn comes_in_many(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.output_partitioning().partition_count() > 1
+}
+
+/// The inputs of a node, each in the order that the node needs.
+fn in_order(node: &Arc<dyn ExecutionPlan>) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+    let inputs = node.children().into_iter().map(Arc::clone);
+    let sorted = inputs
+        .zip(node.required_input_ordering())
+        .map(|(input, needed)| {
+            let Some(needed) = needed.map(OrderingRequirements::into_single) else {
+                return Ok(input);
+            };
+            let known = input.equivalence_properties();
+            if known.ordering_satisfy_requirement(needed.clone())? {
+                return Ok(input);
+            }
+            let order = needed.into_iter().map(PhysicalSortExpr::from);
+            match LexOrdering::new(order) {
+                Some(order) => Ok(Arc::new(SortExec::new(order, input)) as _),
+                None => Ok(input),
+            }
+        });
+    sorted.collect()
 }
 
 #[cfg(test)]

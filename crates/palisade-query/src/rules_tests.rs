@@ -1,14 +1,14 @@
 //! Leaving out what has nothing to do changes no plan.
 use super::{Parts, Rules};
 use crate::engine::Engine;
-use crate::evaluate::{self, block_here, gives_no_row, on_deep_stack};
-use crate::plan::{PlannedCheck, Query};
+use crate::evaluate::{self, block_on, on_deep_stack};
+use crate::sql::{Values, parse_query};
 use crate::{FIXTURE_NOW, Params};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::physical_expr::Distribution;
-use datafusion::physical_plan::ExecutionPlanProperties;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use palisade_catalog::Source;
 use palisade_model::Models;
 use std::sync::Arc;
@@ -26,10 +26,12 @@ fn all_rules(engine: &Engine) -> Optimizer {
     Optimizer::with_rules(all.collect())
 }
 
-fn same_plan(engine: &Engine, all: &Optimizer, pruned: LogicalPlan, what: &str) {
-    let state = &engine.planner.state;
-    let with_all = all.optimize(pruned.clone(), state, |_, _| {}).unwrap();
-    let with_some = engine.planner.optimize(pruned).unwrap();
+fn same_plan(engine: &Engine, all: &Optimizer, plan: LogicalPlan, what: &str) {
+    let planner = &engine.planner;
+    let analyzed = planner.analyze(plan.clone()).unwrap();
+    let with_all = all.optimize(analyzed, &planner.state, |_, _| {}).unwrap();
+    let with_some = planner.optimize(plan);
+    let with_some = with_some.unwrap_or_else(|e| panic!("{what}: {e}"));
     let (with_some, with_all) = (shown(&with_some), shown(&with_all));
     let differs = with_some
         .lines()
@@ -63,99 +65,113 @@ fn shown(plan: &LogicalPlan) -> String {
     text
 }
 
-/// Both plans of every shipped query: looked at whole, and as a scan plans it.
-fn shipped() -> (Engine, Vec<(Arc<PlannedCheck>, Arc<PlannedCheck>)>) {
-    let engine = engine();
-    let checks: Vec<_> = engine.catalog.checks.values().cloned().collect();
-    let (whole, problems) = engine.plan(&checks);
-    assert!(problems.is_empty(), "{problems:?}");
-    let (as_needed, problems) = engine.plan_as_needed(&checks);
-    assert!(problems.is_empty(), "{problems:?}");
-    let both = whole.checks.into_iter().zip(as_needed.checks).collect();
-    (engine, both)
+/// The shipped queries, names resolved.
+fn shipped(engine: &Engine) -> Vec<(String, LogicalPlan)> {
+    let checks = engine.catalog.checks.values().filter(|c| c.is_query);
+    let resolved = checks.map(|check| {
+        let params = engine.params_of(check);
+        let values = Values {
+            now: engine.now(),
+            params: &params,
+        };
+        let query = parse_query(&check.sql.0, values).unwrap();
+        (check.id.clone(), engine.planner.query(query).unwrap())
+    });
+    let resolved: Vec<_> = resolved.collect();
+    assert!(resolved.len() > 150);
+    resolved
 }
 
 #[test]
 fn shipped_queries_are_planned_as_with_all_rules() {
-    let (engine, checks) = shipped();
-    let all = all_rules(&engine);
-    let compared = on_deep_stack(|| {
-        let mut compared = 0;
-        for (check, _) in &checks {
-            if let Some(query) = check.query(&engine.planner) {
-                same_plan(&engine, &all, query.unwrap().plan.clone(), &check.check.id);
-                compared += 1;
-            }
+    on_deep_stack(|| {
+        let engine = engine();
+        let all = all_rules(&engine);
+        for (id, plan) in shipped(&engine) {
+            same_plan(&engine, &all, plan, &id);
         }
-        compared
-    });
-    assert!(compared.unwrap() > 150);
+    })
+    .unwrap();
 }
 
-/// What decides verdicts is asked of plans that are pruned, and of plans that are optimised: it does not differ.
-#[test]
-fn what_is_asked_of_a_shipped_query_is_the_same_when_it_is_optimised() {
-    let (engine, checks) = shipped();
-    let compared = on_deep_stack(|| {
-        let mut compared = 0;
-        for (whole, as_needed) in &checks {
-            let id = &whole.check.id;
-            let Some(pruned) = whole.query(&engine.planner) else {
-                continue;
-            };
-            let (pruned, optimised) = (pruned.unwrap(), as_needed.query(&engine.planner));
-            let optimised = optimised.unwrap().unwrap();
-            assert_eq!(pruned.scans, optimised.scans, "{id}");
-            assert_eq!(pruned.row_wise, optimised.row_wise, "{id}");
-            assert_eq!(pruned.region_bound, optimised.region_bound, "{id}");
-            assert_eq!(pruned.verdict, optimised.verdict, "{id}");
-            assert_eq!(pruned.evidence, optimised.evidence, "{id}");
-            assert_eq!(pruned.frame.columns, optimised.frame.columns, "{id}");
-            // what is known to give no row of one plan is known of the other
-            for empty in pruned.scans.keys() {
-                let is_silent = |query: &Query| gives_no_row(&query.plan, &|table| table == empty);
-                assert_eq!(is_silent(pruned), is_silent(optimised), "{id}: {empty}");
+/// Whether each node's inputs come as it needs them: in one stream, in an order. How many nodes need either.
+fn is_as_needed(plan: &Arc<dyn ExecutionPlan>, what: &str) -> usize {
+    let mut needing = 0;
+    plan.apply(|node| {
+        let streams = node.input_distribution_requirements().into_per_child();
+        let orders = node.required_input_ordering();
+        for (input, (streams, order)) in node.children().iter().zip(streams.iter().zip(orders)) {
+            let count = input.output_partitioning().partition_count();
+            let anyhow = matches!(streams, Distribution::UnspecifiedDistribution);
+            assert!(count == 1 || anyhow, "{what}: streams of {}", node.name());
+            if let Some(order) = order {
+                let known = input.equivalence_properties();
+                let is_sorted = known.ordering_satisfy_requirement(order.into_single());
+                assert!(is_sorted.unwrap(), "{what}: order of {}", node.name());
+                needing += 1;
             }
-            compared += 1;
         }
-        compared
-    });
-    assert!(compared.unwrap() > 150);
+        needing += usize::from(node.name() == "UnionExec");
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .unwrap();
+    assert_eq!(plan.output_partitioning().partition_count(), 1, "{what}");
+    needing
 }
 
-/// A union is the only thing that comes in several streams: what runs any shipped query gives one, and so does each of its
-/// parts that need that.
 #[test]
-fn what_runs_a_shipped_query_is_one_stream() {
-    let (engine, checks) = shipped();
-    let looked = on_deep_stack(|| {
-        block_here(async {
-            let mut unions = 0;
-            for (_, check) in &checks {
-                let Some(query) = check.query(&engine.planner) else {
-                    continue;
-                };
-                let plan = query.unwrap().optimise(&engine.planner).unwrap();
-                let state = &engine.planner.state;
-                let runs = evaluate::executable(state, &plan).await.unwrap();
-                runs.apply(|node| {
-                    let needs = node.input_distribution_requirements();
-                    let children = node.children();
-                    for (child, needed) in children.iter().zip(needs.into_per_child()) {
-                        let count = child.output_partitioning().partition_count();
-                        let anyhow = matches!(needed, Distribution::UnspecifiedDistribution);
-                        assert!(count == 1 || anyhow, "{}: {}", check.check.id, node.name());
-                    }
-                    unions += usize::from(node.name() == "UnionExec");
-                    Ok(TreeNodeRecursion::Continue)
-                })
-                .unwrap();
-                assert_eq!(runs.output_partitioning().partition_count(), 1);
-            }
-            unions
-        })
+fn what_runs_a_shipped_query_gets_rows_as_it_needs_them() {
+    let engine = engine();
+    let needing = block_on(async {
+        let mut needing = 0;
+        for (id, plan) in shipped(&engine) {
+            let plan = engine.planner.optimize(plan).unwrap();
+            let runs = evaluate::executable(&engine.planner.state, &plan).await;
+            needing += is_as_needed(&runs.unwrap(), &id);
+        }
+        needing
     });
-    assert!(looked.unwrap().unwrap() > 10);
+    assert!(needing.unwrap() > 40);
+}
+
+#[test]
+fn what_users_ask_is_run_in_order_and_as_one_stream() {
+    let engine = engine();
+    for (sql, least) in [
+        (
+            "SELECT name FROM s3_bucket UNION ALL SELECT vpc_id FROM ec2_vpc",
+            1,
+        ),
+        (
+            "SELECT name FROM (SELECT name FROM s3_bucket UNION ALL SELECT vpc_id FROM ec2_vpc) ORDER BY name LIMIT 2",
+            1,
+        ),
+        (
+            "SELECT array_agg(name ORDER BY region DESC) FROM s3_bucket",
+            1,
+        ),
+        (
+            "SELECT name, row_number() OVER (PARTITION BY region ORDER BY name) FROM s3_bucket",
+            1,
+        ),
+        (
+            "SELECT name, sum(1) OVER (ORDER BY name), max(region) OVER (PARTITION BY name ORDER BY region DESC) FROM (SELECT name, region FROM s3_bucket ORDER BY region)",
+            2,
+        ),
+        (
+            "SELECT first_value(name ORDER BY region), region FROM (SELECT * FROM s3_bucket UNION ALL SELECT * FROM s3_bucket) GROUP BY region",
+            1,
+        ),
+        (
+            "SELECT b.name FROM s3_bucket b JOIN (SELECT region FROM ec2_vpc UNION ALL SELECT region FROM s3_bucket) v ON v.region = b.region",
+            1,
+        ),
+    ] {
+        let plan = engine.logical(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let runs = block_on(evaluate::executable(&engine.planner.state, &plan));
+        let runs = runs.unwrap().unwrap_or_else(|e| panic!("{sql}: {e}"));
+        assert!(is_as_needed(&runs, sql) >= least, "{sql}");
+    }
 }
 
 #[test]
@@ -180,9 +196,7 @@ fn what_users_ask_is_planned_as_with_all_rules() {
         let plan = engine
             .resolved(sql)
             .unwrap_or_else(|e| panic!("{sql}: {e}"));
-        let pruned = engine.planner.prune(plan);
-        let pruned = pruned.unwrap_or_else(|e| panic!("{sql}: {e}"));
-        same_plan(&engine, &all, pruned, sql);
+        same_plan(&engine, &all, plan, sql);
     }
 }
 

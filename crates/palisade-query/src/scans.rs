@@ -7,7 +7,7 @@ use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a query reads one table.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Scan {
     /// Columns that it reads; may be none (`count(*)`).
     pub columns: BTreeSet<String>,

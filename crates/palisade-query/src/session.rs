@@ -5,7 +5,7 @@ use crate::iam::{DERIVED_TABLES, DerivedTable, derived};
 use crate::lake::{Lake, LakeTable, one_snapshot_only, with_snapshot};
 use crate::over_time::{STORE_TABLES, needs_a_store, store_table};
 use crate::provider::{CatalogTable, Rows};
-use crate::rules::{EnsureWhereNeeded, Rules};
+use crate::rules::{OneStream, Rules};
 use crate::sql::{self, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -20,11 +20,6 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanne
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
-use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
-use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
-use datafusion::optimizer::optimize_projections::OptimizeProjections;
-use datafusion::optimizer::optimizer::Optimizer;
-use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::physical_optimizer::limit_pushdown::LimitPushdown;
 use datafusion::physical_optimizer::output_requirements::OutputRequirements;
 use datafusion::prelude::SessionConfig;
@@ -131,7 +126,6 @@ pub(crate) struct Planner {
     pub tables: Tables,
     /// Where rows come from, when it is not the session.
     pub lake: Option<Arc<dyn Lake>>,
-    pruner: Optimizer,
     rules: Rules,
     views: Mutex<BTreeMap<String, Arc<dyn TableSource>>>,
     now: Timestamp,
@@ -168,7 +162,7 @@ impl Planner {
             // the smaller side of a join where nobody knows how many rows there will be.
             .with_physical_optimizer_rules(vec![
                 Arc::new(OutputRequirements::new_add_mode()),
-                Arc::new(EnsureWhereNeeded::default()),
+                Arc::new(OneStream),
                 Arc::new(OutputRequirements::new_remove_mode()),
                 Arc::new(LimitPushdown::new()),
             ])
@@ -186,19 +180,12 @@ impl Planner {
         for function in functions::all(now) {
             state.register_udf(Arc::new(function)).map_err(start)?;
         }
-        let pruner = Optimizer::with_rules(vec![
-            Arc::new(DecorrelatePredicateSubquery::new()),
-            Arc::new(ScalarSubqueryToJoin::new()),
-            Arc::new(DecorrelateLateralJoin::new()),
-            Arc::new(OptimizeProjections::new()),
-        ]);
         let rules = Rules::new(&state.optimizer().rules);
         Ok(Self {
             state,
             rules,
             tables: Tables::new(catalog, schemas),
             lake: None,
-            pruner,
             views: Mutex::default(),
             now,
         })
@@ -248,39 +235,23 @@ impl Planner {
         planned.map_err(|e| problem(&e, &mut tree))
     }
 
-    /// Types adapted, sub-queries made joins, unused columns removed: enough to know what a query reads and whether it
-    /// can run, at a fraction of the cost of optimising it. [`Planner::optimize`] does the rest when it is run.
-    pub(crate) fn prune(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    /// A query as it is run: types adapted, sub-queries made joins, what is not used left out. What a query reads is asked
+    /// of this.
+    pub(crate) fn optimize(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let analyzed = self.analyze(plan)?;
-        let pruned = self.pruner.optimize(analyzed, &self.state, |_, _| {})?;
-        match leftover(&pruned)? {
-            None => Ok(pruned),
-            Some(_) => {
-                let optimised = self.optimize(pruned)?;
-                match leftover(&optimised)? {
-                    None => Ok(optimised),
-                    Some(what) => plan_err!(
-                        "{what} is possible in WHERE only, and with `=` between inside and outside"
-                    ),
-                }
-            }
+        let rules = self.rules.of(&analyzed)?;
+        let optimised = rules.optimize(analyzed, &self.state, |_, _| {})?;
+        match leftover(&optimised)? {
+            None => Ok(optimised),
+            Some(what) => plan_err!(
+                "{what} is possible in WHERE only, and with `=` between inside and outside"
+            ),
         }
     }
 
-    /// A plan as it is run, of which is known that it can be.
-    pub(crate) fn finish(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        self.optimize(self.analyze(plan)?)
-    }
-
-    fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    pub(crate) fn analyze(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let analyzer = self.state.analyzer();
         analyzer.execute_and_check(plan, self.state.config_options(), |_, _| {})
-    }
-
-    /// An analyzed plan as it is run.
-    pub(crate) fn optimize(&self, pruned: LogicalPlan) -> Result<LogicalPlan> {
-        let rules = self.rules.of(&pruned)?;
-        rules.optimize(pruned, &self.state, |_, _| {})
     }
 
     fn view(&self, name: &str) -> Option<Result<Arc<dyn TableSource>>> {
