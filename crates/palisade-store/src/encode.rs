@@ -77,10 +77,7 @@ pub(crate) fn to_parquet(rows: &RecordBatch) -> Result<Bytes, Why> {
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties(&rows)))
         .map_err(|e| e.to_string())?;
-    // of no rows there is nothing but the schema: what writes each column is set up for nothing
-    if rows.num_rows() > 0 {
-        writer.write(&rows).map_err(|e| e.to_string())?;
-    }
+    writer.write(&rows).map_err(|e| e.to_string())?;
     writer.close().map_err(|e| e.to_string())?;
     Ok(bytes.into())
 }
