@@ -225,7 +225,7 @@ fn it_fits_a_phone_and_the_dark() {
 }
 
 #[test]
-fn fifty_thousand_findings_are_not_laid_out_at_once() {
+fn fifty_thousand_findings_open_in_two_seconds() {
     let Some(browser) = browser(&[], false) else {
         return;
     };
@@ -249,12 +249,12 @@ fn fifty_thousand_findings_are_not_laid_out_at_once() {
         .map(|i| sample::summary(&format!("s3-{i:03}"), Severity::ALL[i % 5]))
         .collect();
     let url = page(&large, folder.path());
-    // the best of three: other work on the machine is not the page's. Two seconds are the aim; how fast the machine is
-    // decides no test
+    // the best of three: other work on the machine is not the page's
     let best = (0..3)
         .map(|_| browser.open(&url))
         .fold(f64::INFINITY, f64::min);
     eprintln!("50,000 findings: {best} ms");
+    assert!(best < 2000.0, "{best} ms");
     browser.open(&format!("{url}#/findings"));
     browser.reads("#found", "All 50,000 findings");
     assert!(
