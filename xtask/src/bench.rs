@@ -100,8 +100,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(times) = arguments.scans {
         for _ in 0..times {
             let (run, statistics) = scan(latency, arguments.in_flight)?;
-            let requests = statistics.total.div_ceil(arguments.in_flight);
-            let bound = latency.mul_f64(to_f64(requests));
+            let bound = by_limit(latency, &statistics, arguments.in_flight);
             println!(
                 "scan, {:>3} ms a call     {:>8.1} ms   {:>6.1} MiB   {:.2} CPU-s, {} requests, ratio to the limit {:.2}",
                 arguments.latency,
@@ -138,7 +137,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (run, statistics) = scan(latency, arguments.in_flight)?;
     let chain = chain(scan)?;
     let by_chain = latency.mul_f64(chain);
-    let by_limit = latency.mul_f64(to_f64(statistics.total.div_ceil(arguments.in_flight)));
+    let by_limit = by_limit(latency, &statistics, arguments.in_flight);
     let bound = by_limit.max(by_chain);
     println!(
         "scan, {:>3} ms a call     {:>8.1} ms   {:>6.1} MiB   {:.2} CPU-s (aim: under 150 MiB)",
@@ -217,7 +216,7 @@ fn organization(
             ]);
         let run = timed(&mut command)?;
         let statistics = server.shutdown();
-        let bound = latency.mul_f64(to_f64(statistics.total.div_ceil(arguments.in_flight)));
+        let bound = by_limit(latency, &statistics, arguments.in_flight);
         println!(
             "organisation of {size:>4} accounts, {} ms a call: {:>8.1} s   {:>6.1} MiB   {:.1} CPU-s (aim: under 400 MiB, the same for every size)",
             arguments.latency,
@@ -275,6 +274,11 @@ fn scan(
         ]);
     let run = timed(&mut command)?;
     Ok((run, server.shutdown()))
+}
+
+/// How long the answers take when the limit on calls in flight alone binds.
+fn by_limit(latency: Duration, statistics: &Statistics, in_flight: u64) -> Duration {
+    latency.mul_f64(to_f64(statistics.total.div_ceil(in_flight)))
 }
 
 /// How many answers the longest chain of calls waits for, one after another: what a slower answer costs the whole scan

@@ -302,9 +302,6 @@ impl Catalogue {
         let Some((prefix, _)) = pattern.split_once(':') else {
             return Expansion::Malformed;
         };
-        if !prefix.contains(['*', '?']) && self.service(prefix).is_none() {
-            return Expansion::UnknownService;
-        }
         let found = match self.services.get_key_value(&prefix.to_ascii_lowercase()) {
             // one service is looked through, not all
             Some((prefix, service)) => {
@@ -312,7 +309,8 @@ impl Catalogue {
                 service.matching(prefix, &compiled, &mut found);
                 found
             }
-            None => self.matching(&compiled),
+            None if prefix.contains(['*', '?']) => self.matching(&compiled),
+            None => return Expansion::UnknownService,
         };
         if found.is_empty() {
             Expansion::UnknownAction

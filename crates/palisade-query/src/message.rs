@@ -7,13 +7,6 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use palisade_catalog::MessagePart;
 use std::collections::BTreeSet;
 
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        let parts = vec![Part::Text(text)];
-        Self { parts }
-    }
-}
-
 /// One template, resolved.
 #[derive(Debug, Default)]
 pub(crate) struct Message {
@@ -24,6 +17,13 @@ pub(crate) struct Message {
 enum Part {
     Text(String),
     Value(Compiled),
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        let parts = vec![Part::Text(text)];
+        Self { parts }
+    }
 }
 
 impl Message {

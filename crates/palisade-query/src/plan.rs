@@ -111,15 +111,18 @@ impl PlannedCheck {
         }
     }
 
-    /// What is said of resources that pass, or fail; `schema` is what its expressions are over. That of a shipped check is
-    /// resolved when there is such a resource.
-    pub(crate) fn message(&self, planner: &Planner, schema: &DFSchema, passes: bool) -> &Message {
+    /// What is said of resources that pass, or fail. That of a shipped check is resolved when there is such a resource.
+    pub(crate) fn message(&self, planner: &Planner, passes: bool) -> &Message {
         let (made, (template, _)) = match passes {
             true => (&self.messages.pass, &self.check.pass_message),
             false => (&self.messages.fail, &self.check.fail_message),
         };
         made.get_or_init(|| {
             let values = self.values(planner);
+            let schema = match self.query(planner) {
+                Some(Ok(query)) => &query.frame.df,
+                _ => &self.table.df,
+            };
             let made = Message::new(template, |sql| {
                 Resolved::over(planner, sql, values, schema).map(Compiled::new)
             });

@@ -1,14 +1,14 @@
 //! Reading what AWS's API returns.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{Entity, Group, ManagedPolicy, Model, NamedPolicy, OwnedLevel};
 use crate::evaluate::{Layer, Layers};
-use crate::policy::Policy;
+use crate::policy::{Policy, Texts};
 use crate::request::PrincipalKind;
 
 /// Input that is not what it should be.
@@ -58,27 +58,7 @@ pub(super) fn document(value: &Value) -> Result<Policy, crate::PolicyError> {
     Policy::parse(&document_text(value))
 }
 
-/// Policies by what was read: the same text is often in many accounts, and is held once.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Texts(HashMap<Box<str>, Arc<Policy>>);
-
-/// What was read before says nothing about a model.
-impl PartialEq for Texts {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
 impl Texts {
-    fn parse(&mut self, text: &str) -> Result<Arc<Policy>, crate::PolicyError> {
-        if let Some(known) = self.0.get(text) {
-            return Ok(Arc::clone(known));
-        }
-        let policy = Arc::new(Policy::parse(text)?);
-        self.0.insert(text.into(), Arc::clone(&policy));
-        Ok(policy)
-    }
-
     fn document(&mut self, value: &Value) -> Result<Arc<Policy>, crate::PolicyError> {
         self.parse(&document_text(value))
     }

@@ -154,7 +154,7 @@ pub struct Model {
     /// Groups with a policy whose text is missing or unreadable.
     pub(crate) unread_groups: std::collections::BTreeSet<String>,
     /// What has been read of policies, so that a text is held once.
-    pub(crate) texts: load::Texts,
+    pub(crate) texts: crate::policy::Texts,
 }
 
 /// The levels of an account; `*` has those of accounts that are not named.

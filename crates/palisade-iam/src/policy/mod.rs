@@ -4,6 +4,7 @@ mod known;
 mod parse;
 mod principal;
 
+pub(crate) use known::Texts;
 pub use principal::{Closeness, PrincipalEntry, PrincipalPattern};
 
 use crate::arn_pattern::{ArnText, ResourcePattern};

@@ -1,7 +1,6 @@
 //! The verdicts of one check over one batch; findings are built from them only when asked for.
 use super::Reason;
 use crate::expr::Frame;
-use crate::message::Message;
 use crate::plan::PlannedCheck;
 use crate::render;
 use crate::session::Planner;
@@ -247,14 +246,8 @@ impl<'a> Block<'a> {
         // Messages are computed only over the rows that need them.
         let mut messages: BTreeMap<u32, String> = BTreeMap::new();
         for (status, group) in groups {
-            if group.is_empty() {
-                continue;
-            }
-            let full = &self.planned.table.df;
-            let message = self
-                .planned
-                .message(self.planner, full, status == Status::Pass);
-            let texts = texts(self.planner, &predicate.frame, rows, message, &group);
+            let (planned, frame) = (self.planned, &predicate.frame);
+            let texts = texts(self.planner, planned, frame, rows, status, &group);
             messages.extend(group.into_iter().zip(texts));
         }
         let names = Names::new(&predicate.frame, &self.planned.table.spec.id, rows);
@@ -307,14 +300,19 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The message for each of some rows.
+/// What is said of each of some rows, which pass, or fail.
 pub(super) fn texts(
     planner: &Planner,
+    planned: &PlannedCheck,
     frame: &Frame,
     rows: &RecordBatch,
-    message: &Message,
+    status: Status,
     wanted: &[u32],
 ) -> Vec<String> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let message = planned.message(planner, status == Status::Pass);
     if wanted.len() == rows.num_rows() {
         return message.write(planner, frame, rows);
     }

@@ -196,11 +196,7 @@ fn content(
     let mut messages: BTreeMap<u32, String> = BTreeMap::new();
     for status in [Status::Pass, Status::Fail] {
         let wanted = group(status);
-        if wanted.is_empty() {
-            continue;
-        }
-        let message = planned.message(planner, &query.frame.df, status == Status::Pass);
-        let written = texts(planner, &query.frame, &rows, message, &wanted);
+        let written = texts(planner, planned, &query.frame, &rows, status, &wanted);
         messages.extend(wanted.into_iter().zip(written));
     }
     let mut seen: BTreeSet<Key> = BTreeSet::new();

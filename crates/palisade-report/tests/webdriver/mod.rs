@@ -132,37 +132,36 @@ impl Browser {
     }
     /// Waits until an expression is true.
     pub fn wait(&self, expression: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self
-            .run(&format!("return !!({expression})"))
-            .as_bool()
-            .unwrap()
-        {
-            assert!(
-                Instant::now() < end,
-                "`{expression}` did not become true; the page says: {}",
-                self.text("body")
-            );
-            std::thread::sleep(PAUSE);
-        }
+        let script = format!("return !!({expression})");
+        Self::until(
+            || self.run(&script).as_bool().unwrap(),
+            || {
+                format!(
+                    "`{expression}` did not become true; the page says: {}",
+                    self.text("body")
+                )
+            },
+        );
     }
     /// Waits until the text of the first element is this. What a click, a key or an address changes is drawn after
     /// the command that did it has returned, so that a page is never looked at only once.
     pub fn reads(&self, selector: &str, text: &str) {
-        self.until(selector, text, |now| now == text);
+        Self::until(
+            || self.text(selector) == text,
+            || format!("{selector} is not `{text}`: {}", self.text(selector)),
+        );
     }
     /// Waits until the text of the first element contains this.
     pub fn says(&self, selector: &str, part: &str) {
-        self.until(selector, part, |now| now.contains(part));
+        Self::until(
+            || self.text(selector).contains(part),
+            || format!("`{part}` is not in {selector}: {}", self.text(selector)),
+        );
     }
-    fn until(&self, selector: &str, text: &str, satisfied: impl Fn(&str) -> bool) {
+    fn until(is_so: impl Fn() -> bool, why_not: impl Fn() -> String) {
         let end = Instant::now() + PATIENCE;
-        loop {
-            let now = self.text(selector);
-            if satisfied(&now) {
-                return;
-            }
-            assert!(Instant::now() < end, "{selector}: `{text}` is not in {now}");
+        while !is_so() {
+            assert!(Instant::now() < end, "{}", why_not());
             std::thread::sleep(PAUSE);
         }
     }
