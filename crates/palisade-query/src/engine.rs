@@ -5,21 +5,25 @@ use crate::plan::{Extent, Needs, Plan, PlannedCheck, plan_check};
 use crate::provider::Rows;
 use crate::scans;
 use crate::session::Planner;
+use crate::shipped;
 use crate::sql::{self, Values};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::LogicalPlan;
-use palisade_catalog::{Catalog, Check, Diagnostic, DiagnosticLevel, Membership, ParameterValue};
+use palisade_catalog::{Catalog, Check, Diagnostic, DiagnosticLevel, ParameterValue};
 use palisade_core::Timestamp;
 use palisade_model::Models;
 use palisade_table::{CatalogSchemas, Dataset, Schemas, Table};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, LazyLock};
 
 /// Check → parameter → value, where the user set one; other parameters have their defaults.
 pub type Params = BTreeMap<String, BTreeMap<String, ParameterValue>>;
+
+/// The values that a check's parameters have, to the requirements that it then serves.
+type RequirementsOf<'a> = &'a dyn Fn(&Check, &BTreeMap<String, ParameterValue>) -> Vec<String>;
 
 /// Rows of a query, with their schema also when there are none.
 #[derive(Debug, Clone)]
@@ -119,9 +123,13 @@ impl Engine {
         let parts: Vec<Vec<&Arc<Check>>> = (0..count)
             .map(|part| checks.iter().skip(part).step_by(count).collect())
             .collect();
-        let membership = self.catalog.membership();
+        // frameworks are read when a check is not as it was shipped
+        let membership = LazyLock::new(|| self.catalog.membership());
+        let requirements = |check: &Check, params: &BTreeMap<String, ParameterValue>| {
+            membership.met(&check.id, params)
+        };
         let planned =
-            evaluate::on_deep_stacks(parts, |part| self.plan_part(&part, extent, &membership));
+            evaluate::on_deep_stacks(parts, |part| self.plan_part(&part, extent, &requirements));
         let mut plan = Plan::default();
         let mut diagnostics = Vec::new();
         match planned {
@@ -153,7 +161,7 @@ impl Engine {
         &self,
         checks: &[&Arc<Check>],
         extent: Extent,
-        membership: &Membership<'_>,
+        requirements: RequirementsOf<'_>,
     ) -> (Vec<Arc<PlannedCheck>>, Vec<Diagnostic>) {
         let mut planned = Vec::with_capacity(checks.len());
         let mut diagnostics = Vec::new();
@@ -164,13 +172,18 @@ impl Engine {
                 true => Extent::All,
                 false => extent,
             };
-            let requirements: Arc<[String]> = membership.met(&check.id, &params).into();
+            let known = match extent {
+                Extent::AsNeeded => self.catalog.known(check),
+                Extent::All => None,
+            };
+            let known = known.and_then(|_| shipped::requirements(check));
+            let requirements = known.unwrap_or_else(|| requirements(check, &params));
             let check = plan_check(
                 &self.planner,
                 check,
                 params,
                 extent,
-                requirements,
+                requirements.into(),
                 &mut diagnostics,
             );
             planned.extend(check.map(Arc::new));

@@ -2,6 +2,7 @@
 //! is made when it is first evaluated.
 use crate::error::{SqlProblem, plain};
 use crate::session::Planner;
+use crate::shipped;
 use crate::sql::Values;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -11,6 +12,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
@@ -163,29 +165,57 @@ impl Frame {
 /// An expression with its executable form, made when first needed.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    pub resolved: Resolved,
+    /// The columns that it reads.
+    pub columns: BTreeSet<String>,
+    origin: Origin,
     physical: OnceLock<Result<Arc<dyn PhysicalExpr>, String>>,
+}
+
+/// What the executable form is made of.
+#[derive(Debug)]
+enum Origin {
+    Resolved(Resolved),
+    /// What came with the binary.
+    Written(Cow<'static, [u8]>),
 }
 
 impl Compiled {
     pub(crate) fn new(resolved: Resolved) -> Self {
         Self {
-            resolved,
+            columns: resolved.columns.clone(),
+            origin: Origin::Resolved(resolved),
+            physical: OnceLock::new(),
+        }
+    }
+
+    /// Of what came with the binary.
+    pub(crate) fn written(columns: BTreeSet<String>, physical: Cow<'static, [u8]>) -> Self {
+        Self {
+            columns,
+            origin: Origin::Written(physical),
             physical: OnceLock::new(),
         }
     }
 
     /// Makes the executable form.
     pub(crate) fn prepare(&self, planner: &Planner, frame: &Frame) {
-        let _ = self.physical(planner, frame);
+        let _ = self.executable(planner, frame);
     }
 
-    fn physical(&self, planner: &Planner, frame: &Frame) -> &Result<Arc<dyn PhysicalExpr>, String> {
-        self.physical.get_or_init(|| {
-            self.resolved
-                .physical(planner, &frame.df)
-                .map_err(|e| plain(&e))
-        })
+    pub(crate) fn executable(
+        &self,
+        planner: &Planner,
+        frame: &Frame,
+    ) -> Result<&Arc<dyn PhysicalExpr>> {
+        let made = self.physical.get_or_init(|| {
+            let made = match &self.origin {
+                Origin::Resolved(resolved) => resolved.physical(planner, &frame.df),
+                Origin::Written(written) => shipped::expression(planner, written, &frame.arrow),
+            };
+            made.map_err(|e| plain(&e))
+        });
+        let failed = |reason: &String| DataFusionError::Execution(reason.clone());
+        made.as_ref().map_err(failed)
     }
 
     /// The value for each row; an error when one row cannot be computed.
@@ -195,9 +225,7 @@ impl Compiled {
         frame: &Frame,
         rows: &RecordBatch,
     ) -> Result<ArrayRef> {
-        match self.physical(planner, frame) {
-            Ok(physical) => physical.evaluate(rows)?.into_array(rows.num_rows()),
-            Err(reason) => Err(DataFusionError::Execution(reason.clone())),
-        }
+        let physical = self.executable(planner, frame)?;
+        physical.evaluate(rows)?.into_array(rows.num_rows())
     }
 }

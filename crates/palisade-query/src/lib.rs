@@ -24,7 +24,9 @@ mod render;
 mod rules;
 mod scans;
 mod session;
+mod shipped;
 mod sql;
+mod table_exec;
 
 pub use distributed::{
     Part, Wanted, computed_needs, function_time, on_deep_stack, own_functions, sort_findings,
@@ -42,3 +44,4 @@ pub use over_time::STORE_TABLES;
 pub use palisade_table::CatalogSchemas;
 pub use plan::{Needs, Plan, PlannedCheck, add_needs};
 pub use reach::{Reach, is_shared};
+pub use shipped::shipped_plans;

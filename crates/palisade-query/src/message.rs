@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 /// One template, resolved.
 #[derive(Debug, Default)]
 pub(crate) struct Message {
-    parts: Vec<Part>,
+    pub parts: Vec<Part>,
 }
 
 #[derive(Debug)]
-enum Part {
+pub(crate) enum Part {
     Text(String),
     Value(Compiled),
 }
@@ -47,7 +47,7 @@ impl Message {
     /// The columns that it shows.
     pub(crate) fn columns(&self) -> BTreeSet<String> {
         let values = self.parts.iter().filter_map(|p| match p {
-            Part::Value(value) => Some(&value.resolved.columns),
+            Part::Value(value) => Some(&value.columns),
             Part::Text(_) => None,
         });
         values.flatten().cloned().collect()

@@ -1,21 +1,24 @@
 //! Checks → what is evaluated, and which columns of which tables that needs.
 use crate::error::{QueryError, SqlProblem, plain};
-use crate::evaluate::{self, gives_no_row};
+use crate::evaluate::{self, Emptiness};
 use crate::expr::{Compiled, Frame, Resolved};
 use crate::message::Message;
 use crate::provider::Rows;
+use crate::reach::Reach;
 use crate::scans::{self, Scan, is_region_bound, is_row_wise, scans};
 use crate::session::{Known, Planner};
+use crate::shipped::{self, Shipped, ShippedExpr, ShippedKind, ShippedQuery, shipped};
 use crate::sql::{self, Values};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::DFSchemaRef;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use palisade_catalog::{Check, Diagnostic, DiagnosticLevel, ParameterValue, TableSchema};
 use palisade_core::FixAvailability;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -70,6 +73,8 @@ pub struct PlannedCheck {
     pub(crate) kind: Kind,
     params: BTreeMap<String, ParameterValue>,
     messages: Messages,
+    /// The check, its parameters and all that its SQL can name are as they were shipped.
+    as_shipped: bool,
 }
 
 impl PlannedCheck {
@@ -89,6 +94,12 @@ impl PlannedCheck {
     pub(crate) fn predicate(&self, planner: &Planner) -> Option<Result<&Predicate, &str>> {
         match &self.kind {
             Kind::Predicate(late) => Some(late.get(self, |report| {
+                if let Some(shipped) = self.shipped(planner)
+                    && let ShippedKind::Predicate { applies, holds } = shipped.kind
+                {
+                    let predicate = shipped_predicate(self, applies, holds, report)?;
+                    return Some((predicate, Needs::new()));
+                }
                 let known = self.needs.get(&self.check.resource);
                 let values = self.values(planner);
                 let (predicate, _, needs) =
@@ -103,6 +114,12 @@ impl PlannedCheck {
     pub(crate) fn query(&self, planner: &Planner) -> Option<Result<&Query, &str>> {
         match &self.kind {
             Kind::Query(late) => Some(late.get(self, |report| {
+                if let Some(shipped) = self.shipped(planner)
+                    && let ShippedKind::Query(query) = shipped.kind
+                {
+                    let query = shipped_query(planner, query, report)?;
+                    return Some((query, Needs::new()));
+                }
                 let (query, _, needs) =
                     plan_query(planner, &self.check, self.values(planner), true, report)?;
                 Some((query, needs))
@@ -118,6 +135,9 @@ impl PlannedCheck {
             false => (&self.messages.fail, &self.check.fail_message),
         };
         made.get_or_init(|| {
+            if let Some(shipped) = self.shipped(planner) {
+                return shipped.message(passes);
+            }
             let values = self.values(planner);
             let schema = match self.query(planner) {
                 Some(Ok(query)) => &query.frame.df,
@@ -135,6 +155,15 @@ impl PlannedCheck {
         Values {
             now: planner.now(),
             params: &self.params,
+        }
+    }
+
+    /// What came with the binary, where it is what planning would make.
+    fn shipped(&self, planner: &Planner) -> Option<Shipped<'static>> {
+        // rows of a lake come from elsewhere
+        match self.as_shipped && planner.lake.is_none() {
+            true => shipped(&self.check),
+            false => None,
         }
     }
 
@@ -239,11 +268,20 @@ pub(crate) struct Predicate {
     pub evidence: Vec<String>,
 }
 
+/// What a query is made executable from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Optimised(LogicalPlan),
+    /// What came with the binary, and what it must see.
+    Written(Cow<'static, [u8]>, Reach),
+}
+
 /// A full query.
 #[derive(Debug)]
 pub(crate) struct Query {
-    /// Optimised.
-    pub plan: LogicalPlan,
+    pub source: Source,
+    /// When it gives no row.
+    pub emptiness: Emptiness,
     /// What runs it: made ahead, and kept from the second run on: of many accounts, each runs it. It belongs to whoever runs
     /// it, who puts it back when nothing of the run is left in it.
     executable: Mutex<Option<Arc<dyn ExecutionPlan>>>,
@@ -266,7 +304,7 @@ pub(crate) struct Query {
 impl Query {
     /// Makes what the first run needs. What fails here fails again, and is reported, when it is run.
     async fn prepare(&self, planner: &Planner) {
-        if let Ok(executable) = executable(planner, &self.plan).await {
+        if let Ok(executable) = self.executable(planner).await {
             *self.lock() = Some(executable);
         }
     }
@@ -280,7 +318,7 @@ impl Query {
         let prepared = self.lock().take();
         let executable = match prepared {
             Some(executable) => executable,
-            None => executable(planner, &self.plan).await?,
+            None => self.executable(planner).await?,
         };
         let rows = evaluate::execute(state, Arc::clone(&executable)).await;
         let rows = rows.map_err(evaluate::query_error)?;
@@ -291,19 +329,22 @@ impl Query {
         Ok(rows)
     }
 
+    pub(crate) async fn executable(
+        &self,
+        planner: &Planner,
+    ) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        let executable = match &self.source {
+            Source::Optimised(plan) => evaluate::executable(&planner.state, plan).await,
+            Source::Written(written, _) => shipped::executable(planner, written),
+        };
+        executable.map_err(evaluate::query_error)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn ExecutionPlan>>> {
         self.executable
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn executable(
-    planner: &Planner,
-    plan: &LogicalPlan,
-) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-    let executable = evaluate::executable(&planner.state, plan).await;
-    executable.map_err(evaluate::query_error)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -367,6 +408,7 @@ pub(crate) fn plan_check(
         Extent::AsNeeded => planner.tables.catalog.known(check),
         Extent::All => None,
     };
+    let as_shipped = known.is_some();
     let (kind, messages, mut needs, without_rows, computed) = if let Some(known) = known {
         let needs = known.reads.iter().map(|(table, columns)| {
             let columns = columns.iter().cloned();
@@ -381,8 +423,11 @@ pub(crate) fn plan_check(
         (kind, messages, needs.collect(), without_rows, computed)
     } else if check.is_query {
         let (query, messages, needs) = plan_query(planner, check, values, false, &mut report)?;
-        let without_rows = !gives_no_row(&query.plan, &|table| table == check.resource);
-        let computed = scans::reads_computed(&query.plan).unwrap_or(true);
+        let without_rows = !query.emptiness.holds(&|table| table == check.resource);
+        let computed = match &query.source {
+            Source::Optimised(plan) => scans::reads_computed(plan).unwrap_or(true),
+            Source::Written(..) => false,
+        };
         let kind = Kind::Query(Late::now(query));
         (kind, messages, needs, without_rows, computed)
     } else {
@@ -413,6 +458,7 @@ pub(crate) fn plan_check(
         kind,
         params,
         messages,
+        as_shipped,
     })
 }
 
@@ -482,32 +528,109 @@ fn plan_predicate(
         }
         boolean(&holds, check.sql.1);
     }
-    let sources = |columns: &BTreeSet<String>| -> BTreeSet<usize> {
-        columns
-            .iter()
-            .filter_map(|c| table.columns.column(c))
-            .flat_map(|c| c.sources.iter().copied())
-            .collect()
-    };
-    let evidence = frame
-        .columns
-        .iter()
-        .filter(|c| read.contains(*c) && !PLACE.contains(&c.as_str()))
-        .cloned()
-        .collect();
-    let predicate = Predicate {
-        applies_sources: applies
-            .as_ref()
-            .map(|a| sources(&a.columns))
-            .unwrap_or_default(),
-        holds_sources: sources(&holds.columns),
-        applies: applies.map(Compiled::new),
-        holds: Compiled::new(holds),
-        evidence,
-        frame,
-    };
+    let (applies, holds) = (applies.map(Compiled::new), Compiled::new(holds));
+    let predicate = Predicate::over(table, frame, applies, holds);
     let needs = Needs::from([(check.resource.clone(), all)]);
     Some((predicate, messages, needs))
+}
+
+impl Predicate {
+    fn over(table: &Known, frame: Frame, applies: Option<Compiled>, holds: Compiled) -> Self {
+        let sources = |columns: &BTreeSet<String>| -> BTreeSet<usize> {
+            columns
+                .iter()
+                .filter_map(|c| table.columns.column(c))
+                .flat_map(|c| c.sources.iter().copied())
+                .collect()
+        };
+        let read = |c: &&String| {
+            let by_applies = applies.as_ref().is_some_and(|a| a.columns.contains(*c));
+            by_applies || holds.columns.contains(*c)
+        };
+        let columns = frame.columns.iter().filter(read);
+        let evidence = columns.filter(|c| !PLACE.contains(&c.as_str())).cloned();
+        Self {
+            evidence: evidence.collect(),
+            applies_sources: applies
+                .as_ref()
+                .map(|a| sources(&a.columns))
+                .unwrap_or_default(),
+            holds_sources: sources(&holds.columns),
+            applies,
+            holds,
+            frame,
+        }
+    }
+}
+
+/// A predicate that came with the binary: over the columns that its check is known to read.
+fn shipped_predicate(
+    planned: &PlannedCheck,
+    applies: Option<ShippedExpr<'static>>,
+    holds: ShippedExpr<'static>,
+    report: &mut dyn FnMut(SqlProblem, u32, usize),
+) -> Option<Predicate> {
+    let none = BTreeSet::new();
+    let columns = planned.needs.get(&planned.check.resource).unwrap_or(&none);
+    match Frame::new(&planned.table.arrow, columns) {
+        Ok(frame) => {
+            let applies = applies.map(ShippedExpr::compiled);
+            Some(Predicate::over(
+                &planned.table,
+                frame,
+                applies,
+                holds.compiled(),
+            ))
+        }
+        Err(problem) => {
+            report(problem, 1, 0);
+            None
+        }
+    }
+}
+
+/// A query that came with the binary.
+fn shipped_query(
+    planner: &Planner,
+    query: ShippedQuery<'static>,
+    report: &mut dyn FnMut(SqlProblem, u32, usize),
+) -> Option<Query> {
+    let schema = query.schema().map_err(|e| SqlProblem::new(plain(&e)));
+    let made = schema.and_then(|schema| Ok((output(&schema)?, output_frame(&schema)?)));
+    let (verdict, frame) = made.map_err(|problem| report(problem, 1, 0)).ok()?;
+    Some(Query {
+        verdict,
+        evidence: evidence(&frame),
+        columns_of: columns_of(planner, &query.scans),
+        scans: query.scans,
+        row_wise: query.row_wise,
+        region_bound: query.region_bound,
+        frame,
+        emptiness: query.emptiness,
+        source: Source::Written(query.executable, query.reach),
+        executable: Mutex::default(),
+        has_run: AtomicBool::new(false),
+    })
+}
+
+/// The columns of a query's output that are shown.
+fn evidence(frame: &Frame) -> Vec<String> {
+    let own = |c: &&String| {
+        !KEY.contains(&c.as_str()) && !["pass", "status", REASON].contains(&c.as_str())
+    };
+    frame.columns.iter().filter(own).cloned().collect()
+}
+
+/// The full schemas of the tables that a query reads.
+fn columns_of(
+    planner: &Planner,
+    scans: &BTreeMap<String, Scan>,
+) -> BTreeMap<String, Arc<TableSchema>> {
+    let known = scans.keys().filter_map(|name| {
+        let known = planner.tables.table(name).ok()?;
+        Some((name.clone(), Arc::clone(&known.columns)))
+    });
+    known.collect()
 }
 
 /// What findings that pass, and that fail, say.
@@ -562,7 +685,8 @@ fn plan_query(
             return None;
         }
     };
-    let made = output(&plan).and_then(|verdict| Ok((verdict, output_frame(plan.schema())?)));
+    let schema = plan.schema().as_arrow();
+    let made = output(schema).and_then(|verdict| Ok((verdict, output_frame(schema)?)));
     let (verdict, frame) = match made {
         Ok(made) => made,
         Err(problem) => {
@@ -585,31 +709,19 @@ fn plan_query(
         .iter()
         .map(|(table, scan)| (table.clone(), scan.columns.clone()))
         .collect();
-    let columns_of = scans
-        .keys()
-        .filter_map(|name| {
-            Some((
-                name.clone(),
-                Arc::clone(&planner.tables.table(name).ok()?.columns),
-            ))
-        })
-        .collect();
-    let own = |c: &&String| {
-        !KEY.contains(&c.as_str()) && !["pass", "status", REASON].contains(&c.as_str())
-    };
-    let evidence = frame.columns.iter().filter(own).cloned().collect();
     let row_wise = is_row_wise(&plan, &check.resource);
     let region_bound = is_region_bound(&plan);
     Some((
         Query {
             verdict,
-            evidence,
+            evidence: evidence(&frame),
+            columns_of: columns_of(planner, &scans),
             scans,
-            columns_of,
             row_wise,
             region_bound,
             frame,
-            plan,
+            emptiness: Emptiness::of(&plan),
+            source: Source::Optimised(plan),
             executable: Mutex::default(),
             has_run: AtomicBool::new(false),
         },
@@ -621,8 +733,8 @@ fn plan_query(
 /// Output column with the message of rows that neither pass nor fail.
 pub(crate) const REASON: &str = "reason";
 
-fn output(plan: &LogicalPlan) -> Result<Verdict, SqlProblem> {
-    let fields = plan.schema().fields();
+fn output(schema: &Schema) -> Result<Verdict, SqlProblem> {
+    let fields = schema.fields();
     let find = |name: &str| {
         fields
             .iter()
@@ -668,12 +780,12 @@ fn output(plan: &LogicalPlan) -> Result<Verdict, SqlProblem> {
     }
 }
 
-fn output_frame(schema: &DFSchema) -> Result<Frame, SqlProblem> {
+fn output_frame(schema: &Schema) -> Result<Frame, SqlProblem> {
     let names: BTreeSet<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
     if names.len() < schema.fields().len() {
         return Err(SqlProblem::new("the query returns two columns of one name"));
     }
-    Frame::new(schema.as_arrow(), &names)
+    Frame::new(schema, &names)
 }
 
 /// Where an expression stands in its line: `pass: ` and a backtick come before the template.

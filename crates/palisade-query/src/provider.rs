@@ -1,6 +1,7 @@
 //! Tables of the catalogue as DataFusion sees them: full schemas for planning, the rows of one dataset when run.
 use crate::error::QueryError;
 use crate::iam::IamAccounts;
+use crate::table_exec::TableExec;
 use async_trait::async_trait;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -168,8 +169,7 @@ impl TableProvider for CatalogTable {
             Some(indices) => Arc::new(self.schema.project(indices)?),
             None => Arc::clone(&self.schema),
         };
-        let (table, wanted) = (self.name.clone(), Arc::clone(&schema));
-        Ok(when_run(schema, move |rows| rows.read(&table, &wanted))?)
+        Ok(Arc::new(TableExec::new(&self.name, schema)))
     }
 }
 
@@ -205,23 +205,29 @@ impl PartitionStream for WhenRun {
         &self.schema
     }
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let batches = match context.session_config().get_extension::<Rows>() {
-            Some(rows) => (self.read)(&rows),
-            // without rows there is no answer, not an empty one
-            None => Err(DataFusionError::External(Box::new(QueryError::Run(
-                "a plan was run without rows".to_owned(),
-            )))),
-        };
-        let items = match batches {
-            Ok(batches) => batches.into_iter().map(Ok).collect(),
-            Err(e) => vec![Err(e)],
-        };
-        let stream = futures::stream::iter(items);
-        Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            stream,
-        ))
+        rows_of(&context, Arc::clone(&self.schema), &self.read)
     }
+}
+
+/// What is read of the rows of the session that runs a plan.
+pub(crate) fn rows_of(
+    context: &TaskContext,
+    schema: SchemaRef,
+    read: &dyn Fn(&Rows) -> Result<Vec<RecordBatch>>,
+) -> SendableRecordBatchStream {
+    let batches = match context.session_config().get_extension::<Rows>() {
+        Some(rows) => read(&rows),
+        // without rows there is no answer, not an empty one
+        None => Err(DataFusionError::External(Box::new(QueryError::Run(
+            "a plan was run without rows".to_owned(),
+        )))),
+    };
+    let items = match batches {
+        Ok(batches) => batches.into_iter().map(Ok).collect(),
+        Err(e) => vec![Err(e)],
+    };
+    let stream = futures::stream::iter(items);
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream))
 }
 
 /// Where the column `name` is among the collected ones; it must have the type it was planned with.

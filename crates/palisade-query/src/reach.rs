@@ -1,16 +1,17 @@
 //! Which checks may be evaluated a part of the accounts at a time.
 use crate::iam::derived;
-use crate::plan::PlannedCheck;
+use crate::plan::{PlannedCheck, Source};
 use crate::session::Planner;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{NullEquality, ScalarValue};
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, Join, JoinType, LogicalPlan, Operator, WindowFunctionDefinition,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What must be there for a check to be evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reach {
     /// The rows of one account, and the shared tables whole: over a part of the accounts it gives the findings of these.
     Account,
@@ -35,8 +36,11 @@ pub(crate) fn reach(planner: &Planner, planned: &PlannedCheck) -> Reach {
         Some(Err(_)) => return Reach::Everything,
         Some(Ok(query)) => query,
     };
-    // optimised: conditions of joins stand in it where they belong
-    let plan = &query.plan;
+    let plan = match &query.source {
+        // conditions of joins stand in it where they belong
+        Source::Optimised(plan) => plan,
+        Source::Written(_, reach) => return *reach,
+    };
     let account = plan
         .schema()
         .fields()

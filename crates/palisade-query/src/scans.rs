@@ -4,10 +4,11 @@ use crate::plan::Needs;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a query reads one table.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Scan {
     /// Columns that it reads; may be none (`count(*)`).
     pub columns: BTreeSet<String>,

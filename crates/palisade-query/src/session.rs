@@ -14,6 +14,7 @@ use datafusion::common::{
     DFSchema, DataFusionError, Result, SchemaError, TableReference, plan_err,
 };
 use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
@@ -29,7 +30,7 @@ use palisade_catalog::{Catalog, TableSchema, TableSpec};
 use palisade_core::Timestamp;
 use palisade_table::Schemas;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Tables and views by name, made when first asked for.
 pub(crate) struct Tables {
@@ -123,7 +124,9 @@ impl Tables {
 /// Plans SQL.
 pub(crate) struct Planner {
     pub state: SessionState,
-    pub tables: Tables,
+    pub tables: Arc<Tables>,
+    /// What plans that come with the binary are read with, made when first needed.
+    functions: OnceLock<Arc<TaskContext>>,
     /// Where rows come from, when it is not the session.
     pub lake: Option<Arc<dyn Lake>>,
     rules: Rules,
@@ -184,7 +187,8 @@ impl Planner {
         Ok(Self {
             state,
             rules,
-            tables: Tables::new(catalog, schemas),
+            tables: Arc::new(Tables::new(catalog, schemas)),
+            functions: OnceLock::new(),
             lake: None,
             views: Mutex::default(),
             now,
@@ -193,6 +197,16 @@ impl Planner {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Columns that plans make up are counted from one again.
+    pub(crate) fn forget_numbers(&mut self) {
+        self.state.execution_props_mut().alias_generator = Arc::default();
+    }
+
+    /// The functions by their names.
+    pub(crate) fn functions(&self) -> &TaskContext {
+        self.functions.get_or_init(|| self.state.task_ctx())
     }
 
     /// The state, with the rows that its queries read.

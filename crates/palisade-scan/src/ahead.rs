@@ -67,8 +67,6 @@ impl PlanAhead {
             if sender.send(planned).is_ok()
                 && let Some(planned) = ready
             {
-                // the findings name requirements: their frameworks are parsed before they are asked for
-                let _ = scanner.catalog().frameworks.len();
                 then(&planned, &told);
             }
         });

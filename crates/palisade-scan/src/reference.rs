@@ -13,12 +13,12 @@ use std::sync::Arc;
 pub const HEADING: &str = "# Reference\n\nGenerated from the catalogue by `cargo xtask reference`.";
 
 /// Every page by its path in the reference's folder: `checks/<id>.md`, `tables/<name>.md`, `frameworks/<id>.md`, and the
-/// indexes.
+/// indexes; what the checks read, and their plans, which the next build embeds.
 ///
 /// # Errors
 /// When the SQL of a check is wrong, or the columns of a table cannot be computed.
-pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, String>, ScanError> {
-    let mut pages = BTreeMap::new();
+pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, Vec<u8>>, ScanError> {
+    let mut pages: BTreeMap<String, String> = BTreeMap::new();
     let checks: Vec<Arc<Check>> = catalog.checks.values().cloned().collect();
     let details = scanner.details_of(&checks)?;
     let mut readers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -61,6 +61,10 @@ pub fn pages(scanner: &Scanner, catalog: &Catalog) -> Result<BTreeMap<String, St
     }
     indexes(catalog, &mut pages);
     pages.insert("reads.json".to_owned(), reads(&details));
+    let texts = pages.into_iter();
+    let mut pages: BTreeMap<String, Vec<u8>> =
+        texts.map(|(name, text)| (name, text.into())).collect();
+    pages.insert("plans.zst".to_owned(), scanner.shipped_plans(&checks)?);
     Ok(pages)
 }
 

@@ -266,8 +266,15 @@ impl Scanner {
 
     /// Plans the calls of a request, to be found planned when they are made.
     pub fn think_ahead(&self, request: &Request) {
-        // what is wrong is told when they are made
-        let _ = self.calls(request);
+        std::thread::scope(|scope| {
+            // Most of it is what tables look like, which is remembered: two begin at both ends of the list.
+            scope.spawn(|| {
+                let tables = request.tables.keys().rev();
+                tables.for_each(|table| drop(self.catalog.table_schema(table, &self.models)));
+            });
+            // what is wrong is told when they are made
+            let _ = self.calls(request);
+        });
     }
 
     /// The calls of a request. Of many accounts each is asked the same: what was planned last is kept.
@@ -288,8 +295,19 @@ impl Scanner {
     }
 
     pub(crate) fn engine(&self) -> Result<Engine, ScanError> {
+        self.engine_at(self.now)
+    }
+
+    fn engine_at(&self, now: Timestamp) -> Result<Engine, ScanError> {
         let (catalog, models) = (Arc::clone(&self.catalog), Arc::clone(&self.models));
-        Ok(Engine::new(catalog, models, self.now, self.params.clone())?)
+        Ok(Engine::new(catalog, models, now, self.params.clone())?)
+    }
+
+    /// The file with the plans of checks that do not depend on the time of a scan.
+    pub(crate) fn shipped_plans(&self, checks: &[Arc<Check>]) -> Result<Vec<u8>, ScanError> {
+        let engines = [0, 1_000_000].map(Timestamp::from_micros);
+        let [first, second] = engines.map(|now| self.engine_at(now));
+        Ok(palisade_query::shipped_plans([first?, second?], checks)?)
     }
 
     /// Makes the calls. `cancel` turning true ends it early, with what was read until then.

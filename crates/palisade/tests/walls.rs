@@ -53,7 +53,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Dependency → the only crates that may have it.
 const ONLY: &[(&str, &[&str])] = &[
     ("datafusion", &["palisade-query", "palisade-cluster"]),
-    ("datafusion-proto", &["palisade-cluster"]),
+    ("datafusion-proto", &["palisade-query", "palisade-cluster"]),
     ("ballista", &["palisade-cluster"]),
     ("ballista-core", &["palisade-cluster"]),
     ("ballista-executor", &["palisade-cluster"]),

@@ -7,6 +7,9 @@ use palisade_model::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The place of tags among what is asked: rows of many tables wait for them, and nobody knows how many pages they have.
+const FIRST: u32 = u32::MAX;
+
 /// A resource's ARN → its tags.
 type TagsByArn = BTreeMap<Box<str>, Vec<(Box<str>, Value)>>;
 
@@ -25,7 +28,7 @@ impl<'r> Account<'r> {
         let id = self.request(
             (tagging.operation, region, tagging.params.clone()),
             consumer,
-            (1, false),
+            (FIRST, false),
             shared,
         );
         if id >= known {

@@ -143,6 +143,28 @@ fn only_the_calls_of_asked_columns_are_made_and_foreign_rows_may_stay() {
     assert!(!ran.rows("s3_bucket")[0].contains_key("versioning"));
 }
 
+/// Rows of many tables wait for tags, which come in any number of pages: they are asked for before anything else.
+#[test]
+fn tags_are_asked_for_first() {
+    let fake = Arc::new(buckets());
+    let regions = ["us-east-1", "eu-west-1"];
+    let one_at_a_time = Limits {
+        in_flight: 1,
+        ..Limits::default()
+    };
+    collect_within(
+        &catalog("s3", BUCKETS),
+        &everything(&["s3_bucket"]),
+        &targets(&fake, &regions),
+        &one_at_a_time,
+        None,
+    );
+    let made = fake.made.lock().unwrap().clone();
+    let first = made.iter().take(regions.len());
+    let first: Vec<&str> = first.map(|made| made.operation.as_str()).collect();
+    assert_eq!(first, ["resourcegroupstaggingapi:GetResources"; 2]);
+}
+
 #[test]
 fn failed_tags_mark_every_row_of_the_region() {
     let fake = buckets().on("resourcegroupstaggingapi:GetResources", |seen| {

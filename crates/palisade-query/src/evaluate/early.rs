@@ -1,11 +1,11 @@
 //! Judging while tables are still being read. A check is evaluated as soon as all that it reads is whole, in the time in
 //! which answers are awaited; what is left is evaluated when all has come. The findings are the same.
-use super::empty::gives_no_row;
 use super::{Evaluation, Options, findings, make_ready, parts_of, share, share_out, sort};
 use crate::plan::{Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::session::Planner;
 use palisade_table::{Dataset, Table};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -31,33 +31,31 @@ pub(crate) fn early(
 ) -> Early {
     // A computed table is made of whatever there is: it waits for the end.
     let computed = |planned: &Arc<PlannedCheck>| planned.computed;
-    let (last, mut waiting): (Vec<_>, Vec<_>) = plan.checks.iter().cloned().partition(computed);
+    let (last, others): (Vec<_>, Vec<_>) = plan.checks.iter().cloned().partition(computed);
     // what waits and was not made ready
-    let mut unready = waiting.clone();
+    let mut unready = others.clone();
+    let mut waiting = Waiting::of(others);
     let mut so_far = Early::default();
     let mut came = false;
     loop {
         loop {
             match tables.try_recv() {
                 Ok(table) => {
+                    waiting.came(&table.spec.name);
                     so_far.take(table);
                     came = true;
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
-                    waiting.extend(last);
-                    so_far.left = waiting;
+                    so_far.left = waiting.rest().chain(last).collect();
                     return so_far;
                 }
             }
         }
         if std::mem::take(&mut came) {
-            let (ready, rest): (Vec<_>, Vec<_>) = waiting
-                .into_iter()
-                .partition(|check| so_far.has_all_of(check));
-            waiting = rest;
+            let ready = waiting.ready();
             if !ready.is_empty() {
-                unready.retain(|check| !so_far.has_all_of(check));
+                take_off(&mut unready, &ready);
                 let rows = Arc::new(Rows::of(&so_far.dataset));
                 let (judged, _) = share(planner, &ready, &so_far.dataset, &rows, options);
                 so_far.evaluation.join(judged);
@@ -67,12 +65,70 @@ pub(crate) fn early(
         if unready.is_empty() {
             // that there is none any more is seen above
             if let Ok(table) = tables.recv() {
+                waiting.came(&table.spec.name);
                 so_far.take(table);
                 came = true;
             }
         } else {
             prepare(planner, &mut unready, &Rows::of(&so_far.dataset));
         }
+    }
+}
+
+/// Checks that wait for tables.
+struct Waiting {
+    /// Each with how many of its tables are still to come.
+    checks: Vec<(Arc<PlannedCheck>, usize)>,
+    /// Table → the checks that read it, by their places; it is taken out when it comes.
+    readers: BTreeMap<String, Vec<usize>>,
+    /// Places of those for which nothing is to come any more, and which nobody has fetched.
+    ready: BTreeSet<usize>,
+}
+
+impl Waiting {
+    fn of(checks: Vec<Arc<PlannedCheck>>) -> Self {
+        let mut readers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (place, check) in checks.iter().enumerate() {
+            for table in check.needs.keys() {
+                readers.entry(table.clone()).or_default().push(place);
+            }
+        }
+        let with_count = |check: Arc<PlannedCheck>| {
+            let count = check.needs.len();
+            (check, count)
+        };
+        Self {
+            checks: checks.into_iter().map(with_count).collect(),
+            readers,
+            ready: BTreeSet::new(),
+        }
+    }
+
+    fn came(&mut self, table: &str) {
+        for place in self.readers.remove(table).unwrap_or_default() {
+            if let Some((_, missing)) = self.checks.get_mut(place) {
+                *missing -= 1;
+                if *missing == 0 {
+                    self.ready.insert(place);
+                }
+            }
+        }
+    }
+
+    /// Those that have become ready since this was last asked, in their order.
+    fn ready(&mut self) -> Vec<Arc<PlannedCheck>> {
+        let ready = std::mem::take(&mut self.ready).into_iter();
+        let checks = ready.filter_map(|place| self.checks.get(place));
+        checks.map(|(check, _)| Arc::clone(check)).collect()
+    }
+
+    /// Those that have not been given out.
+    fn rest(self) -> impl Iterator<Item = Arc<PlannedCheck>> {
+        let ready = self.ready;
+        let checks = self.checks.into_iter().enumerate();
+        let rest =
+            checks.filter(move |(place, (_, missing))| *missing > 0 || ready.contains(place));
+        rest.map(|(_, (check, _))| check)
     }
 }
 
@@ -99,11 +155,6 @@ pub(crate) fn rest(
 impl Early {
     fn take(&mut self, table: Table) {
         self.dataset.tables.insert(table.spec.name.clone(), table);
-    }
-
-    fn has_all_of(&self, planned: &PlannedCheck) -> bool {
-        let mut needs = planned.needs.keys();
-        needs.all(|table| self.dataset.tables.contains_key(table))
     }
 
     /// Whether the tables that were judged are those of a dataset: a verdict over less would not be honest.
@@ -134,7 +185,7 @@ fn prepare(planner: &Planner, unready: &mut Vec<Arc<PlannedCheck>>, rows: &Rows)
         next = some(unready, &|_| true);
     }
     let is_wanted = |check: &PlannedCheck| match check.query(planner) {
-        Some(Ok(query)) => !gives_no_row(&query.plan, &|table| rows.has_none(table)),
+        Some(Ok(query)) => !query.emptiness.holds(&|table| rows.has_none(table)),
         Some(Err(_)) | None => true,
     };
     make_ready(planner, &next, &is_wanted);
@@ -152,5 +203,6 @@ fn some(
 }
 
 fn take_off(list: &mut Vec<Arc<PlannedCheck>>, done: &[Arc<PlannedCheck>]) {
-    list.retain(|check| !done.iter().any(|d| Arc::ptr_eq(d, check)));
+    let done: BTreeSet<_> = done.iter().map(Arc::as_ptr).collect();
+    list.retain(|check| !done.contains(&Arc::as_ptr(check)));
 }

@@ -9,7 +9,7 @@ mod run;
 pub use block::{Block, Counts, Options};
 pub use early::Early;
 pub(crate) use early::{early, rest};
-pub(crate) use empty::gives_no_row;
+pub(crate) use empty::Emptiness;
 pub(crate) use run::{
     block_here, block_on, collect, executable, execute, on_deep_stack, on_deep_stacks, parts_of,
     query_error, share_out,

@@ -1,6 +1,5 @@
 //! Checks that are full queries.
 use super::block::{Block, Content, evidence, texts, value};
-use super::empty::gives_no_row;
 use super::{CheckError, Reason, block_on, gap_findings, note, unlisted};
 use crate::error::QueryError;
 use crate::plan::{PlannedCheck, Query, REASON, Verdict};
@@ -101,7 +100,7 @@ async fn run(
     };
     let resource = planned.check.resource.as_str();
     let total = rows.count(resource);
-    if gives_no_row(&query.plan, &|table| rows.has_none(table)) {
+    if query.emptiness.holds(&|table| rows.has_none(table)) {
         return Ok(answer);
     }
     let reason = match query.run(planner, state).await {

@@ -90,6 +90,36 @@ fn what_is_planned_as_needed_is_the_same() {
     }
 }
 
+/// What comes with the binary says of every fixture, to the last word, what planning says.
+#[test]
+fn what_comes_with_the_binary_says_what_planning_says() {
+    let catalog = Arc::new(palisade_catalog::load(&[Source::embedded()]).catalog);
+    let checks: Vec<Arc<Check>> = catalog.checks.values().cloned().collect();
+    let (left, right) = checks.split_at(checks.len() / 2);
+    let differ = |checks: &[Arc<Check>]| -> Vec<String> {
+        let engine = engine(&catalog);
+        let [now, later] = [engine.plan(checks), engine.plan_as_needed(checks)];
+        let pairs = now.0.checks.iter().zip(&later.0.checks);
+        let mut differ = Vec::new();
+        for (now, later) in pairs {
+            for fixture in now.check.fixtures.iter() {
+                let [now, later] = [now, later].map(|p| engine.fixture_findings(p, fixture));
+                if now != later {
+                    differ.push(format!("{now:?}\n{later:?}"));
+                }
+            }
+        }
+        differ
+    };
+    let wrong = std::thread::scope(|scope| {
+        let other = scope.spawn(|| differ(right));
+        let mut wrong = differ(left);
+        wrong.extend(other.join().unwrap());
+        wrong
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// A check that was changed and reads what `reads.json` does not know of gives no verdict: what it reads was not asked for.
 #[test]
 fn a_check_that_reads_more_than_is_known_is_an_error() {

@@ -21,7 +21,7 @@ pub fn run(
     let mut schema =
         serde_json::to_string_pretty(&palisade_config::schema(&catalog)).unwrap_or_default();
     schema.push('\n');
-    pages.insert("palisade.schema.json".to_owned(), schema);
+    pages.insert("palisade.schema.json".to_owned(), schema.into());
     let failed = |path: &Path, source| Failure::Output {
         what: format!("`{}`", path.display()),
         source,
@@ -52,17 +52,17 @@ pub fn run(
         }
     }
     let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
-    for (name, text) in &pages {
+    for (name, page) in &pages {
         let path = args.folder.join(name);
         stale.remove(&path);
-        if std::fs::read_to_string(&path).is_ok_and(|old| old == *text) {
+        if std::fs::read(&path).is_ok_and(|old| old == *page) {
             continue;
         }
         if !args.check {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
             }
-            FileOutput::write(&path, |out| out.write_all(text.as_bytes()))?.persist()?;
+            FileOutput::write(&path, |out| out.write_all(page))?.persist()?;
         }
         changed.insert(path);
     }

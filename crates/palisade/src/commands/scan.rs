@@ -116,11 +116,13 @@ pub fn run(
         Err(failure) if failure.is_closed_pipe() => {}
         other => other?,
     }
-    Ok(if sent {
-        outcome(args, &assessment)
-    } else {
-        Outcome::Failed
-    })
+    let outcome = match sent {
+        true => outcome(args, &assessment),
+        false => Outcome::Failed,
+    };
+    // the process ends: giving memory back piece by piece takes as long as writing the report
+    std::mem::forget((assessment, connection));
+    Ok(outcome)
 }
 
 /// The outputs of a dry run: files alone, as the requests are on stdout and nothing is written elsewhere.

@@ -1,0 +1,135 @@
+//! What comes with the binary is what planning makes of the shipped checks, and nothing else is taken from it.
+use super::*;
+use crate::plan::Source;
+use crate::{FIXTURE_NOW, Params};
+use datafusion::physical_plan::displayable;
+use palisade_catalog::{Catalog, Source as Files};
+use palisade_model::Models;
+use std::sync::LazyLock;
+
+static SHIPPED: LazyLock<Arc<Catalog>> =
+    LazyLock::new(|| Arc::new(palisade_catalog::load(&[Files::embedded()]).catalog));
+
+fn engine() -> Engine {
+    let models = Arc::new(Models::embedded());
+    Engine::new(Arc::clone(&SHIPPED), models, FIXTURE_NOW, Params::new()).unwrap()
+}
+
+fn checks(wanted: impl Fn(&Check) -> bool) -> Vec<Arc<Check>> {
+    let checks = SHIPPED.checks.values().filter(|check| wanted(check));
+    checks.cloned().collect()
+}
+
+#[test]
+fn what_depends_on_the_time_or_is_computed_is_planned() {
+    let engine = engine();
+    let (plan, problems) = engine.plan(&checks(|_| true));
+    assert!(problems.is_empty(), "{problems:?}");
+    let mut planned = Vec::new();
+    for check in &plan.checks {
+        let of = &check.check;
+        let texts = [&of.sql.0, &of.pass_message.0, &of.fail_message.0];
+        let applies = of.applies.iter().map(|(text, _)| text);
+        let depends = texts.into_iter().chain(applies).any(|t| t.contains("$now"));
+        assert_eq!(
+            shipped(of).is_none(),
+            depends || check.computed,
+            "{}",
+            of.id
+        );
+        if shipped(of).is_none() {
+            planned.push(of.id.as_str());
+        }
+        assert_eq!(
+            requirements(of).unwrap(),
+            check.requirements.to_vec(),
+            "{}",
+            of.id
+        );
+    }
+    assert!((1..20).contains(&planned.len()), "{planned:?}");
+}
+
+#[test]
+fn what_runs_a_query_is_what_planning_makes() {
+    let mut engine = engine();
+    for check in checks(|check| check.is_query && shipped(check).is_some()) {
+        engine.planner.forget_numbers();
+        let check = [check];
+        let [now, later] = [engine.plan(&check), engine.plan_as_needed(&check)].map(|(plan, _)| {
+            let query = plan.checks[0].query(&engine.planner).unwrap().unwrap();
+            let is_written = matches!(query.source, Source::Written(..));
+            let executable = evaluate::block_here(query.executable(&engine.planner)).unwrap();
+            let executable = executable.unwrap();
+            let shown = displayable(executable.as_ref()).indent(true).to_string();
+            let facts = format!(
+                "{:?} {:?} {:?} {} {} {:?} {:?}",
+                query.frame.arrow,
+                query.scans,
+                query.evidence,
+                query.row_wise,
+                query.region_bound,
+                query.emptiness,
+                reach(&engine.planner, &plan.checks[0])
+            );
+            (is_written, shown, facts)
+        });
+        let id = &check[0].id;
+        assert!(!now.0 && later.0, "{id}");
+        assert_eq!((now.1, now.2), (later.1, later.2), "{id}");
+    }
+}
+
+#[test]
+fn a_check_that_was_changed_is_planned() {
+    let check = checks(|check| check.applies.is_some() && !check.params.is_empty());
+    let check = check.into_iter().find(|check| shipped(check).is_some());
+    let check = Check::clone(&check.unwrap());
+    let changes: [fn(&mut Check); 6] = [
+        |c| c.sql.0.push(' '),
+        |c| c.applies = None,
+        |c| c.pass_message.0.push('!'),
+        |c| c.fail_message.0.push('!'),
+        |c| c.resource.push('x'),
+        |c| {
+            let param = c.params.values_mut().next().unwrap();
+            param.default = palisade_catalog::ParameterValue::Integer(-1);
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut changed = check.clone();
+        change(&mut changed);
+        assert!(shipped(&changed).is_none(), "{number}");
+    }
+    let mut unknown = check.clone();
+    unknown.id.push('x');
+    assert!(shipped(&unknown).is_none() && requirements(&unknown).is_none());
+    assert!(shipped(&check).is_some());
+}
+
+/// Nothing that is not a plan of ours is taken for one.
+#[test]
+fn damaged_plans_are_errors() {
+    let engine = engine();
+    let query = checks(|check| check.is_query && shipped(check).is_some());
+    let Some(ShippedKind::Query(query)) = query.first().and_then(|c| shipped(c)).map(|s| s.kind)
+    else {
+        panic!("it is a query")
+    };
+    let written = query.executable.into_owned();
+    assert!(executable(&engine.planner, &written).is_ok());
+    for cut in [1, written.len() / 2, written.len() - 1] {
+        assert!(executable(&engine.planner, &written[..cut]).is_err());
+    }
+    let codec = Codec(Some(Arc::clone(&engine.planner.tables)));
+    let read = |table: &str, columns: &[&str], codec: &Codec| {
+        let bytes = postcard::to_allocvec(&(table, columns)).unwrap();
+        let context = engine.planner.functions();
+        let converter = datafusion_proto::physical_plan::DefaultPhysicalProtoConverter {};
+        codec.try_decode(&bytes, &[], context, &converter).is_ok()
+    };
+    assert!(read("s3_bucket", &["name"], &codec));
+    assert!(!read("s3_bucket", &["no_such"], &codec));
+    assert!(!read("no_such", &["name"], &codec));
+    assert!(!read("s3_bucket", &["name"], &Codec(None)));
+}
