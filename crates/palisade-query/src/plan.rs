@@ -67,7 +67,8 @@ pub struct PlannedCheck {
     pub computed: bool,
     pub(crate) id: Arc<str>,
     pub(crate) resource_type: Arc<str>,
-    pub(crate) requirements: Arc<[String]>,
+    /// The requirements that it serves with the values that its parameters have, as `framework/requirement`.
+    pub requirements: Arc<[String]>,
     pub(crate) fix: FixAvailability,
     pub(crate) table: Arc<Known>,
     pub(crate) kind: Kind,

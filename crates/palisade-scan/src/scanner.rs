@@ -431,9 +431,13 @@ impl Scanner {
         if !evaluation.errors.is_empty() {
             return Err(ScanError::Evaluation(evaluation.errors));
         }
-        let membership = self.catalog.membership();
+        let of_plan = planned.plan.checks.iter();
+        let requirements: BTreeMap<&str, &[String]> = of_plan
+            .map(|planned| (planned.check.id.as_str(), &*planned.requirements))
+            .collect();
         let mut checks = Vec::with_capacity(planned.checks.len());
         for check in &planned.checks {
+            let requirements = requirements.get(check.id.as_str());
             let counts = evaluation.counts.remove(&check.id).unwrap_or_default();
             checks.push(CheckSummary {
                 id: check.id.clone(),
@@ -443,7 +447,7 @@ impl Scanner {
                 category: check.category,
                 why: check.why.clone(),
                 fix: check.fix.clone(),
-                requirements: membership.met(&check.id, &check.values()),
+                requirements: requirements.map_or_else(Vec::new, |r| r.to_vec()),
                 passed: counts.pass,
                 failed: counts.fail,
                 unknown: counts.unknown,

@@ -53,16 +53,15 @@ pub fn finding_schema() -> SchemaRef {
 }
 
 /// Findings → rows.
-pub(crate) fn to_rows(findings: &[Finding]) -> Result<RecordBatch, Why> {
-    let text = |of: &dyn Fn(&Finding) -> Option<String>| -> ArrayRef {
-        Arc::new(findings.iter().map(of).collect::<StringArray>())
+pub(crate) fn to_rows(findings: &[&Finding]) -> Result<RecordBatch, Why> {
+    fn text<'f>(findings: &[&'f Finding], of: impl Fn(&'f Finding) -> &'f str) -> ArrayRef {
+        let values = findings.iter().map(|f| Some(of(f)));
+        Arc::new(values.collect::<StringArray>())
+    }
+    let json = |of: &dyn Fn(&Finding) -> Option<String>| -> ArrayRef {
+        Arc::new(findings.iter().map(|f| of(f)).collect::<StringArray>())
     };
-    let json = |value: &Finding| {
-        (!value.evidence.is_empty())
-            .then(|| serde_json::Value::Object(value.evidence.clone()).to_string())
-    };
-    let muted = |f: &Finding| f.muted.as_ref().and_then(|m| serde_json::to_string(m).ok());
-    let list = |of: &dyn Fn(&Finding) -> Vec<String>| -> ArrayRef {
+    let list = |of: &dyn Fn(&Finding) -> &[String]| -> ArrayRef {
         let mut builder = ListBuilder::new(StringBuilder::new());
         for finding in findings {
             for value in of(finding) {
@@ -72,25 +71,27 @@ pub(crate) fn to_rows(findings: &[Finding]) -> Result<RecordBatch, Why> {
         }
         Arc::new(builder.finish())
     };
-    let fix = |f: &Finding| match f.fix {
-        FixAvailability::Automatic => "automatic",
-        FixAvailability::Guided => "guided",
-    };
     let columns: Vec<ArrayRef> = vec![
-        text(&|f| Some(f.check.to_string())),
-        text(&|f| Some(f.status.to_string())),
-        text(&|f| Some(f.severity.to_string())),
-        text(&|f| Some(f.account_id.to_string())),
-        text(&|f| Some(f.region.to_string())),
-        text(&|f| Some(f.resource.clone())),
-        text(&|f| Some(f.resource_id.clone())),
-        text(&|f| Some(f.resource_type.to_string())),
-        text(&|f| Some(f.message.clone())),
-        text(&|f| Some(fix(f).to_owned())),
-        text(&json),
-        text(&muted),
-        list(&|f| f.requirements.to_vec()),
-        list(&|f| f.missing_permissions.clone()),
+        text(findings, |f| &f.check),
+        text(findings, |f| f.status.as_str()),
+        text(findings, |f| f.severity.as_str()),
+        text(findings, |f| &f.account_id),
+        text(findings, |f| &f.region),
+        text(findings, |f| &f.resource),
+        text(findings, |f| &f.resource_id),
+        text(findings, |f| &f.resource_type),
+        text(findings, |f| &f.message),
+        text(findings, |f| match f.fix {
+            FixAvailability::Automatic => "automatic",
+            FixAvailability::Guided => "guided",
+        }),
+        json(&|f| match f.evidence.is_empty() {
+            true => None,
+            false => serde_json::to_string(&f.evidence).ok(),
+        }),
+        json(&|f| serde_json::to_string(f.muted.as_ref()?).ok()),
+        list(&|f| &f.requirements),
+        list(&|f| &f.missing_permissions),
     ];
     RecordBatch::try_new(finding_schema(), columns).map_err(|e| e.to_string())
 }

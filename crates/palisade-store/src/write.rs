@@ -268,11 +268,8 @@ impl Writer {
         }
         let mut part = files.part(result.coverage.clone());
         if let Some(all) = result.findings {
-            let own: Vec<Finding> = all
-                .iter()
-                .filter(|f| &*f.account_id == result.account_id)
-                .cloned()
-                .collect();
+            let own = all.iter().filter(|f| &*f.account_id == result.account_id);
+            let own: Vec<&Finding> = own.collect();
             for finding in &own {
                 let of = part.counts.entry(finding.check.to_string()).or_default();
                 *of.entry(finding.status.to_string()).or_default() += 1;

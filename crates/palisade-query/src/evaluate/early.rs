@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 /// Checks that a thread makes ready between two looks at what has come.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// What was judged before everything was there.
 #[derive(Debug, Default)]
