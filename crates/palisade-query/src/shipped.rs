@@ -14,9 +14,11 @@ use crate::scans::Scan;
 use crate::session::{Planner, Tables};
 use crate::table_exec::TableExec;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::{DataFusionError, Result, exec_datafusion_err, not_impl_err};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, not_impl_err, plan_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::from_proto::parse_physical_expr;
 use datafusion_proto::physical_plan::to_proto::serialize_physical_expr;
@@ -175,7 +177,18 @@ pub(crate) fn expression(
     schema: &Schema,
 ) -> Result<Arc<dyn PhysicalExpr>> {
     let expr = PhysicalExprNode::decode(written).map_err(failed)?;
-    parse_physical_expr(&expr, planner.functions(), schema, &Codec(None))
+    let expr = parse_physical_expr(&expr, planner.functions(), schema, &Codec(None))?;
+    // It reads columns by their places. Were it written for others, it would say something of them.
+    expr.apply(|part| {
+        let Some(column) = part.downcast_ref::<Column>() else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        match schema.fields().get(column.index()) {
+            Some(field) if field.name() == column.name() => Ok(TreeNodeRecursion::Continue),
+            _ => plan_err!("`{}` is not where it was", column.name()),
+        }
+    })?;
+    Ok(expr)
 }
 
 /// The texts that a plan is made of, as a number (FNV-1a, 64 bits): a check that has others is planned.

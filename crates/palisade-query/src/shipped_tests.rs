@@ -107,6 +107,30 @@ fn a_check_that_was_changed_is_planned() {
     assert!(shipped(&check).is_some());
 }
 
+/// Columns that have moved since a plan was made are not taken for those that it was made for.
+#[test]
+fn an_expression_over_other_columns_is_an_error() {
+    let engine = engine();
+    let check = checks(|check| !check.is_query && check.resource == "s3_bucket");
+    let (plan, _) = engine.plan_as_needed(&check);
+    let read = plan.checks.iter().find_map(|planned| {
+        let predicate = planned.predicate(&engine.planner).unwrap().unwrap();
+        match shipped(&planned.check)?.kind {
+            ShippedKind::Predicate { holds, .. } if holds.columns.len() == 1 => {
+                Some((holds, Arc::clone(&predicate.frame.arrow)))
+            }
+            _ => None,
+        }
+    });
+    let (holds, frame) = read.unwrap();
+    let over = |schema: &Schema| expression(&engine.planner, &holds.physical, schema);
+    assert!(over(&frame).is_ok());
+    let mut moved: Vec<_> = frame.fields().iter().cloned().collect();
+    moved.rotate_left(1);
+    assert!(over(&Schema::new(moved)).is_err());
+    assert!(over(&Schema::empty()).is_err());
+}
+
 /// Nothing that is not a plan of ours is taken for one.
 #[test]
 fn damaged_plans_are_errors() {
