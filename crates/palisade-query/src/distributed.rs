@@ -4,7 +4,7 @@ use crate::error::{QueryError, plain};
 use crate::evaluate::{self, Evaluation, Options};
 use crate::functions;
 use crate::iam::{DerivedTable, IamAccounts, derived};
-use crate::plan::{Needs, Plan, PlannedCheck, Source};
+use crate::plan::{Needs, Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::reach::{Reach, reach};
 use crate::scans;
@@ -53,11 +53,7 @@ impl Engine {
             return None;
         }
         let query = planned.query(&self.planner)?.ok()?;
-        // what reads computed tables does not come with the binary
-        let Source::Optimised(plan) = &query.source else {
-            return None;
-        };
-        let (read, computed) = scans::apart(plan).ok()?;
+        let (read, computed) = scans::apart(query.source.optimised()?).ok()?;
         (!computed.is_empty()).then_some((read, computed))
     }
 

@@ -1,11 +1,10 @@
 //! The door to everything: plan, evaluate, test, query.
 use crate::error::{QueryError, SqlProblem, plain};
 use crate::evaluate::{self, Block, CheckError, Early, Evaluation, Options};
-use crate::plan::{Extent, Needs, Plan, PlannedCheck, plan_check};
+use crate::plan::{Extent, Needs, Plan, PlannedCheck, RequirementsOf, plan_check};
 use crate::provider::Rows;
 use crate::scans;
 use crate::session::Planner;
-use crate::shipped;
 use crate::sql::{self, Values};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -21,9 +20,6 @@ use std::sync::{Arc, LazyLock};
 
 /// Check → parameter → value, where the user set one; other parameters have their defaults.
 pub type Params = BTreeMap<String, BTreeMap<String, ParameterValue>>;
-
-/// The values that a check's parameters have, to the requirements that it then serves.
-type RequirementsOf<'a> = &'a dyn Fn(&Check, &BTreeMap<String, ParameterValue>) -> Vec<String>;
 
 /// Rows of a query, with their schema also when there are none.
 #[derive(Debug, Clone)]
@@ -125,11 +121,12 @@ impl Engine {
             .collect();
         // frameworks are read when a check is not as it was shipped
         let membership = LazyLock::new(|| self.catalog.membership());
-        let requirements = |check: &Check, params: &BTreeMap<String, ParameterValue>| {
+        let requirements_of = |check: &Check, params: &BTreeMap<String, ParameterValue>| {
             membership.met(&check.id, params)
         };
-        let planned =
-            evaluate::on_deep_stacks(parts, |part| self.plan_part(&part, extent, &requirements));
+        let planned = evaluate::on_deep_stacks(parts, |part| {
+            self.plan_part(&part, extent, &requirements_of)
+        });
         let mut plan = Plan::default();
         let mut diagnostics = Vec::new();
         match planned {
@@ -161,7 +158,7 @@ impl Engine {
         &self,
         checks: &[&Arc<Check>],
         extent: Extent,
-        requirements: RequirementsOf<'_>,
+        requirements_of: RequirementsOf<'_>,
     ) -> (Vec<Arc<PlannedCheck>>, Vec<Diagnostic>) {
         let mut planned = Vec::with_capacity(checks.len());
         let mut diagnostics = Vec::new();
@@ -172,18 +169,12 @@ impl Engine {
                 true => Extent::All,
                 false => extent,
             };
-            let known = match extent {
-                Extent::AsNeeded => self.catalog.known(check),
-                Extent::All => None,
-            };
-            let known = known.and_then(|_| shipped::requirements(check));
-            let requirements = known.unwrap_or_else(|| requirements(check, &params));
             let check = plan_check(
                 &self.planner,
                 check,
                 params,
                 extent,
-                requirements.into(),
+                requirements_of,
                 &mut diagnostics,
             );
             planned.extend(check.map(Arc::new));

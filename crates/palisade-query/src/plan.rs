@@ -7,7 +7,7 @@ use crate::provider::Rows;
 use crate::reach::Reach;
 use crate::scans::{self, Scan, is_region_bound, is_row_wise, scans};
 use crate::session::{Known, Planner};
-use crate::shipped::{self, Shipped, ShippedExpr, ShippedKind, ShippedQuery, shipped};
+use crate::shipped::{self, Shipped, ShippedExpr, ShippedKind, ShippedQuery};
 use crate::sql::{self, Values};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema};
@@ -74,8 +74,8 @@ pub struct PlannedCheck {
     pub(crate) kind: Kind,
     params: BTreeMap<String, ParameterValue>,
     messages: Messages,
-    /// The check, its parameters and all that its SQL can name are as they were shipped.
-    as_shipped: bool,
+    /// What came with the binary, where it is what planning would make.
+    shipped: Option<&'static [u8]>,
 }
 
 impl PlannedCheck {
@@ -95,11 +95,12 @@ impl PlannedCheck {
     pub(crate) fn predicate(&self, planner: &Planner) -> Option<Result<&Predicate, &str>> {
         match &self.kind {
             Kind::Predicate(late) => Some(late.get(self, |report| {
-                if let Some(shipped) = self.shipped(planner)
-                    && let ShippedKind::Predicate { applies, holds } = shipped.kind
-                {
-                    let predicate = shipped_predicate(self, applies, holds, report)?;
-                    return Some((predicate, Needs::new()));
+                if let Some(Shipped { kind, .. }) = self.shipped() {
+                    let needs = kind.needs(&self.check);
+                    if let ShippedKind::Predicate { applies, holds } = kind {
+                        let predicate = shipped_predicate(self, applies, holds, report)?;
+                        return Some((predicate, needs));
+                    }
                 }
                 let known = self.needs.get(&self.check.resource);
                 let values = self.values(planner);
@@ -115,11 +116,11 @@ impl PlannedCheck {
     pub(crate) fn query(&self, planner: &Planner) -> Option<Result<&Query, &str>> {
         match &self.kind {
             Kind::Query(late) => Some(late.get(self, |report| {
-                if let Some(shipped) = self.shipped(planner)
-                    && let ShippedKind::Query(query) = shipped.kind
-                {
-                    let query = shipped_query(planner, query, report)?;
-                    return Some((query, Needs::new()));
+                if let Some(Shipped { kind, .. }) = self.shipped() {
+                    let needs = kind.needs(&self.check);
+                    if let ShippedKind::Query(query) = kind {
+                        return Some((shipped_query(planner, query, report)?, needs));
+                    }
                 }
                 let (query, _, needs) =
                     plan_query(planner, &self.check, self.values(planner), true, report)?;
@@ -136,7 +137,7 @@ impl PlannedCheck {
             false => (&self.messages.fail, &self.check.fail_message),
         };
         made.get_or_init(|| {
-            if let Some(shipped) = self.shipped(planner) {
+            if let Some(shipped) = self.shipped() {
                 return shipped.message(passes);
             }
             let values = self.values(planner);
@@ -159,13 +160,8 @@ impl PlannedCheck {
         }
     }
 
-    /// What came with the binary, where it is what planning would make.
-    fn shipped(&self, planner: &Planner) -> Option<Shipped<'static>> {
-        // rows of a lake come from elsewhere
-        match self.as_shipped && planner.lake.is_none() {
-            true => shipped(&self.check),
-            false => None,
-        }
+    fn shipped(&self) -> Option<Shipped<'static>> {
+        Shipped::read(self.shipped?)
     }
 
     /// Plans what was not planned yet.
@@ -277,6 +273,16 @@ pub(crate) enum Source {
     Written(Cow<'static, [u8]>, Reach),
 }
 
+impl Source {
+    /// Nothing of what came with the binary, of which nothing reads computed tables.
+    pub(crate) fn optimised(&self) -> Option<&LogicalPlan> {
+        match self {
+            Self::Optimised(plan) => Some(plan),
+            Self::Written(..) => None,
+        }
+    }
+}
+
 /// A full query.
 #[derive(Debug)]
 pub(crate) struct Query {
@@ -368,13 +374,17 @@ pub(crate) enum Extent {
     AsNeeded,
 }
 
+/// The requirements that a check serves whose parameters have these values, where they are not known without asking.
+pub(crate) type RequirementsOf<'a> =
+    &'a dyn Fn(&Check, &BTreeMap<String, ParameterValue>) -> Vec<String>;
+
 /// Plans one check; its problems are added to `diagnostics`.
 pub(crate) fn plan_check(
     planner: &Planner,
     check: &Arc<Check>,
     params: BTreeMap<String, ParameterValue>,
     extent: Extent,
-    requirements: Arc<[String]>,
+    requirements_of: RequirementsOf<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<PlannedCheck> {
     let before = diagnostics.len();
@@ -409,7 +419,14 @@ pub(crate) fn plan_check(
         Extent::AsNeeded => planner.tables.catalog.known(check),
         Extent::All => None,
     };
-    let as_shipped = known.is_some();
+    let entry = known.and_then(|_| shipped::entry(check));
+    let requirements = match entry {
+        Some(entry) => entry.requirements(),
+        None => requirements_of(check, &params),
+    };
+    // rows of a lake come from elsewhere
+    let shipped = entry.filter(|_| planner.lake.is_none());
+    let shipped = shipped.and_then(|entry| entry.plan(check, &planner.tables.catalog));
     let (kind, messages, mut needs, without_rows, computed) = if let Some(known) = known {
         let needs = known.reads.iter().map(|(table, columns)| {
             let columns = columns.iter().cloned();
@@ -425,10 +442,10 @@ pub(crate) fn plan_check(
     } else if check.is_query {
         let (query, messages, needs) = plan_query(planner, check, values, false, &mut report)?;
         let without_rows = !query.emptiness.holds(&|table| table == check.resource);
-        let computed = match &query.source {
-            Source::Optimised(plan) => scans::reads_computed(plan).unwrap_or(true),
-            Source::Written(..) => false,
-        };
+        let computed = query
+            .source
+            .optimised()
+            .is_some_and(|plan| scans::reads_computed(plan).unwrap_or(true));
         let kind = Kind::Query(Late::now(query));
         (kind, messages, needs, without_rows, computed)
     } else {
@@ -447,7 +464,7 @@ pub(crate) fn plan_check(
         needs,
         id: Arc::from(check.id.as_str()),
         resource_type: Arc::from(check.resource.as_str()),
-        requirements,
+        requirements: requirements.into(),
         fix: if planner.tables.catalog.is_machine_fix(check) {
             FixAvailability::Automatic
         } else {
@@ -459,7 +476,7 @@ pub(crate) fn plan_check(
         kind,
         params,
         messages,
-        as_shipped,
+        shipped,
     })
 }
 
@@ -706,10 +723,7 @@ fn plan_query(
             return None;
         }
     };
-    let needs = scans
-        .iter()
-        .map(|(table, scan)| (table.clone(), scan.columns.clone()))
-        .collect();
+    let needs = scans::needs_of(&scans);
     let row_wise = is_row_wise(&plan, &check.resource);
     let region_bound = is_region_bound(&plan);
     Some((

@@ -72,10 +72,13 @@ pub(crate) fn apart(plan: &LogicalPlan) -> Result<(Needs, BTreeSet<String>)> {
 
 /// The same as needs.
 pub(crate) fn needs(plan: &LogicalPlan) -> Result<Needs> {
-    Ok(scans(plan)?
-        .into_iter()
-        .map(|(table, scan)| (table, scan.columns))
-        .collect())
+    Ok(needs_of(&scans(plan)?))
+}
+
+/// What is read, by table.
+pub(crate) fn needs_of(scans: &BTreeMap<String, Scan>) -> Needs {
+    let columns = |(table, scan): (&String, &Scan)| (table.clone(), scan.columns.clone());
+    scans.iter().map(columns).collect()
 }
 
 /// Whether a query reads a computed table.

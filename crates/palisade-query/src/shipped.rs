@@ -8,9 +8,9 @@ use crate::error::QueryError;
 use crate::evaluate::{self, Emptiness};
 use crate::expr::{Compiled, Frame};
 use crate::message::{Message, Part};
-use crate::plan::{PlannedCheck, Query};
+use crate::plan::{Needs, PlannedCheck, Query};
 use crate::reach::{Reach, reach};
-use crate::scans::Scan;
+use crate::scans::{Scan, needs_of};
 use crate::session::{Planner, Tables};
 use crate::table_exec::TableExec;
 use datafusion::arrow::datatypes::Schema;
@@ -26,18 +26,16 @@ use datafusion_proto::physical_plan::{
     AsExecutionPlan, PhysicalExtensionCodec, PhysicalProtoConverterExtension,
 };
 use datafusion_proto::protobuf::{self, PhysicalExprNode, PhysicalPlanNode};
-use palisade_catalog::Check;
+use palisade_catalog::{Catalog, Check};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 /// What planning makes of a check.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Shipped<'b> {
-    /// Of the texts that it was made of.
-    text: u64,
     #[serde(borrow)]
     pub kind: ShippedKind<'b>,
     #[serde(borrow)]
@@ -98,10 +96,12 @@ struct File<'b> {
 
 /// What is written down of a check.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry<'b> {
+pub(crate) struct Entry<'b> {
     /// That it serves, as `framework/requirement`.
     #[serde(borrow)]
     requirements: Vec<&'b str>,
+    /// Of the texts that its plan was made of.
+    text: u64,
     /// A [`Shipped`]; nothing where it is to be planned.
     #[serde(borrow)]
     plan: Option<&'b [u8]>,
@@ -118,20 +118,29 @@ fn file() -> &'static File<'static> {
     })
 }
 
-/// What planning makes of a check that is as it was shipped; nothing when it has changed since, or is not written down.
-pub(crate) fn shipped(check: &Check) -> Option<Shipped<'static>> {
-    let plan = file().checks.get(check.id.as_str())?.plan?;
-    let shipped: Shipped<'static> = postcard::from_bytes(plan).ok()?;
-    (shipped.text == fingerprint(check)).then_some(shipped)
+/// What is written down of a check that came with the binary.
+pub(crate) fn entry(check: &Check) -> Option<&'static Entry<'static>> {
+    file().checks.get(check.id.as_str())
 }
 
-/// The requirements that a check serves which is as it was shipped.
-pub(crate) fn requirements(check: &Check) -> Option<Vec<String>> {
-    let entry = file().checks.get(check.id.as_str())?;
-    Some(entry.requirements.iter().map(ToString::to_string).collect())
+impl Entry<'static> {
+    /// The requirements that the check serves.
+    pub(crate) fn requirements(&self) -> Vec<String> {
+        self.requirements.iter().map(ToString::to_string).collect()
+    }
+
+    /// The plan, where the texts that it was made of are still the same.
+    pub(crate) fn plan(&self, check: &Check, catalog: &Catalog) -> Option<&'static [u8]> {
+        self.plan
+            .filter(|_| self.text == fingerprint(check, catalog))
+    }
 }
 
 impl Shipped<'static> {
+    pub(crate) fn read(plan: &'static [u8]) -> Option<Self> {
+        postcard::from_bytes(plan).ok()
+    }
+
     /// What findings say that pass, or fail.
     pub(crate) fn message(self, passes: bool) -> Message {
         let parts = match passes {
@@ -144,6 +153,20 @@ impl Shipped<'static> {
         };
         Message {
             parts: parts.into_iter().map(part).collect(),
+        }
+    }
+}
+
+impl ShippedKind<'_> {
+    /// The columns that it reads.
+    pub(crate) fn needs(&self, check: &Check) -> Needs {
+        match self {
+            Self::Query(query) => needs_of(&query.scans),
+            Self::Predicate { applies, holds } => {
+                let columns = applies.iter().chain([holds]).flat_map(|e| &e.columns);
+                let columns: BTreeSet<String> = columns.map(ToString::to_string).collect();
+                Needs::from([(check.resource.clone(), columns)])
+            }
         }
     }
 }
@@ -191,8 +214,9 @@ pub(crate) fn expression(
     Ok(expr)
 }
 
-/// The texts that a plan is made of, as a number (FNV-1a, 64 bits): a check that has others is planned.
-fn fingerprint(check: &Check) -> u64 {
+/// The texts that a plan is made of, as a number (FNV-1a, 64 bits): a check that has others is planned. Views may read
+/// each other.
+fn fingerprint(check: &Check, catalog: &Catalog) -> u64 {
     let params = check.params.iter();
     let params: Vec<String> = params
         .map(|(name, p)| format!("{name} {:?}", p.default))
@@ -204,7 +228,10 @@ fn fingerprint(check: &Check) -> u64 {
         &check.fail_message.0,
     ];
     let applies = check.applies.iter().map(|(text, _)| text);
-    let texts = texts.into_iter().chain(applies).chain(&params);
+    let names_a_view = catalog.views.keys().any(|name| check.sql.0.contains(name));
+    let views = catalog.views.values().filter(|_| names_a_view);
+    let views = views.map(|view| &view.sql);
+    let texts = texts.into_iter().chain(applies).chain(&params).chain(views);
     let bytes = texts.flat_map(|t| t.bytes().chain([0xff]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -223,11 +250,12 @@ pub fn shipped_plans(engines: [Engine; 2], checks: &[Arc<Check>]) -> Result<Vec<
         return Err(QueryError::Run("plans are missing".to_owned()));
     };
     let mut checks = BTreeMap::new();
-    for (check, (requirements, plan)) in first {
-        let same = second.get(check).is_some_and(|(_, other)| other == plan);
+    for (check, written) in first {
+        let other = second.get(check).and_then(|w| w.plan.as_deref());
         let entry = Entry {
-            requirements: requirements.iter().map(String::as_str).collect(),
-            plan: plan.as_deref().filter(|_| same),
+            requirements: written.requirements.iter().map(String::as_str).collect(),
+            text: written.text,
+            plan: written.plan.as_deref().filter(|plan| other == Some(plan)),
         };
         checks.insert(check.as_str(), entry);
     }
@@ -236,8 +264,12 @@ pub fn shipped_plans(engines: [Engine; 2], checks: &[Arc<Check>]) -> Result<Vec<
     zstd::encode_all(bytes.as_slice(), LEVEL).map_err(|e| failed(e.to_string()))
 }
 
-/// The requirements that a check serves, and its plan.
-type Written = (Arc<[String]>, Option<Vec<u8>>);
+/// An [`Entry`] that is being made.
+struct Written {
+    requirements: Arc<[String]>,
+    text: u64,
+    plan: Option<Vec<u8>>,
+}
 
 fn all_written(mut engine: Engine, checks: &[Arc<Check>]) -> BTreeMap<String, Written> {
     let one = |check: &Arc<Check>| {
@@ -247,8 +279,12 @@ fn all_written(mut engine: Engine, checks: &[Arc<Check>]) -> BTreeMap<String, Wr
         let planned = plan.checks.first()?;
         // what has a part that cannot be written is planned
         let shipped = write(&engine.planner, planned).ok();
-        let plan = shipped.and_then(|shipped| postcard::to_allocvec(&shipped).ok());
-        Some((check.id.clone(), (Arc::clone(&planned.requirements), plan)))
+        let written = Written {
+            requirements: Arc::clone(&planned.requirements),
+            text: fingerprint(check, &engine.catalog),
+            plan: shipped.and_then(|shipped| postcard::to_allocvec(&shipped).ok()),
+        };
+        Some((check.id.clone(), written))
     };
     checks.iter().filter_map(one).collect()
 }
@@ -292,7 +328,6 @@ fn write(planner: &Planner, planned: &PlannedCheck) -> Result<Shipped<'static>> 
         message.parts.iter().map(part).collect()
     };
     Ok(Shipped {
-        text: fingerprint(&planned.check),
         pass: parts(true)?,
         fail: parts(false)?,
         kind,

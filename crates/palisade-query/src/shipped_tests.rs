@@ -20,6 +20,14 @@ fn checks(wanted: impl Fn(&Check) -> bool) -> Vec<Arc<Check>> {
     checks.cloned().collect()
 }
 
+fn plan(check: &Check) -> Option<&'static [u8]> {
+    entry(check)?.plan(check, &SHIPPED)
+}
+
+fn shipped(check: &Check) -> Option<Shipped<'static>> {
+    Shipped::read(plan(check)?)
+}
+
 #[test]
 fn what_depends_on_the_time_or_is_computed_is_planned() {
     let engine = engine();
@@ -41,7 +49,7 @@ fn what_depends_on_the_time_or_is_computed_is_planned() {
             planned.push(of.id.as_str());
         }
         assert_eq!(
-            requirements(of).unwrap(),
+            entry(of).unwrap().requirements(),
             check.requirements.to_vec(),
             "{}",
             of.id
@@ -103,8 +111,23 @@ fn a_check_that_was_changed_is_planned() {
     }
     let mut unknown = check.clone();
     unknown.id.push('x');
-    assert!(shipped(&unknown).is_none() && requirements(&unknown).is_none());
+    assert!(entry(&unknown).is_none());
     assert!(shipped(&check).is_some());
+}
+
+#[test]
+fn a_check_that_reads_a_view_which_was_changed_is_planned() {
+    let names = |check: &Check| check.sql.0.contains("logs_trail_metric_filter");
+    let [reads, does_not] = [true, false].map(|wanted| {
+        let found = checks(|check| names(check) == wanted && plan(check).is_some());
+        found.first().cloned().unwrap()
+    });
+    let mut changed = palisade_catalog::load(&[Files::embedded()]).catalog;
+    let view = changed.views.get_mut("logs_trail_metric_filter").unwrap();
+    Arc::make_mut(view).sql.push(' ');
+    let plan = |check: &Check| entry(check)?.plan(check, &changed);
+    assert!(plan(&reads).is_none());
+    assert!(plan(&does_not).is_some());
 }
 
 /// Columns that have moved since a plan was made are not taken for those that it was made for.

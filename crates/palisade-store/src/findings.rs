@@ -54,14 +54,14 @@ pub fn finding_schema() -> SchemaRef {
 
 /// Findings → rows.
 pub(crate) fn to_rows(findings: &[&Finding]) -> Result<RecordBatch, Why> {
-    fn text<'f>(findings: &[&'f Finding], of: impl Fn(&'f Finding) -> &'f str) -> ArrayRef {
+    let text = |of: fn(&Finding) -> &str| -> ArrayRef {
         let values = findings.iter().map(|f| Some(of(f)));
         Arc::new(values.collect::<StringArray>())
-    }
-    let json = |of: &dyn Fn(&Finding) -> Option<String>| -> ArrayRef {
+    };
+    let json = |of: fn(&Finding) -> Option<String>| -> ArrayRef {
         Arc::new(findings.iter().map(|f| of(f)).collect::<StringArray>())
     };
-    let list = |of: &dyn Fn(&Finding) -> &[String]| -> ArrayRef {
+    let list = |of: fn(&Finding) -> &[String]| -> ArrayRef {
         let mut builder = ListBuilder::new(StringBuilder::new());
         for finding in findings {
             for value in of(finding) {
@@ -72,26 +72,26 @@ pub(crate) fn to_rows(findings: &[&Finding]) -> Result<RecordBatch, Why> {
         Arc::new(builder.finish())
     };
     let columns: Vec<ArrayRef> = vec![
-        text(findings, |f| &f.check),
-        text(findings, |f| f.status.as_str()),
-        text(findings, |f| f.severity.as_str()),
-        text(findings, |f| &f.account_id),
-        text(findings, |f| &f.region),
-        text(findings, |f| &f.resource),
-        text(findings, |f| &f.resource_id),
-        text(findings, |f| &f.resource_type),
-        text(findings, |f| &f.message),
-        text(findings, |f| match f.fix {
+        text(|f| &f.check),
+        text(|f| f.status.as_str()),
+        text(|f| f.severity.as_str()),
+        text(|f| &f.account_id),
+        text(|f| &f.region),
+        text(|f| &f.resource),
+        text(|f| &f.resource_id),
+        text(|f| &f.resource_type),
+        text(|f| &f.message),
+        text(|f| match f.fix {
             FixAvailability::Automatic => "automatic",
             FixAvailability::Guided => "guided",
         }),
-        json(&|f| match f.evidence.is_empty() {
+        json(|f| match f.evidence.is_empty() {
             true => None,
             false => serde_json::to_string(&f.evidence).ok(),
         }),
-        json(&|f| serde_json::to_string(f.muted.as_ref()?).ok()),
-        list(&|f| &f.requirements),
-        list(&|f| &f.missing_permissions),
+        json(|f| serde_json::to_string(f.muted.as_ref()?).ok()),
+        list(|f| &f.requirements),
+        list(|f| &f.missing_permissions),
     ];
     RecordBatch::try_new(finding_schema(), columns).map_err(|e| e.to_string())
 }

@@ -11,23 +11,29 @@ fn every_check_plans_and_every_fixture_holds() {
     let catalog = Arc::new(palisade_catalog::load(&[Source::embedded()]).catalog);
     assert!(catalog.checks.len() > 100, "{}", catalog.checks.len());
     let checks: Vec<Arc<Check>> = catalog.checks.values().cloned().collect();
-    // Half of the checks on each of two threads.
-    let (left, right) = checks.split_at(checks.len() / 2);
-    let run = |checks: &[Arc<Check>]| {
+    let wrong = in_halves(&checks, |checks| {
         let engine: Engine = engine(&catalog);
         let (problems, failures) = engine.test_fixtures(checks).unwrap();
         let problems = problems.iter().map(ToString::to_string);
         problems
             .chain(failures.iter().map(ToString::to_string))
-            .collect::<Vec<String>>()
-    };
-    let wrong = std::thread::scope(|scope| {
+            .collect()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with some checks: half of them are looked at on each of two threads.
+fn in_halves(
+    checks: &[Arc<Check>],
+    run: impl Fn(&[Arc<Check>]) -> Vec<String> + Sync,
+) -> Vec<String> {
+    let (left, right) = checks.split_at(checks.len() / 2);
+    std::thread::scope(|scope| {
         let other = scope.spawn(|| run(right));
         let mut wrong = run(left);
         wrong.extend(other.join().unwrap());
         wrong
-    });
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    })
 }
 
 /// One plan judges account after account, and some at the same time: nothing of one is left for another.
@@ -95,8 +101,7 @@ fn what_is_planned_as_needed_is_the_same() {
 fn what_comes_with_the_binary_says_what_planning_says() {
     let catalog = Arc::new(palisade_catalog::load(&[Source::embedded()]).catalog);
     let checks: Vec<Arc<Check>> = catalog.checks.values().cloned().collect();
-    let (left, right) = checks.split_at(checks.len() / 2);
-    let differ = |checks: &[Arc<Check>]| -> Vec<String> {
+    let wrong = in_halves(&checks, |checks| {
         let engine = engine(&catalog);
         let [now, later] = [engine.plan(checks), engine.plan_as_needed(checks)];
         let pairs = now.0.checks.iter().zip(&later.0.checks);
@@ -110,12 +115,6 @@ fn what_comes_with_the_binary_says_what_planning_says() {
             }
         }
         differ
-    };
-    let wrong = std::thread::scope(|scope| {
-        let other = scope.spawn(|| differ(right));
-        let mut wrong = differ(left);
-        wrong.extend(other.join().unwrap());
-        wrong
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
