@@ -66,7 +66,7 @@ fn every_shipped_rule_set_resolves() {
             .into_iter()
             .map(|(k, v)| (k.to_owned(), v.into()))
             .collect();
-        for (key, value) in &model.operations.first().unwrap().static_context {
+        for (key, value) in &model.operations.get(0).unwrap().static_context {
             params.insert(key.clone(), serde_json::from_str(value).unwrap());
         }
         let endpoint = rules

@@ -1,7 +1,8 @@
 //! The columns of a table, as they follow from its calls and the API model.
 use palisade_model::ShapeId;
+use std::sync::Arc;
 
-/// Type of a column.
+/// Type of a column. What it contains is shared: shapes of an API are used in many places.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ColumnType {
     /// true or false
@@ -15,11 +16,11 @@ pub enum ColumnType {
     /// Microseconds, UTC.
     Timestamp,
     /// Elements of one type.
-    List(Box<ColumnType>),
+    List(Arc<ColumnType>),
     /// Text keys, values of one type; sorted by key.
-    Map(Box<ColumnType>),
+    Map(Arc<ColumnType>),
     /// Fields in the order of the shape's members, names in snake case; members that the service file hides are left out.
-    Struct(Vec<(String, ColumnType)>),
+    Struct(Arc<Vec<(String, ColumnType)>>),
 }
 
 /// One step of a path into an answer.

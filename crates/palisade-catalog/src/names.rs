@@ -17,7 +17,8 @@ pub fn snake_case(name: &str) -> String {
     while let Some(&c) = chars.get(i) {
         let rest = chars.get(i..).unwrap_or_default();
         let previous = i.checked_sub(1).and_then(|p| chars.get(p)).copied();
-        if let Some(word) = WORDS.iter().find(|w| begins_with(rest, w))
+        if c.is_ascii_uppercase()
+            && let Some(word) = WORDS.iter().find(|w| begins_with(rest, w))
             && !previous.is_some_and(|p| p.is_ascii_uppercase())
         {
             boundary(&mut out);

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,10 @@ fn bytes() -> &'static [u8] {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the action catalogue cannot be read: {0}")]
 pub struct CatalogueError(String);
+
+fn at(line: usize, error: &serde_json::Error) -> CatalogueError {
+    CatalogueError(format!("line {line}: {error}"))
+}
 
 /// Whether bytes begin as Zstandard's frames do (RFC 8878, section 3.1.1).
 fn is_compressed(bytes: &[u8]) -> bool {
@@ -146,12 +151,47 @@ pub struct ActionResource {
 }
 
 /// All services.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Catalogue {
     /// Where the facts come from and when.
     pub header: CatalogueHeader,
-    services: BTreeMap<String, Service>,
+    /// By prefix, in lower case.
+    services: BTreeMap<String, Entry>,
+    /// What entries are read from.
+    text: String,
 }
+
+/// A service, read from its line when it is first asked for: policies name few of the hundreds that there are.
+#[derive(Debug, Clone)]
+struct Entry {
+    line: Range<usize>,
+    /// Nothing: the line is damaged.
+    read: OnceLock<Option<Box<Service>>>,
+}
+
+impl Entry {
+    fn of(&self, text: &str) -> Option<&Service> {
+        let read = || serde_json::from_str(text.get(self.line.clone())?).ok();
+        self.read.get_or_init(read).as_deref()
+    }
+}
+
+impl From<Service> for Entry {
+    fn from(service: Service) -> Self {
+        Self {
+            line: 0..0,
+            read: OnceLock::from(Some(Box::new(service))),
+        }
+    }
+}
+
+impl PartialEq for Catalogue {
+    fn eq(&self, other: &Self) -> bool {
+        self.header == other.header && self.services().eq(other.services())
+    }
+}
+
+impl Eq for Catalogue {}
 
 /// What a catalogue knows about an action pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,7 +220,11 @@ impl Catalogue {
     pub fn embedded() -> Result<&'static Self, CatalogueError> {
         static CATALOGUE: OnceLock<Result<Catalogue, CatalogueError>> = OnceLock::new();
         CATALOGUE
-            .get_or_init(|| Catalogue::read(bytes()))
+            .get_or_init(|| match INSTALLED.get() {
+                Some(bytes) => Catalogue::read(bytes),
+                // tests read all of it
+                None => Catalogue::read_lazily(EMBEDDED),
+            })
             .as_ref()
             .map_err(Clone::clone)
     }
@@ -213,32 +257,63 @@ impl Catalogue {
     /// # Errors
     /// The bytes are not a catalogue.
     pub fn read(bytes: &[u8]) -> Result<Self, CatalogueError> {
+        let (header, text) = Self::header_of(bytes)?;
+        let mut services = Vec::new();
+        for (number, line) in text.lines().enumerate().skip(1) {
+            services.push(serde_json::from_str(line).map_err(|e| at(number + 1, &e))?);
+        }
+        Ok(Self::new(header, services))
+    }
+
+    /// The same, of bytes that [`Catalogue::to_bytes`] wrote: a line is read when its service is asked for.
+    fn read_lazily(bytes: &[u8]) -> Result<Self, CatalogueError> {
+        let (header, text) = Self::header_of(bytes)?;
+        let mut services = BTreeMap::new();
+        let mut start = 0;
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            let place = start..start + line.len();
+            start = place.end;
+            if number == 0 {
+                continue;
+            }
+            let prefix = line.strip_prefix(r#"{"p":""#);
+            let prefix = prefix.and_then(|rest| rest.split_once('"'));
+            let (prefix, _) =
+                prefix.ok_or_else(|| CatalogueError(format!("line {}: no prefix", number + 1)))?;
+            let entry = Entry {
+                line: place,
+                read: OnceLock::new(),
+            };
+            services.insert(prefix.to_ascii_lowercase(), entry);
+        }
+        Ok(Self {
+            header,
+            services,
+            text,
+        })
+    }
+
+    /// The first line, and the whole text.
+    fn header_of(bytes: &[u8]) -> Result<(CatalogueHeader, String), CatalogueError> {
         let plain = if is_compressed(bytes) {
             zstd::decode_all(bytes).map_err(|e| CatalogueError(e.to_string()))?
         } else {
             bytes.to_vec()
         };
-        let text = std::str::from_utf8(&plain).map_err(|e| CatalogueError(e.to_string()))?;
-        let mut lines = text.lines();
-        let at = |line: usize, e: serde_json::Error| CatalogueError(format!("line {line}: {e}"));
-        let header =
-            serde_json::from_str(lines.next().unwrap_or_default()).map_err(|e| at(1, e))?;
-        let mut services = BTreeMap::new();
-        for (number, line) in lines.enumerate() {
-            let service: Service = serde_json::from_str(line).map_err(|e| at(number + 2, e))?;
-            services.insert(service.prefix.to_ascii_lowercase(), service);
-        }
-        Ok(Self { header, services })
+        let mut text = String::from_utf8(plain).map_err(|e| CatalogueError(e.to_string()))?;
+        text.shrink_to_fit();
+        let header = text.lines().next().unwrap_or_default();
+        let header = serde_json::from_str(header).map_err(|e| at(1, &e))?;
+        Ok((header, text))
     }
 
     /// Makes a catalogue.
     pub fn new(header: CatalogueHeader, services: Vec<Service>) -> Self {
+        let entry = |s: Service| (s.prefix.to_ascii_lowercase(), Entry::from(s));
         Self {
             header,
-            services: services
-                .into_iter()
-                .map(|s| (s.prefix.to_ascii_lowercase(), s))
-                .collect(),
+            services: services.into_iter().map(entry).collect(),
+            text: String::new(),
         }
     }
 
@@ -249,7 +324,7 @@ impl Catalogue {
     pub fn to_bytes(&self) -> Result<Vec<u8>, CatalogueError> {
         let failed = |e: &dyn std::error::Error| CatalogueError(e.to_string());
         let mut text = serde_json::to_string(&self.header).map_err(|e| failed(&e))?;
-        for service in self.services.values() {
+        for service in self.services() {
             text.push('\n');
             text.push_str(&serde_json::to_string(service).map_err(|e| failed(&e))?);
         }
@@ -259,12 +334,14 @@ impl Catalogue {
 
     /// The services in order of prefix.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.values()
+        self.services.values().filter_map(|e| e.of(&self.text))
     }
 
     /// A service by prefix.
     pub fn service(&self, prefix: &str) -> Option<&Service> {
-        self.services.get(&prefix.to_ascii_lowercase())
+        self.services
+            .get(&prefix.to_ascii_lowercase())?
+            .of(&self.text)
     }
 
     /// An action as `service:Action`; case is ignored.
@@ -285,7 +362,7 @@ impl Catalogue {
 
     /// Number of actions.
     pub fn len(&self) -> usize {
-        self.services.values().map(|s| s.actions.len()).sum()
+        self.services().map(|s| s.actions.len()).sum()
     }
 
     /// Whether there is no action.
@@ -302,11 +379,12 @@ impl Catalogue {
         let Some((prefix, _)) = pattern.split_once(':') else {
             return Expansion::Malformed;
         };
-        let found = match self.services.get_key_value(&prefix.to_ascii_lowercase()) {
+        let lower = prefix.to_ascii_lowercase();
+        let found = match self.service(&lower) {
             // one service is looked through, not all
-            Some((prefix, service)) => {
+            Some(service) => {
                 let mut found = Vec::new();
-                service.matching(prefix, &compiled, &mut found);
+                service.matching(&lower, &compiled, &mut found);
                 found
             }
             None if prefix.contains(['*', '?']) => self.matching(&compiled),
@@ -322,9 +400,11 @@ impl Catalogue {
     /// The actions that a compiled pattern (lower case) describes, sorted.
     pub fn matching(&self, pattern: &Pattern) -> Vec<String> {
         let mut out = Vec::new();
-        for (prefix, service) in &self.services {
+        for (prefix, entry) in &self.services {
             // A whole service is skipped when none of its actions can match.
-            if *pattern == Pattern::Any || Pattern::new(&format!("{prefix}:*")).overlaps(pattern) {
+            if (*pattern == Pattern::Any || Pattern::new(&format!("{prefix}:*")).overlaps(pattern))
+                && let Some(service) = entry.of(&self.text)
+            {
                 service.matching(prefix, pattern, &mut out);
             }
         }
@@ -395,6 +475,7 @@ mod tests {
     #[test]
     fn the_embedded_catalogue_is_whole() {
         let catalogue = Catalogue::embedded().unwrap();
+        assert_eq!(catalogue, &Catalogue::read(EMBEDDED).unwrap());
         assert!(catalogue.len() > 15_000 && catalogue.services().count() > 350);
         assert_eq!(
             catalogue.access_level("S3:getobject"),

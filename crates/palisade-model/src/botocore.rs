@@ -111,7 +111,7 @@ impl Model {
             xml_namespace: xml_namespace(&meta["xmlNamespace"]),
             protocols,
             query_compatible: meta["awsQueryCompatible"].is_object(),
-            operations,
+            operations: operations.into(),
             shapes: built.into(),
             endpoint_rules: if rules.is_null() {
                 String::new()

@@ -6,16 +6,16 @@
 mod api;
 pub mod botocore;
 mod constraint;
+mod encoded;
 mod regions;
 mod registry;
-mod shapes;
 mod value;
 
 pub use api::{Api, ApiError, CallFuture, CallRequest, OperationStatistics, Page};
 pub use constraint::{Constraint, Constraints, members};
+pub use encoded::Encoded;
 pub use regions::{Regions, ServiceRegions};
 pub use registry::{ModelError, Models};
-pub use shapes::Shapes;
 pub use value::{Record, Value};
 
 use serde::{Deserialize, Serialize};
@@ -65,9 +65,9 @@ pub struct Model {
     /// `awsQueryCompatible`: error codes arrive in `x-amzn-query-error`.
     pub query_compatible: bool,
     /// Sorted by name.
-    pub operations: Vec<Operation>,
+    pub operations: Encoded<Operation>,
     /// All shapes that the operations reach, by [`ShapeId`].
-    pub shapes: Shapes,
+    pub shapes: Encoded<Shape>,
     /// `endpoint-rule-set-1.json`, as JSON text.
     pub endpoint_rules: String,
 }
@@ -263,10 +263,7 @@ pub struct Member {
 impl Model {
     /// The operation of that name.
     pub fn operation(&self, name: &str) -> Option<&Operation> {
-        self.operations
-            .binary_search_by(|o| o.name.as_str().cmp(name))
-            .ok()
-            .and_then(|i| self.operations.get(i))
+        self.operations.named(name)
     }
     /// The shape behind an id. `None` only for an id of another model.
     pub fn shape(&self, id: ShapeId) -> Option<&Shape> {

@@ -1,7 +1,9 @@
 //! The models that are shipped, decoded when first asked for.
 use crate::{Constraints, Model, Regions};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use zstd::bulk::Decompressor;
 
 /// Why a model could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,14 +143,24 @@ impl Model {
     }
 }
 
+thread_local! {
+    /// What a frame is decompressed with: a scan decodes a hundred models on few threads, and it is large to make.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// In one piece when the frame says how much it holds, as ours do: a stream would keep a window of that size beside it.
 fn decompress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    match zstd::zstd_safe::get_frame_content_size(bytes) {
-        Ok(Some(size)) if size <= LARGEST_MODEL => {
-            zstd::bulk::decompress(bytes, usize::try_from(size).unwrap_or(usize::MAX))
-        }
-        _ => zstd::decode_all(bytes),
-    }
+    let size = match zstd::zstd_safe::get_frame_content_size(bytes) {
+        Ok(Some(size)) if size <= LARGEST_MODEL => usize::try_from(size).unwrap_or(usize::MAX),
+        _ => return zstd::decode_all(bytes),
+    };
+    DECOMPRESSOR.with_borrow_mut(|known| {
+        let decompressor = match known {
+            Some(decompressor) => decompressor,
+            None => known.insert(Decompressor::new()?),
+        };
+        decompressor.decompress(bytes, size)
+    })
 }
 
 /// More than any model has: a damaged frame must not ask for more memory than there is. the largest has 0.7 MB.
@@ -170,6 +182,10 @@ mod tests {
             );
             assert!(!model.endpoint_rules.is_empty(), "{name}");
             assert_eq!(model.shapes.iter().count(), model.shapes.len(), "{name}");
+            for operation in models.get(name).unwrap().operations.iter() {
+                assert_eq!(model.operation(&operation.name), Some(operation), "{name}");
+                assert_eq!(model.operation(&format!("{}_", operation.name)), None);
+            }
             for shape in model.shapes.iter() {
                 let parts = shape
                     .members
@@ -204,6 +220,12 @@ mod tests {
             Model::from_bytes("sts", half).unwrap_err(),
             ModelError::Damaged { .. }
         ));
+        // lengths of more, and of less, than there is
+        for lengths in [vec![1_u32, 2], vec![1], vec![u32::MAX, 3]] {
+            let bytes = postcard::to_allocvec(&(lengths, vec![0_u8, 0])).unwrap();
+            let read: Result<crate::Encoded<crate::Shape>, _> = postcard::from_bytes(&bytes);
+            assert!(read.is_err());
+        }
     }
 
     #[test]

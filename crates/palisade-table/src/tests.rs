@@ -109,7 +109,7 @@ fn rules_type() -> ColumnType {
         ("from_port".to_owned(), ColumnType::Integer),
         ("cidr_ip".to_owned(), ColumnType::Text),
     ];
-    ColumnType::List(Box::new(ColumnType::Struct(rule)))
+    ColumnType::List(Arc::new(ColumnType::Struct(Arc::new(rule))))
 }
 fn of(shape: u32) -> ValueShape {
     ValueShape {
@@ -152,14 +152,14 @@ fn nested_values_become_arrays_of_the_declared_type() {
 
 #[test]
 fn a_hidden_member_leaves_no_field_and_shifts_none() {
-    let ty = ColumnType::Struct(vec![("cidr_ip".to_owned(), ColumnType::Text)]);
+    let ty = ColumnType::Struct(Arc::new(vec![("cidr_ip".to_owned(), ColumnType::Text)]));
     let mut builder = ColumnBuilder::new(&ty, of(RULE), Transform::None).unwrap();
     let array = pushed(&mut builder, &[rule(22, "10.0.0.0/8")]);
     assert_eq!(
         array.as_struct().column(0).as_string::<i32>().value(0),
         "10.0.0.0/8"
     );
-    let wrong = ColumnType::Struct(vec![("cidr".to_owned(), ColumnType::Text)]);
+    let wrong = ColumnType::Struct(Arc::new(vec![("cidr".to_owned(), ColumnType::Text)]));
     assert!(ColumnBuilder::new(&wrong, of(RULE), Transform::None).is_err());
     assert!(ColumnBuilder::new(&ColumnType::Integer, of(STRING), Transform::None).is_err());
 }
@@ -219,7 +219,7 @@ fn transforms() {
         record(TAG, vec![text("b"), text("2")]),
         record(TAG, vec![text("a"), Value::Null]),
     ]);
-    let ty = ColumnType::Map(Box::new(ColumnType::Text));
+    let ty = ColumnType::Map(Arc::new(ColumnType::Text));
     let mut builder = ColumnBuilder::new(&ty, of(TAGS), Transform::Tags).unwrap();
     let array = pushed(
         &mut builder,
@@ -267,7 +267,7 @@ fn transforms() {
             .value(0),
         "{}"
     );
-    let keys = ColumnType::List(Box::new(ColumnType::Text));
+    let keys = ColumnType::List(Arc::new(ColumnType::Text));
     let mut keys = ColumnBuilder::new(&keys, ValueShape::default(), Transform::Keys).unwrap();
     let map = Value::Map(vec![("k".into(), text("v"))]);
     assert_eq!(
@@ -282,7 +282,7 @@ fn transforms() {
         ("name".to_owned(), ColumnType::Text),
         ("kind".to_owned(), ColumnType::Text),
     ];
-    let ty = ColumnType::List(Box::new(ColumnType::Struct(entry)));
+    let ty = ColumnType::List(Arc::new(ColumnType::Struct(Arc::new(entry))));
     let mut coded = ColumnBuilder::new(&ty, of(STRING), Transform::SecretsOfBase64).unwrap();
     // compressed; a script with a password; nothing; not base64
     let found = pushed(
@@ -484,7 +484,8 @@ impl Schemas for Buckets {
             shape: None,
             transform: Transform::None,
         };
-        let versioning = ColumnType::Struct(vec![("status".to_owned(), ColumnType::Text)]);
+        let versioning =
+            ColumnType::Struct(Arc::new(vec![("status".to_owned(), ColumnType::Text)]));
         let columns = vec![
             column("account_id", ColumnType::Text, Origin::AccountId, &[]),
             column("region", ColumnType::Text, Origin::Region, &[]),
@@ -496,7 +497,7 @@ impl Schemas for Buckets {
             column("policy", ColumnType::Text, answer(1), &[0, 1]),
             column(
                 "tags",
-                ColumnType::Map(Box::new(ColumnType::Text)),
+                ColumnType::Map(Arc::new(ColumnType::Text)),
                 Origin::Tagging,
                 &[TAGGING],
             ),

@@ -1,12 +1,14 @@
 //! Parsing and evaluating rule trees.
 use super::{Endpoint, EndpointError, Partitions, functions, template};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json};
 
 /// A service's endpoint rules.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     parameters: Vec<Parameter>,
-    rules: Vec<Rule>,
+    rules: Box<[Rule]>,
 }
 
 /// An input of a rule set.
@@ -19,37 +21,43 @@ pub(crate) struct Parameter {
     required: bool,
 }
 
+// A scan holds the rules of a hundred services: they are no larger than what they hold.
 #[derive(Debug, Clone)]
 struct Rule {
-    conditions: Vec<Condition>,
+    conditions: Box<[Condition]>,
     then: Then,
 }
 
 #[derive(Debug, Clone)]
 enum Then {
-    Endpoint {
-        url: Expression,
-        properties: Expression,
-        headers: Expression,
-    },
+    Endpoint(Box<Target>),
     Error(Expression),
-    Tree(Vec<Rule>),
+    Tree(Box<[Rule]>),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Target {
+    url: Expression,
+    #[serde(default)]
+    properties: Expression,
+    #[serde(default)]
+    headers: Expression,
 }
 
 #[derive(Debug, Clone)]
 struct Condition {
     test: Expression,
-    assign: Option<String>,
+    assign: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone)]
 enum Expression {
-    Literal(Json),
-    Template(String),
-    Reference(String),
-    Call(String, Vec<Expression>),
-    List(Vec<Expression>),
-    Object(Vec<(String, Expression)>),
+    Literal(Box<Json>),
+    Template(Box<str>),
+    Reference(Box<str>),
+    Call(Box<str>, Box<[Expression]>),
+    List(Box<[Expression]>),
+    Object(Box<[(Box<str>, Expression)]>),
 }
 
 /// Names in scope; later ones hide earlier ones.
@@ -72,15 +80,10 @@ impl RuleSet {
     /// # Errors
     /// When it is not JSON or a rule has an unknown form.
     pub fn parse(json: &str) -> Result<Self, EndpointError> {
-        let file: Json =
+        let file: File =
             serde_json::from_str(json).map_err(|e| EndpointError::Damaged(e.to_string()))?;
         let mut parameters = Vec::new();
-        for (name, facts) in file
-            .get("parameters")
-            .and_then(Json::as_object)
-            .into_iter()
-            .flatten()
-        {
+        for (name, facts) in &file.parameters {
             parameters.push(Parameter {
                 name: name.clone(),
                 built_in: facts
@@ -91,9 +94,10 @@ impl RuleSet {
                 required: facts.get("required") == Some(&Json::Bool(true)),
             });
         }
-        let rules = rules(file.get("rules"))
-            .ok_or_else(|| EndpointError::Damaged("unknown form".into()))?;
-        Ok(Self { parameters, rules })
+        Ok(Self {
+            parameters,
+            rules: file.rules,
+        })
     }
 
     pub(crate) fn parameters(&self) -> &[Parameter] {
@@ -138,15 +142,11 @@ impl Evaluation<'_> {
                     Then::Error(message) => {
                         return Err(EndpointError::Refused(text(self.value(message))));
                     }
-                    Then::Endpoint {
-                        url,
-                        properties,
-                        headers,
-                    } => {
+                    Then::Endpoint(target) => {
                         return Ok(Some(Endpoint {
-                            url: text(self.value(url)),
-                            properties: object(self.value(properties)),
-                            headers: object(self.value(headers)),
+                            url: text(self.value(&target.url)),
+                            properties: object(self.value(&target.properties)),
+                            headers: object(self.value(&target.headers)),
                         }));
                     }
                     Then::Tree(rules) => {
@@ -169,7 +169,7 @@ impl Evaluation<'_> {
                 return false;
             }
             if let Some(name) = &condition.assign {
-                self.scope.0.push((name.clone(), value));
+                self.scope.0.push((name.to_string(), value));
             }
         }
         true
@@ -177,7 +177,7 @@ impl Evaluation<'_> {
 
     fn value(&self, expression: &Expression) -> Json {
         match expression {
-            Expression::Literal(value) => value.clone(),
+            Expression::Literal(value) => Json::clone(value),
             Expression::Template(text) => Json::from(template::fill(text, &self.scope)),
             Expression::Reference(name) => self.scope.get(name).cloned().unwrap_or_default(),
             Expression::Call(name, arguments) => {
@@ -188,7 +188,7 @@ impl Evaluation<'_> {
             Expression::Object(members) => Json::Object(
                 members
                     .iter()
-                    .map(|(k, v)| (k.clone(), self.value(v)))
+                    .map(|(k, v)| (k.to_string(), self.value(v)))
                     .collect(),
             ),
         }
@@ -209,70 +209,126 @@ fn object(value: Json) -> Map<String, Json> {
     }
 }
 
-fn rules(value: Option<&Json>) -> Option<Vec<Rule>> {
-    value?.as_array()?.iter().map(rule).collect()
+/// A file of botocore, read without a tree of JSON in between: a scan reads a hundred of them while AWS waits.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    parameters: Map<String, Json>,
+    rules: Box<[Rule]>,
 }
 
-fn rule(value: &Json) -> Option<Rule> {
-    let conditions = match value.get("conditions") {
-        None => Vec::new(),
-        Some(all) => all
-            .as_array()?
-            .iter()
-            .map(condition)
-            .collect::<Option<_>>()?,
-    };
-    let then = match value.get("type")?.as_str()? {
-        "error" => Then::Error(expression(value.get("error")?)?),
-        "endpoint" => {
-            let endpoint = value.get("endpoint")?;
-            let part = |name| {
-                endpoint
-                    .get(name)
-                    .map_or(Some(Expression::Object(Vec::new())), expression)
-            };
-            Then::Endpoint {
-                url: expression(endpoint.get("url")?)?,
-                properties: part("properties")?,
-                headers: part("headers")?,
+#[derive(Deserialize)]
+struct RawRule<'a> {
+    #[serde(default)]
+    conditions: Box<[Condition]>,
+    r#type: &'a str,
+    error: Option<Expression>,
+    endpoint: Option<Box<Target>>,
+    rules: Option<Box<[Rule]>>,
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = RawRule::deserialize(deserializer)?;
+        let then = match raw.r#type {
+            "error" => raw.error.map(Then::Error),
+            "endpoint" => raw.endpoint.map(Then::Endpoint),
+            "tree" => raw.rules.map(Then::Tree),
+            _ => None,
+        };
+        Ok(Self {
+            conditions: raw.conditions,
+            then: then.ok_or_else(|| D::Error::custom("a rule of an unknown form"))?,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Condition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (test, assign) = deserializer.deserialize_any(Form)?;
+        Ok(Self { test, assign })
+    }
+}
+
+impl<'de> Deserialize<'de> for Expression {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(deserializer.deserialize_any(Form)?.0)
+    }
+}
+
+impl Default for Expression {
+    fn default() -> Self {
+        Self::Object(Box::default())
+    }
+}
+
+/// An expression, and the name that its value gets where it is a condition.
+struct Form;
+
+type Formed = (Expression, Option<Box<str>>);
+
+fn literal<E>(value: impl Into<Json>) -> Result<Formed, E> {
+    Ok((Expression::Literal(Box::new(value.into())), None))
+}
+
+fn worded(text: &str) -> Expression {
+    if text.contains(['{', '}']) {
+        Expression::Template(text.into())
+    } else {
+        Expression::Literal(Box::new(text.into()))
+    }
+}
+
+impl<'de> Visitor<'de> for Form {
+    type Value = Formed;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an expression")
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Formed, E> {
+        literal(value)
+    }
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Formed, E> {
+        literal(value)
+    }
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Formed, E> {
+        literal(value)
+    }
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Formed, E> {
+        literal(value)
+    }
+    fn visit_unit<E: Error>(self) -> Result<Formed, E> {
+        literal(())
+    }
+    fn visit_str<E: Error>(self, value: &str) -> Result<Formed, E> {
+        Ok((worded(value), None))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Formed, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = all.next_element()? {
+            items.push(item);
+        }
+        Ok((Expression::List(items.into()), None))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Formed, A::Error> {
+        let (mut reference, mut function, mut arguments, mut assign) = (None, None, None, None);
+        let mut members = Vec::new();
+        while let Some(key) = all.next_key::<Box<str>>()? {
+            match &*key {
+                "ref" => reference = Some(all.next_value()?),
+                "fn" => function = Some(all.next_value()?),
+                "argv" => arguments = Some(all.next_value()?),
+                "assign" => assign = Some(all.next_value()?),
+                _ => members.push((key, all.next_value()?)),
             }
         }
-        "tree" => Then::Tree(rules(value.get("rules"))?),
-        _ => return None,
-    };
-    Some(Rule { conditions, then })
-}
-
-fn condition(value: &Json) -> Option<Condition> {
-    let assign = value
-        .get("assign")
-        .and_then(Json::as_str)
-        .map(str::to_owned);
-    Some(Condition {
-        test: expression(value)?,
-        assign,
-    })
-}
-
-fn expression(value: &Json) -> Option<Expression> {
-    Some(match value {
-        Json::Object(members) => {
-            if let Some(name) = members.get("ref") {
-                Expression::Reference(name.as_str()?.to_owned())
-            } else if let Some(name) = members.get("fn") {
-                let arguments = members.get("argv")?.as_array()?.iter().map(expression);
-                Expression::Call(name.as_str()?.to_owned(), arguments.collect::<Option<_>>()?)
-            } else {
-                let members = members
-                    .iter()
-                    .map(|(k, v)| Some((k.clone(), expression(v)?)));
-                Expression::Object(members.collect::<Option<_>>()?)
+        let expression = match (reference, function) {
+            (Some(name), _) => Expression::Reference(name),
+            (None, Some(name)) => {
+                let arguments = arguments.ok_or_else(|| A::Error::missing_field("argv"))?;
+                Expression::Call(name, arguments)
             }
-        }
-        Json::Array(items) => {
-            Expression::List(items.iter().map(expression).collect::<Option<_>>()?)
-        }
-        Json::String(text) if text.contains(['{', '}']) => Expression::Template(text.clone()),
-        literal => Expression::Literal(literal.clone()),
-    })
+            (None, None) => Expression::Object(members.into()),
+        };
+        Ok((expression, assign))
+    }
 }

@@ -21,6 +21,8 @@ pub(super) struct Builder<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) spec: &'a TableSpec,
     pub(super) model: Option<Arc<Model>>,
+    /// Of the model's shapes.
+    pub(super) types: Arc<types::Types>,
     pub(super) parent: Option<Arc<TableSchema>>,
     /// What the calls give, first come first served; also names that the columns of every table take.
     pub(super) raw: IndexMap<String, Raw>,
@@ -39,6 +41,7 @@ pub(super) fn build(
         catalog,
         spec,
         model: None,
+        types: catalog.schemas.types_of(&spec.model),
         parent,
         raw: IndexMap::new(),
         problems: Vec::new(),
@@ -226,7 +229,7 @@ impl Builder<'_> {
                     let origin = Origin::Outer {
                         member: member.clone(),
                     };
-                    let ty = types::column_type(model, reached.shape);
+                    let ty = self.types.of(model, reached.shape);
                     self.insert(column.clone(), Raw { ty, origin }, &part);
                 }
             }
@@ -409,12 +412,12 @@ impl Builder<'_> {
         }
         let tags = name == "tags" && !several && types::holds_tags(model, shape);
         let (ty, transform) = if tags {
-            (ColumnType::Map(Box::new(ColumnType::Text)), Transform::Tags)
+            (ColumnType::Map(Arc::new(ColumnType::Text)), Transform::Tags)
         } else {
-            (types::column_type(model, shape), Transform::None)
+            (self.types.of(model, shape), Transform::None)
         };
         let ty = if several {
-            ColumnType::List(Box::new(ty))
+            ColumnType::List(Arc::new(ty))
         } else {
             ty
         };

@@ -1,10 +1,11 @@
 //! `[table.<name>.column]`, and the columns that every table has.
+use super::Problem;
 use super::build::{Builder, Raw};
 use super::walk::{Naming, walk};
-use super::{Problem, types};
 use crate::service_file::BASE_COLUMNS;
 use crate::{ColumnSpec, ColumnType, Origin, Step, Transform, parse_path, suggest};
 use indexmap::IndexMap;
+use std::sync::Arc;
 
 /// Columns made from columns made from columns: more than this is a circle.
 const DEEPEST: usize = 8;
@@ -92,7 +93,7 @@ impl Builder<'_> {
             columns.insert(
                 "tags".to_owned(),
                 Raw {
-                    ty: ColumnType::Map(Box::new(ColumnType::Text)),
+                    ty: ColumnType::Map(Arc::new(ColumnType::Text)),
                     origin: Origin::Tagging,
                 },
             );
@@ -188,7 +189,7 @@ impl Builder<'_> {
                 Some(model),
             ) => {
                 // A list that `from` of the call opened is opened once more to go further in.
-                let opened = path.is_empty() && is_list_of(&raw.ty, model, *shape);
+                let opened = path.is_empty() && is_list_of(&raw.ty, &self.types.of(model, *shape));
                 let inside = match inside.split_first() {
                     Some((Step::Each, rest)) if opened => rest,
                     Some(_) if opened => {
@@ -200,7 +201,7 @@ impl Builder<'_> {
                     _ => inside,
                 };
                 let reached = walk(model, *shape, inside, Naming::Column)?;
-                let ty = types::column_type(model, reached.shape);
+                let ty = self.types.of(model, reached.shape);
                 let several = opened || reached.opened > 0;
                 let mut full = path.clone();
                 full.extend(reached.path);
@@ -211,7 +212,7 @@ impl Builder<'_> {
                     transform,
                 };
                 let ty = if several {
-                    ColumnType::List(Box::new(ty))
+                    ColumnType::List(Arc::new(ty))
                 } else {
                     ty
                 };
@@ -300,30 +301,26 @@ fn csv(header: &str, kind: Option<&str>) -> Raw {
 }
 
 /// True when the column is a list of the shape, not the shape itself.
-fn is_list_of(
-    ty: &ColumnType,
-    model: &palisade_model::Model,
-    shape: palisade_model::ShapeId,
-) -> bool {
-    matches!(ty, ColumnType::List(inner) if **inner == types::column_type(model, shape))
-        && types::column_type(model, shape) != *ty
+fn is_list_of(ty: &ColumnType, shape: &ColumnType) -> bool {
+    matches!(ty, ColumnType::List(inner) if **inner == *shape) && shape != ty
 }
 
 fn inside_type(ty: &ColumnType, steps: &[Step]) -> Option<ColumnType> {
-    let mut ty = ty.clone();
+    let mut ty = ty;
     for step in steps {
         ty = match (step, ty) {
-            (Step::Each | Step::Where(_), ColumnType::List(inner)) => *inner,
-            (Step::Member(_), ColumnType::Map(inner)) => *inner,
+            (Step::Each | Step::Where(_), ColumnType::List(inner)) => inner,
+            (Step::Member(_), ColumnType::Map(inner)) => inner,
             (Step::Member(name), ColumnType::Struct(fields)) => {
-                fields.into_iter().find(|(n, _)| n == name)?.1
+                &fields.iter().find(|(n, _)| n == name)?.1
             }
             _ => return None,
         };
     }
+    let ty = ty.clone();
     let opened = steps.iter().any(Step::opens);
     Some(if opened {
-        ColumnType::List(Box::new(ty))
+        ColumnType::List(Arc::new(ty))
     } else {
         ty
     })
@@ -332,11 +329,12 @@ fn inside_type(ty: &ColumnType, steps: &[Step]) -> Option<ColumnType> {
 /// Takes the field at the end of a path out of a type.
 fn without(ty: &mut ColumnType, steps: &[Step]) -> Result<(), Problem> {
     match (steps.split_first(), ty) {
-        (Some((Step::Each, rest)), ColumnType::List(inner)) => without(inner, rest),
+        (Some((Step::Each, rest)), ColumnType::List(inner)) => without(Arc::make_mut(inner), rest),
         (Some((Step::Member(_), rest)), ColumnType::Map(inner)) if !rest.is_empty() => {
-            without(inner, rest)
+            without(Arc::make_mut(inner), rest)
         }
         (Some((Step::Member(name), rest)), ColumnType::Struct(fields)) => {
+            let fields = Arc::make_mut(fields);
             let Some(index) = fields.iter().position(|(n, _)| n == name) else {
                 return Err(Problem {
                     message: format!("there is no field `{name}`"),
@@ -373,7 +371,7 @@ fn transformed(transform: Transform, ty: ColumnType, from: &str) -> Result<Colum
             _ => wrong("a text, which `as = \"base64\"` decodes"),
         },
         Transform::Keys => match ty {
-            ColumnType::Map(_) => Ok(ColumnType::List(Box::new(ColumnType::Text))),
+            ColumnType::Map(_) => Ok(ColumnType::List(Arc::new(ColumnType::Text))),
             _ => wrong("a map, whose keys `as = \"keys\"` lists"),
         },
         Transform::Count => match ty {
@@ -383,8 +381,8 @@ fn transformed(transform: Transform, ty: ColumnType, from: &str) -> Result<Colum
         Transform::Secrets | Transform::SecretsOfBase64 => match ty {
             ColumnType::Text | ColumnType::List(_) | ColumnType::Map(_) | ColumnType::Struct(_) => {
                 let field = |name: &str| (name.to_owned(), ColumnType::Text);
-                let found = ColumnType::Struct(vec![field("name"), field("kind")]);
-                Ok(ColumnType::List(Box::new(found)))
+                let found = ColumnType::Struct(Arc::new(vec![field("name"), field("kind")]));
+                Ok(ColumnType::List(Arc::new(found)))
             }
             _ => wrong("a text or a collection, which `as = \"secrets\"` searches"),
         },

@@ -45,6 +45,16 @@ type Computed = Result<Arc<TableSchema>, Vec<Diagnostic>>;
 #[derive(Debug, Default)]
 pub struct SchemaCache {
     tables: Mutex<BTreeMap<String, Computed>>,
+    /// By the model's name.
+    types: Mutex<BTreeMap<String, Arc<types::Types>>>,
+}
+
+impl SchemaCache {
+    fn types_of(&self, model: &str) -> Arc<types::Types> {
+        let known = self.types.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(model.to_owned()).or_default())
+    }
 }
 
 impl Clone for SchemaCache {

@@ -312,7 +312,7 @@ fn every_answer_of_every_shipped_model_has_a_type() {
         "cloudfront",
     ] {
         let model = models.get(name).unwrap();
-        for operation in &model.operations {
+        for operation in model.operations.iter() {
             if crate::verbs::refused(&operation.name).is_some() {
                 continue;
             }

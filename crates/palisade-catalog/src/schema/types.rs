@@ -1,7 +1,73 @@
 //! Column types of the API model's shapes.
 use crate::{ColumnType, names};
 use palisade_model::{Model, Shape, ShapeId, ShapeKind};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The types of one model's shapes, each worked out once.
+#[derive(Debug, Default)]
+pub(super) struct Types {
+    /// Also whether what encloses the shape is sensitive.
+    typed: Mutex<BTreeMap<(ShapeId, bool), ColumnType>>,
+    recursive: Mutex<BTreeMap<ShapeId, bool>>,
+}
+
+impl Types {
+    /// As [`column_type`].
+    pub(super) fn of(&self, model: &Model, shape: ShapeId) -> ColumnType {
+        self.typed(model, shape, false)
+    }
+
+    fn typed(&self, model: &Model, id: ShapeId, hidden: bool) -> ColumnType {
+        let known = || self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(&(id, hidden)) {
+            return known.clone();
+        }
+        let ty = self.work_out(model, id, hidden);
+        known().entry((id, hidden)).or_insert(ty).clone()
+    }
+
+    fn work_out(&self, model: &Model, id: ShapeId, hidden: bool) -> ColumnType {
+        let Some(shape) = model.shape(id) else {
+            return ColumnType::Text;
+        };
+        let hidden = hidden || shape.traits.sensitive;
+        let element = || {
+            let element = shape.element.as_ref();
+            Arc::new(element.map_or(ColumnType::Text, |e| self.typed(model, e.shape, hidden)))
+        };
+        match shape.kind {
+            ShapeKind::Boolean if !hidden => ColumnType::Boolean,
+            ShapeKind::Integer if !hidden => ColumnType::Integer,
+            ShapeKind::Double if !hidden => ColumnType::Float,
+            ShapeKind::Timestamp if !hidden => ColumnType::Timestamp,
+            ShapeKind::List if !self.is_recursive(model, id) => ColumnType::List(element()),
+            ShapeKind::Map if !self.is_recursive(model, id) => ColumnType::Map(element()),
+            ShapeKind::Structure | ShapeKind::Union
+                if !shape.members.is_empty() && !self.is_recursive(model, id) =>
+            {
+                let fields = field_names(shape).into_iter().zip(&shape.members);
+                let fields = fields.map(|(name, m)| (name, self.typed(model, m.shape, hidden)));
+                ColumnType::Struct(Arc::new(fields.collect()))
+            }
+            _ => ColumnType::Text,
+        }
+    }
+
+    fn is_recursive(&self, model: &Model, id: ShapeId) -> bool {
+        let known = || {
+            self.recursive
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = known().get(&id) {
+            return *known;
+        }
+        let found = is_recursive(model, id);
+        known().insert(id, found);
+        found
+    }
+}
 
 /// The type of a column that holds values of this shape.
 ///
@@ -9,46 +75,18 @@ use std::collections::BTreeSet;
 /// strings, numbers of any size, bytes (base64), documents, shapes that contain themselves and structures without members
 /// (the last three as JSON), and for every value of a sensitive shape and of what it contains.
 pub fn column_type(model: &Model, shape: ShapeId) -> ColumnType {
-    typed(model, shape, false)
-}
-
-fn typed(model: &Model, id: ShapeId, hidden: bool) -> ColumnType {
-    let Some(shape) = model.shape(id) else {
-        return ColumnType::Text;
-    };
-    let hidden = hidden || shape.traits.sensitive;
-    let element = || {
-        let element = shape.element.as_ref();
-        Box::new(element.map_or(ColumnType::Text, |e| typed(model, e.shape, hidden)))
-    };
-    match shape.kind {
-        ShapeKind::Boolean if !hidden => ColumnType::Boolean,
-        ShapeKind::Integer if !hidden => ColumnType::Integer,
-        ShapeKind::Double if !hidden => ColumnType::Float,
-        ShapeKind::Timestamp if !hidden => ColumnType::Timestamp,
-        ShapeKind::List if !is_recursive(model, id) => ColumnType::List(element()),
-        ShapeKind::Map if !is_recursive(model, id) => ColumnType::Map(element()),
-        ShapeKind::Structure | ShapeKind::Union
-            if !shape.members.is_empty() && !is_recursive(model, id) =>
-        {
-            let fields = field_names(shape).into_iter().zip(&shape.members);
-            let fields = fields.map(|(name, m)| (name, typed(model, m.shape, hidden)));
-            ColumnType::Struct(fields.collect())
-        }
-        _ => ColumnType::Text,
-    }
+    Types::default().of(model, shape)
 }
 
 /// Field names of a structure, in the order of its members. Two members whose names differ only in their writing get
 /// different fields: the later one's ends in `_2`.
 pub(crate) fn field_names(shape: &Shape) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let mut fields = Vec::with_capacity(shape.members.len());
+    let mut fields: Vec<String> = Vec::with_capacity(shape.members.len());
     for member in &shape.members {
         let name = names::snake_case(&member.name);
         let mut unique = name.clone();
         let mut number = 2;
-        while !seen.insert(unique.clone()) {
+        while fields.contains(&unique) {
             unique = format!("{name}_{number}");
             number += 1;
         }

@@ -16,18 +16,14 @@ impl Schemas for Sample {
     fn table(&self, name: &str) -> Option<(Arc<TableSpec>, Arc<TableSchema>)> {
         use ColumnType::{Boolean, Integer, List, Map, Struct, Text, Timestamp};
         let structure = |fields: &[(&str, ColumnType)]| {
-            Struct(
-                fields
-                    .iter()
-                    .map(|(n, t)| ((*n).to_owned(), t.clone()))
-                    .collect(),
-            )
+            let fields = fields.iter().map(|(n, t)| ((*n).to_owned(), t.clone()));
+            Struct(Arc::new(fields.collect()))
         };
         let range = structure(&[("cidr", Text)]);
         let permission = structure(&[
             ("from_port", Integer),
             ("to_port", Integer),
-            ("ranges", List(Box::new(range))),
+            ("ranges", List(Arc::new(range))),
         ]);
         let columns = match name {
             "bucket" => vec![
@@ -36,13 +32,13 @@ impl Schemas for Sample {
                     "versioning",
                     structure(&[("status", Text), ("mfa_delete", Text)]),
                 ),
-                ("tags", Map(Box::new(Text))),
-                ("aliases", List(Box::new(Text))),
+                ("tags", Map(Arc::new(Text))),
+                ("aliases", List(Arc::new(Text))),
                 ("created", Timestamp),
                 ("size", Integer),
                 ("public", Boolean),
             ],
-            "security_group" => vec![("id", Text), ("permissions", List(Box::new(permission)))],
+            "security_group" => vec![("id", Text), ("permissions", List(Arc::new(permission)))],
             "region" => vec![("id", Text)],
             "detector" => vec![("id", Text), ("status", Text)],
             _ => return None,
