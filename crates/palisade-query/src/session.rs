@@ -14,6 +14,7 @@ use datafusion::common::{
     DFSchema, DataFusionError, Result, SchemaError, TableReference, plan_err,
 };
 use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -29,7 +30,7 @@ use datafusion::sql::sqlparser::ast::{self, VisitMut};
 use palisade_catalog::{Catalog, TableSchema, TableSpec};
 use palisade_core::Timestamp;
 use palisade_table::Schemas;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Tables and views by name, made when first asked for.
@@ -158,9 +159,16 @@ impl Planner {
         options.sql_parser.collect_spans = true;
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.time_zone = Some(palisade_table::UTC.to_owned());
+        let mut standard = SessionStateDefaults::default_scalar_functions();
+        standard.retain(|f| STANDARD.contains(&f.name()));
         let mut state = SessionStateBuilder::new()
             .with_config(config)
-            .with_default_features()
+            // no formats of files: what is not in it cannot be read by it
+            .with_expr_planners(SessionStateDefaults::default_expr_planners())
+            .with_scalar_functions(standard)
+            .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+            .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+            .with_window_functions(SessionStateDefaults::default_window_functions())
             // What a plan needs to be right over one partition; the others save work on files and clusters, or look for
             // the smaller side of a join where nobody knows how many rows there will be.
             .with_physical_optimizer_rules(vec![
@@ -172,14 +180,6 @@ impl Planner {
             .build();
         let start = |e: DataFusionError| QueryError::Start(plain(&e));
         use datafusion::execution::FunctionRegistry;
-        let known: BTreeSet<String> = state
-            .scalar_functions()
-            .values()
-            .map(|f| f.name().to_owned())
-            .collect();
-        for name in known.iter().filter(|n| !STANDARD.contains(&n.as_str())) {
-            state.deregister_udf(name).map_err(start)?;
-        }
         for function in functions::all(now) {
             state.register_udf(Arc::new(function)).map_err(start)?;
         }

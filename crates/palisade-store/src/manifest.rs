@@ -1,6 +1,7 @@
 //! What a snapshot says about itself. The formats: `docs/specs/snapshot.md`.
 use palisade_core::{CallError, CheckSummary, Coverage, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The format that this version writes, and the latest that it reads.
@@ -140,7 +141,7 @@ pub struct FilePart {
 
 /// The checks of a snapshot, in an object of their own: texts are many times what the rest of a manifest is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checks {
+pub struct Checks<'a> {
     /// Sorted by id.
-    pub checks: Vec<CheckSummary>,
+    pub checks: Cow<'a, [CheckSummary]>,
 }

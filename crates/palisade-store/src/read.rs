@@ -225,8 +225,8 @@ impl Snapshot {
             return Ok(Vec::new());
         };
         let bytes = self.store.read_part(part).await?;
-        let checks: Checks = parse(&part.path, &bytes)?;
-        Ok(checks.checks)
+        let checks: Checks<'static> = parse(&part.path, &bytes)?;
+        Ok(checks.checks.into_owned())
     }
 
     /// The verdicts on one account, in their order.

@@ -347,7 +347,7 @@ impl Writer {
     pub(crate) async fn checks(&self, checks: &[CheckSummary]) -> Result<ObjectPart, StoreError> {
         let path = format!("{}/checks.json", folder(&self.id));
         let checks = Checks {
-            checks: checks.to_vec(),
+            checks: checks.into(),
         };
         let bytes = document(&path, &checks)?;
         let object = part(&path, &bytes);

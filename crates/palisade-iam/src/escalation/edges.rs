@@ -872,15 +872,19 @@ pub(super) fn paths_of_policies(
     };
     let model = Model::default();
     let may = |action: &String, context: &Context| {
-        let mut candidates: BTreeSet<String> = BTreeSet::new();
-        let format = format(action, account);
         let lower = action.to_ascii_lowercase();
-        let wanted = Widest::new(&format);
-        for statement in policies
+        let mut allowing = policies
             .iter()
             .flat_map(|p| p.with_effect(Effect::Allow))
             .filter(|s| s.action.matches(&lower))
-        {
+            .peekable();
+        // most policies allow few of the actions that rules ask for
+        if allowing.peek().is_none() {
+            return false;
+        }
+        let mut candidates: BTreeSet<String> = BTreeSet::new();
+        let wanted = Widest::new(&format(action, account));
+        for statement in allowing {
             match &statement.resource {
                 Some(r) if !r.negated => candidates.extend(
                     r.patterns
