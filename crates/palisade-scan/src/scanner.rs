@@ -98,7 +98,10 @@ impl Planned {
 impl Scanner {
     /// Over a catalogue, with the shipped API models. The time is the epoch until it is set.
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        let models = Arc::new(Models::embedded());
+        Self::with_models(catalog, Arc::new(Models::embedded()))
+    }
+    /// The same, with API models that somebody else uses, too.
+    pub fn with_models(catalog: Arc<Catalog>, models: Arc<Models>) -> Self {
         Self {
             catalog,
             models,

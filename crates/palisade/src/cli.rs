@@ -218,7 +218,7 @@ pub struct Selection {
 }
 
 /// Which account and regions, and how to get there.
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Args, Default)]
 #[command(group = clap::ArgGroup::new("assumed").multiple(true))]
 pub struct Target {
     /// Profile of ~/.aws/config and ~/.aws/credentials

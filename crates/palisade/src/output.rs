@@ -5,13 +5,16 @@ use palisade_config::ConfigError;
 use palisade_scan::ScanError;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the user sees, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Terminal {
     color_out: bool,
     color_err: bool,
     quiet: bool,
+    /// Lines for stderr that wait.
+    held: Option<Arc<Mutex<Vec<String>>>>,
 }
 
 impl Terminal {
@@ -30,6 +33,27 @@ impl Terminal {
             color_out: wanted(std::io::stdout().is_terminal()),
             color_err: wanted(std::io::stderr().is_terminal()),
             quiet: global.quiet,
+            held: None,
+        }
+    }
+    /// The same, for what goes on while a report is written: its lines wait for [`Terminal::release`], so that they do not
+    /// come in between.
+    pub fn holding(&self) -> Self {
+        Self {
+            held: Some(Arc::default()),
+            ..self.clone()
+        }
+    }
+    /// Shows the lines that wait.
+    pub fn release(self) {
+        if let Some(held) = &self.held {
+            for line in held
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .drain(..)
+            {
+                show(&line);
+            }
         }
     }
     /// Whether stdout takes colour.
@@ -88,9 +112,19 @@ impl Terminal {
         }
     }
     fn line(&self, text: &str) {
-        // a closed stderr leaves nobody to tell
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        match &self.held {
+            Some(held) => {
+                let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+                held.push(text.to_owned());
+            }
+            None => show(text),
+        }
     }
+}
+
+fn show(line: &str) {
+    // a closed stderr leaves nobody to tell
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Writes to stdout through one buffer.

@@ -1,7 +1,7 @@
 //! From the command line's target to somebody who answers calls: credentials, account, regions, demo, recording,
 //! Ctrl-C.
 use super::organization::Organization;
-use crate::cli::{OrganizationArgs, Target};
+use crate::cli::{Global, OrganizationArgs, Target};
 use crate::error::Failure;
 use crate::output::Terminal;
 use crate::progress::Bar;
@@ -13,6 +13,7 @@ use palisade_replay::{Exchange, Faults, Header, Recording, Server};
 use palisade_scan::Scanner;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The recorded account that `--demo` scans.
@@ -29,6 +30,49 @@ fn recording(target: &Target) -> Result<Option<(String, Recording)>, Failure> {
     }
     let demo = || Ok(("demo".to_owned(), Recording::from_bytes(DEMO)?));
     target.demo.then(demo).transpose()
+}
+
+/// A connection that is opened while the catalogue is loaded.
+pub struct Connecting {
+    target: Target,
+    models: Arc<Models>,
+    opening: JoinHandle<Result<(Connection, Option<String>), Failure>>,
+}
+
+impl Connecting {
+    /// Begins to open a connection, where the flags and the environment alone say to whom: nothing where there is a
+    /// configuration file, which is only read when the catalogue is there to hold it against.
+    pub fn ahead(target: &Target, global: &Global) -> Option<Self> {
+        if super::settings::is_configured(global) {
+            return None;
+        }
+        let models = Arc::new(Models::embedded());
+        let (asked, known) = (target.clone(), Arc::clone(&models));
+        let opening = std::thread::spawn(move || Connection::opened(&asked, &known));
+        Some(Self {
+            target: target.clone(),
+            models,
+            opening,
+        })
+    }
+
+    /// The API models that it uses.
+    pub fn models(&self) -> &Arc<Models> {
+        &self.models
+    }
+
+    /// The connection; another one, if after all another target is meant.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn wait(self, target: &Target, terminal: &Terminal) -> Result<Connection, Failure> {
+        if self.target == *target
+            && let Ok(opened) = self.opening.join()
+        {
+            return Ok(Connection::told(opened?, terminal));
+        }
+        Connection::open(target, &self.models, terminal)
+    }
 }
 
 /// An open connection to one account.
@@ -63,11 +107,23 @@ impl Connection {
         models: &Arc<Models>,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
+        Ok(Self::told(Self::opened(target, models)?, terminal))
+    }
+
+    fn told((connection, note): (Self, Option<String>), terminal: &Terminal) -> Self {
+        if let Some(note) = note {
+            terminal.note(&note);
+        }
+        connection
+    }
+
+    /// Also what there is to tell of it.
+    fn opened(target: &Target, models: &Arc<Models>) -> Result<(Self, Option<String>), Failure> {
         let runtime = runtime()?;
         let mut config = client_config(target);
         let mut now = system_time();
         let mut asked = target.region.clone();
-        let mut replayed = None;
+        let (mut replayed, mut note) = (None, None);
         if let Some((name, recording)) = recording(target)? {
             let header = recording.header().clone();
             now = header.recorded_at.parse().unwrap_or(now);
@@ -82,7 +138,7 @@ impl Connection {
                 secret_access_key: "example".to_owned(),
                 session_token: None,
             });
-            terminal.note(&format!(
+            note = Some(format!(
                 "{name}: {} (recorded {}), replayed from {} inside this process",
                 header.description,
                 header.recorded_at,
@@ -133,7 +189,7 @@ impl Connection {
             api: Arc::new(client),
             regions,
         };
-        Ok(Self {
+        let connection = Self {
             runtime,
             client: made,
             models: Arc::clone(models),
@@ -148,7 +204,8 @@ impl Connection {
             now,
             recorded,
             replayed,
-        })
+        };
+        Ok((connection, note))
     }
 
     /// The client and what its answers look like.

@@ -51,7 +51,9 @@ pub fn run(cli: Cli, given: &Given, terminal: &Terminal) -> Result<Outcome, Fail
         Command::Completions { shell } => completions::run(shell),
         Command::Man { output } => man::run(&output, terminal),
         Command::Scan(args) => {
-            scan::run(*args, given, &global, catalog(&global, terminal)?, terminal)
+            let connecting = connect::Connecting::ahead(&args.scan.target, &global);
+            let catalog = catalog(&global, terminal)?;
+            scan::run(*args, given, &global, (catalog, connecting), terminal)
         }
         Command::Check(args) => check::run(
             *args,

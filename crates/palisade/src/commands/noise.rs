@@ -255,8 +255,8 @@ pub fn baseline(
                 all_tables: false,
             };
             let ready = scan::Ready::new(scan, given, global, &catalog)?;
-            let (judged, _) = scan::assess(&ready, &noise, None, &catalog, terminal)?;
-            judged.assessment
+            let assessed = scan::assess(&ready, &noise, None, &catalog, None, terminal)?;
+            assessed.judged.assessment
         }
     };
     if assessment.coverage.interrupted {

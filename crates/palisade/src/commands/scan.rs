@@ -1,5 +1,5 @@
 //! `palisade scan`
-use super::connect::{Connection, limits};
+use super::connect::{Connecting, Connection, limits};
 use super::noise::{Noise, Tags};
 use super::organization::{Organization, Read, some_account};
 use super::report::{Holding, Judged, Outputs};
@@ -76,7 +76,7 @@ pub fn run(
     args: ScanAccounts,
     given: &Given,
     global: &Global,
-    catalog: Arc<Catalog>,
+    (catalog, connecting): (Arc<Catalog>, Option<Connecting>),
     terminal: &Terminal,
 ) -> Result<Outcome, Failure> {
     let mut ready = Ready::new(args.scan, given, global, &catalog)?;
@@ -100,26 +100,51 @@ pub fn run(
         true => noise.holding(outputs.holding()),
         false => Holding::Listed(Listing::All),
     };
-    let (judged, connection) = assess(
+    let Assessed {
+        judged,
+        connection,
+        keeping,
+    } = assess(
         &ready,
         &noise,
         Some((&outputs, holding)),
         &catalog,
+        connecting,
         terminal,
     )?;
-    // an output that fails keeps nobody from being told
-    let written = outputs.write(&judged, Some(&connection), terminal);
+    let held = terminal.holding();
+    let (written, kept) = std::thread::scope(|scope| {
+        let commit = || match &keeping {
+            Some(keeping) => keeping.commit(&connection, &judged.assessment, &held),
+            None => Ok(()),
+        };
+        let committing = scope.spawn(commit);
+        let written = outputs.write(&judged, Some(&connection), terminal);
+        (written, committing.join())
+    });
+    held.release();
+    let kept = kept.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    // what cannot be kept keeps nobody from reading it, and an output that fails nobody from being told
     let assessment = judged.assessment;
-    let sent = destinations.send(&assessment, Some(&connection), args.dry_run, terminal)?;
-    match written {
-        // the reader has gone: what was found counts all the same
-        Err(failure) if failure.is_closed_pipe() => {}
-        other => other?,
-    }
+    let sent = destinations.send(&assessment, Some(&connection), args.dry_run, terminal);
+    let mut failures: Vec<Failure> = kept.err().into_iter().collect();
+    // the reader has gone: what was found counts all the same
+    failures.extend(written.err().filter(|failure| !failure.is_closed_pipe()));
     let outcome = match sent {
-        true => outcome(args, &assessment),
-        false => Outcome::Failed,
+        Ok(true) => outcome(args, &assessment),
+        Ok(false) => Outcome::Failed,
+        Err(failure) => {
+            failures.push(failure);
+            Outcome::Failed
+        }
     };
+    // whoever called tells the last
+    if let Some(last) = failures.pop() {
+        failures
+            .iter()
+            .for_each(|failure| terminal.failure(failure));
+        return Err(last);
+    }
     // the process ends: giving memory back piece by piece takes as long as writing the report
     std::mem::forget((assessment, connection));
     Ok(outcome)
@@ -176,8 +201,16 @@ impl Early for Both<'_> {
     }
 }
 
-/// Assesses an account; also gives the connection to it. The findings of an organisation are held as the outputs need
-/// them.
+/// An account, or many, after a scan.
+pub struct Assessed {
+    pub judged: Judged,
+    pub connection: Connection,
+    /// The snapshot that holds it, until it is committed seen by nobody.
+    pub keeping: Option<Keeping>,
+}
+
+/// Assesses an account, to which a connection may be on its way. The findings of an organisation are held as the outputs
+/// need them.
 ///
 /// # Errors
 /// When the selection leaves nothing, there is no connection, an output has no bucket, or a check is wrong.
@@ -186,8 +219,9 @@ pub fn assess(
     noise: &Noise,
     outputs: Option<(&Outputs, Holding)>,
     catalog: &Arc<Catalog>,
+    connecting: Option<Connecting>,
     terminal: &Terminal,
-) -> Result<(Judged, Connection), Failure> {
+) -> Result<Assessed, Failure> {
     let Ready {
         args,
         selection,
@@ -208,8 +242,13 @@ pub fn assess(
             ),
         });
     }
-    let mut scanner = Scanner::new(Arc::clone(catalog));
-    // what is wrong with the SQL is told before anything is asked of AWS
+    let mut scanner = match &connecting {
+        Some(connecting) => {
+            Scanner::with_models(Arc::clone(catalog), Arc::clone(connecting.models()))
+        }
+        None => Scanner::new(Arc::clone(catalog)),
+    };
+    // what is wrong with the SQL is told before anything is asked of the account
     let mut request = scanner.request(&checks)?;
     if args.all_tables {
         catalog
@@ -221,7 +260,10 @@ pub fn assess(
     // which calls to make is thought about while AWS says whose credentials these are
     let mut connection = std::thread::scope(|scope| {
         scope.spawn(|| scanner.think_ahead(&request));
-        Connection::open(&args.target, scanner.models(), terminal)
+        match connecting {
+            Some(connecting) => connecting.wait(&args.target, terminal),
+            None => Connection::open(&args.target, scanner.models(), terminal),
+        }
     })?;
     if let Some((outputs, _)) = outputs {
         outputs.probe(&connection)?;
@@ -415,10 +457,11 @@ pub fn assess(
     noise.apply_to(&mut judged, &tags, terminal)?;
     ready.roll_up(&mut judged.assessment, catalog);
     judged.list(outputs.map_or(Listing::All, |(outputs, _)| outputs.listing()))?;
-    if let Some(keeping) = &keeping {
-        keeping.commit(&connection, &judged.assessment, terminal)?;
-    }
-    Ok((judged, connection))
+    Ok(Assessed {
+        judged,
+        connection,
+        keeping,
+    })
 }
 
 fn nothing_to_resume() -> Failure {

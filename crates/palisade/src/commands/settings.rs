@@ -29,6 +29,11 @@ pub fn config(global: &Global, catalog: &Catalog) -> Result<Option<Config>, Fail
         .map_err(Failure::from)
 }
 
+/// Whether there is a configuration file.
+pub fn is_configured(global: &Global) -> bool {
+    palisade_config::find(global.config.as_deref(), Path::new(".")).is_some()
+}
+
 /// What is in effect: flags over environment over file over defaults.
 ///
 /// # Errors

@@ -17,10 +17,10 @@ use palisade_store::{
     StoreError,
 };
 use palisade_table::{Dataset, Table};
-use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -222,9 +222,9 @@ pub struct Keeping {
     /// Somebody said where: not being able to keep it is an error, not a warning.
     asked: bool,
     /// It was told that nothing is kept.
-    given_up: Cell<bool>,
+    given_up: AtomicBool,
     /// What can be gone on with.
-    session: OnceCell<Session>,
+    session: OnceLock<Session>,
 }
 
 impl Keeping {
@@ -272,8 +272,8 @@ impl Keeping {
                 regions: connection.regions.clone(),
             },
             asked: args.store.is_some(),
-            given_up: Cell::new(false),
-            session: OnceCell::new(),
+            given_up: AtomicBool::new(false),
+            session: OnceLock::new(),
         })
     }
 
@@ -508,7 +508,7 @@ impl Keeping {
         terminal: &Terminal,
     ) -> Result<(), Failure> {
         let begun = ahead.map(WriteAhead::wait).transpose();
-        if self.given_up.get() {
+        if self.given_up.load(Ordering::Relaxed) {
             return Ok(());
         }
         let result = AccountResult {
@@ -545,7 +545,7 @@ impl Keeping {
         assessment: &Assessment,
         terminal: &Terminal,
     ) -> Result<(), Failure> {
-        if self.given_up.get() {
+        if self.given_up.load(Ordering::Relaxed) {
             return Ok(());
         }
         if let Some(session) = self.session.get() {
@@ -620,7 +620,7 @@ impl Keeping {
             Ok(written) => Ok(Some(written)),
             Err(e) if self.asked => Err(e.into()),
             Err(e) => {
-                self.given_up.set(true);
+                self.given_up.store(true, Ordering::Relaxed);
                 terminal.warn(&format!("no snapshot is kept: {e}"));
                 Ok(None)
             }
