@@ -85,7 +85,7 @@ pub fn proxies() -> Vec<(String, String)> {
 /// the link-local addresses that give credentials.
 pub(crate) fn http_client() -> SharedHttpClient {
     let direct = Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
     if proxies().is_empty() {
         return direct;
@@ -95,7 +95,7 @@ pub(crate) fn http_client() -> SharedHttpClient {
         builder.set_connector_settings(settings.cloned());
         builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         builder
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build()
     });
     SharedHttpClient::new(Choosing { direct, proxied })

@@ -132,7 +132,7 @@ impl Http {
                 .connector_settings(settings.clone())
                 .sleep_impl(TokioSleep::new())
                 .proxy_config(proxy)
-                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
                 .build()
         };
         Self {

@@ -11,6 +11,11 @@ mod progress;
 use clap::{CommandFactory, FromArgMatches};
 use std::process::ExitCode;
 
+/// A scan asks for memory some millions of times, from a dozen threads. How it is kept: `.cargo/config.toml`.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Why the process ends as it does (`docs/specs/exit-codes` in DESIGN; printed by `palisade --help`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
