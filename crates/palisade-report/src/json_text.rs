@@ -1,7 +1,7 @@
 //! JSON that is safe to look at: what could steer a terminal or turn a line around is written as `\uXXXX`, which
 //! reads back as the same text.
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 /// True for characters that a display acts on instead of showing them: C0 and C1 controls, line and paragraph
 /// separators, and marks that change the direction of text (Unicode Bidirectional Algorithm, 2).
@@ -38,8 +38,13 @@ pub(crate) fn pretty<T: serde::Serialize + ?Sized>(
     out: &mut dyn Write,
     value: &T,
 ) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::with_formatter(out, Safe(PrettyFormatter::new()));
-    Ok(value.serialize(&mut serializer)?)
+    // signs and spaces between values are a byte or two, and whoever writes is not known here
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    let formatter = Safe(PrettyFormatter::new());
+    value.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut out, formatter,
+    ))?;
+    out.flush()
 }
 
 /// Forwards to another formatter all but the text of strings.
@@ -51,7 +56,7 @@ impl<F: Formatter> Formatter for Safe<F> {
         text: &str,
     ) -> io::Result<()> {
         // serde_json itself escapes what is below a space
-        if text.bytes().all(|b| b < 0x7f) {
+        if text.is_ascii() && !text.as_bytes().contains(&0x7f) {
             return out.write_all(text.as_bytes());
         }
         let mut rest = text;

@@ -446,9 +446,10 @@ pub fn assess(
             judged: judging.wait(),
             written: writing,
         };
+        let tables = read.collected.dataset.clone();
         let (assessment, tags) = one(&planned, read, is_new, ahead)?;
-        // the process ends soon: giving hundreds of plans back piece by piece takes longer than reporting
-        std::mem::forget(planned);
+        // the process ends soon: giving hundreds of plans and tables back piece by piece takes longer than reporting
+        std::mem::forget((planned, tables, Arc::clone(&scanner)));
         (Judged::whole(assessment), tags)
     };
     if let Some(keeping) = &keeping {
