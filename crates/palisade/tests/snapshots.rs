@@ -10,6 +10,7 @@ mod common;
 
 use common::{CREDENTIALS, Moto, err, out, palisade};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 fn run(folder: &Path, args: &[&str]) -> std::process::Output {
     palisade(folder).args(args).output().unwrap()
@@ -33,6 +34,35 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// A snapshot that cannot be committed is told, after the report, which is whole; nothing of it can be seen.
+#[test]
+fn a_snapshot_that_cannot_be_committed_costs_no_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let scan = ["scan", "--demo", "--quiet", "-f", "jsonl"];
+    let expected = good(folder, &scan);
+    let mut command = palisade(folder);
+    command.args(scan).args(["--store", "lake"]);
+    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut scanning = pipes.spawn().unwrap();
+    // tables are written while others are read; the checks come last, and find a folder in their place
+    let snapshot = loop {
+        assert!(scanning.try_wait().unwrap().is_none(), "no table came");
+        let begun = std::fs::read_dir(folder.join("lake/snapshots"));
+        let begun = begun.into_iter().flatten().next();
+        match begun.map(|entry| entry.unwrap().path()) {
+            Some(snapshot) => break snapshot,
+            None => std::thread::sleep(std::time::Duration::from_millis(5)),
+        }
+    };
+    std::fs::create_dir(snapshot.join("checks.json")).unwrap();
+    let scanned = scanning.wait_with_output().unwrap();
+    assert_eq!(scanned.status.code(), Some(1), "{}", err(&scanned));
+    assert!(out(&scanned) == expected, "the report is another");
+    assert!(err(&scanned).contains("checks.json"), "{}", err(&scanned));
+    assert!(!snapshot.join("manifest.json").exists());
 }
 
 /// What a scan says, a check of its snapshot says: byte for byte, with what could not be read.
