@@ -182,7 +182,9 @@ mod tests {
             );
             assert!(!model.endpoint_rules.is_empty(), "{name}");
             assert_eq!(model.shapes.iter().count(), model.shapes.len(), "{name}");
-            for operation in models.get(name).unwrap().operations.iter() {
+            let operations = model.operations.iter();
+            assert_eq!(operations.count(), model.operations.len(), "{name}");
+            for operation in model.operations.iter() {
                 assert_eq!(model.operation(&operation.name), Some(operation), "{name}");
                 assert_eq!(model.operation(&format!("{}_", operation.name)), None);
             }

@@ -8,7 +8,7 @@ mod tests;
 mod types;
 mod walk;
 
-pub use types::{column_type, is_recursive, is_sensitive};
+pub use types::{is_recursive, is_sensitive};
 
 use crate::load::table_hint;
 use crate::{Catalog, Diagnostic, DiagnosticLevel, TableSchema};

@@ -1,8 +1,12 @@
 //! Columns from the shipped API models.
-use super::types::field_names;
+use super::types::{Types, field_names};
 use super::*;
 use crate::{ColumnType, Origin, Source, Step, Transform, load};
-use palisade_model::{Models, ShapeKind};
+use palisade_model::{Model, Models, ShapeId, ShapeKind};
+
+fn column_type(model: &Model, shape: ShapeId) -> ColumnType {
+    Types::default().of(model, shape)
+}
 
 fn schema(service: &str, text: &str, table: &str) -> Arc<TableSchema> {
     let path = format!("services/{service}.toml");

@@ -4,22 +4,22 @@ use palisade_model::{Model, Shape, ShapeId, ShapeKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The types of one model's shapes, each worked out once.
+/// The types of one model's shapes, each worked out once: by the shape, and whether what encloses it is sensitive.
 #[derive(Debug, Default)]
-pub(super) struct Types {
-    /// Also whether what encloses the shape is sensitive.
-    typed: Mutex<BTreeMap<(ShapeId, bool), ColumnType>>,
-    recursive: Mutex<BTreeMap<ShapeId, bool>>,
-}
+pub(super) struct Types(Mutex<BTreeMap<(ShapeId, bool), ColumnType>>);
 
 impl Types {
-    /// As [`column_type`].
+    /// The type of a column that holds values of this shape.
+    ///
+    /// A structure's fields stand one for one, in order, for the shape's members, with names in snake case. Text stands for
+    /// strings, numbers of any size, bytes (base64), documents, shapes that contain themselves and structures without
+    /// members (the last three as JSON), and for every value of a sensitive shape and of what it contains.
     pub(super) fn of(&self, model: &Model, shape: ShapeId) -> ColumnType {
         self.typed(model, shape, false)
     }
 
     fn typed(&self, model: &Model, id: ShapeId, hidden: bool) -> ColumnType {
-        let known = || self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known().get(&(id, hidden)) {
             return known.clone();
         }
@@ -41,10 +41,10 @@ impl Types {
             ShapeKind::Integer if !hidden => ColumnType::Integer,
             ShapeKind::Double if !hidden => ColumnType::Float,
             ShapeKind::Timestamp if !hidden => ColumnType::Timestamp,
-            ShapeKind::List if !self.is_recursive(model, id) => ColumnType::List(element()),
-            ShapeKind::Map if !self.is_recursive(model, id) => ColumnType::Map(element()),
+            ShapeKind::List if !is_recursive(model, id) => ColumnType::List(element()),
+            ShapeKind::Map if !is_recursive(model, id) => ColumnType::Map(element()),
             ShapeKind::Structure | ShapeKind::Union
-                if !shape.members.is_empty() && !self.is_recursive(model, id) =>
+                if !shape.members.is_empty() && !is_recursive(model, id) =>
             {
                 let fields = field_names(shape).into_iter().zip(&shape.members);
                 let fields = fields.map(|(name, m)| (name, self.typed(model, m.shape, hidden)));
@@ -53,29 +53,6 @@ impl Types {
             _ => ColumnType::Text,
         }
     }
-
-    fn is_recursive(&self, model: &Model, id: ShapeId) -> bool {
-        let known = || {
-            self.recursive
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(known) = known().get(&id) {
-            return *known;
-        }
-        let found = is_recursive(model, id);
-        known().insert(id, found);
-        found
-    }
-}
-
-/// The type of a column that holds values of this shape.
-///
-/// A structure's fields stand one for one, in order, for the shape's members, with names in snake case. Text stands for
-/// strings, numbers of any size, bytes (base64), documents, shapes that contain themselves and structures without members
-/// (the last three as JSON), and for every value of a sensitive shape and of what it contains.
-pub fn column_type(model: &Model, shape: ShapeId) -> ColumnType {
-    Types::default().of(model, shape)
 }
 
 /// Field names of a structure, in the order of its members. Two members whose names differ only in their writing get
