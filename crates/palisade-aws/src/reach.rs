@@ -84,33 +84,49 @@ pub fn proxies() -> Vec<(String, String)> {
 /// One pool of connections for everything. Proxies of the environment are used, but never for this machine and for
 /// the link-local addresses that give credentials.
 pub(crate) fn http_client() -> SharedHttpClient {
-    let direct = Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    if proxies().is_empty() {
-        return direct;
-    }
-    let proxied = Builder::new().build_with_connector_fn(|settings, components| {
-        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
-        builder.set_connector_settings(settings.cloned());
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder
+    let proxied = || {
+        Builder::new().build_with_connector_fn(|settings, components| {
+            let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
+            builder.set_connector_settings(settings.cloned());
+            builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+            builder
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .build()
+        })
+    };
+    SharedHttpClient::new(Choosing {
+        plain: Builder::new().build_http(),
+        secured: Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build()
-    });
-    SharedHttpClient::new(Choosing { direct, proxied })
+            .build_https(),
+        proxied: (!proxies().is_empty()).then(proxied),
+    })
 }
 
-#[derive(Debug)]
+/// Clients by what an address needs. That of TLS reads the machine's trusted authorities when it makes its first connector,
+/// which takes ten milliseconds: one is made where a request needs it.
+#[derive(Debug, Clone)]
 struct Choosing {
-    direct: SharedHttpClient,
-    proxied: SharedHttpClient,
+    plain: SharedHttpClient,
+    secured: SharedHttpClient,
+    proxied: Option<SharedHttpClient>,
 }
 
 #[derive(Debug)]
 struct Chosen {
-    direct: SharedHttpConnector,
-    proxied: SharedHttpConnector,
+    among: Choosing,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl Choosing {
+    fn client(&self, url: &str) -> &SharedHttpClient {
+        match &self.proxied {
+            Some(proxied) if !is_near(url) => proxied,
+            _ if url.starts_with("http://") => &self.plain,
+            _ => &self.secured,
+        }
+    }
 }
 
 impl HttpClient for Choosing {
@@ -120,19 +136,20 @@ impl HttpClient for Choosing {
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(Chosen {
-            direct: self.direct.http_connector(settings, components),
-            proxied: self.proxied.http_connector(settings, components),
+            among: self.clone(),
+            settings: settings.clone(),
+            components: components.clone(),
         })
     }
 }
 
 impl HttpConnector for Chosen {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if is_near(request.uri()) {
-            self.direct.call(request)
-        } else {
-            self.proxied.call(request)
-        }
+        // clients keep their connectors
+        let client = self.among.client(request.uri());
+        client
+            .http_connector(&self.settings, &self.components)
+            .call(request)
     }
 }
 
@@ -247,6 +264,26 @@ mod tests {
         ] {
             assert!(!is_near(url), "{url}");
         }
+    }
+
+    #[test]
+    fn clients_by_address() {
+        let client = || Builder::new().build_http();
+        let mut among = Choosing {
+            plain: client(),
+            secured: client(),
+            proxied: None,
+        };
+        let is = |a: &SharedHttpClient, b: &SharedHttpClient| std::ptr::eq(a, b);
+        let (near, far) = ("http://127.0.0.1:5000/", "http://10.0.0.1/");
+        let aws = "https://sts.amazonaws.com/";
+        assert!(is(among.client(near), &among.plain) && is(among.client(far), &among.plain));
+        assert!(is(among.client(aws), &among.secured));
+        among.proxied = Some(client());
+        let proxied = among.proxied.as_ref().unwrap();
+        assert!(is(among.client(near), &among.plain));
+        assert!(is(among.client("https://localhost/"), &among.secured));
+        assert!(is(among.client(far), proxied) && is(among.client(aws), proxied));
     }
 
     #[test]
