@@ -9,48 +9,47 @@ const WORDS: &[&str] = &["IPv4", "IPv6", "OAuth", "IoT", "MiB", "GiB", "DDoS"];
 /// A word begins at a capital that follows a small letter or a digit, and at the last capital of a run that a small
 /// letter follows. An `s` after two or more capitals at the end of a word is their plural. Idempotent.
 pub fn snake_case(name: &str) -> String {
-    let chars: Vec<char> = name.chars().collect();
     let mut out = String::with_capacity(name.len() + 8);
-    let mut i = 0;
-    // Capitals in a row before this character.
-    let mut run = 0usize;
-    while let Some(&c) = chars.get(i) {
-        let rest = chars.get(i..).unwrap_or_default();
-        let previous = i.checked_sub(1).and_then(|p| chars.get(p)).copied();
-        if c.is_ascii_uppercase()
-            && let Some(word) = WORDS.iter().find(|w| begins_with(rest, w))
-            && !previous.is_some_and(|p| p.is_ascii_uppercase())
-        {
-            boundary(&mut out);
-            out.extend(word.chars().map(|c| c.to_ascii_lowercase()));
-            i += word.len();
-            run = 0;
-            if rest
-                .get(word.len())
-                .is_some_and(|n| n.is_ascii_alphanumeric() && !n.is_ascii_lowercase())
-            {
-                boundary(&mut out);
-            }
-            continue;
-        }
+    let mut left = name.chars();
+    // The character before, and how many capitals stand in a row before this one.
+    let (mut previous, mut run) = (' ', 0usize);
+    loop {
+        let here = left.as_str();
+        let Some(c) = left.next() else { break };
+        let next = |n: usize| left.clone().nth(n);
         if !c.is_alphanumeric() {
             boundary(&mut out);
             run = 0;
-        } else if c.is_ascii_uppercase() {
-            let next_small = rest.get(1).is_some_and(|n| n.is_ascii_lowercase());
+        } else if !c.is_ascii_uppercase() {
+            run = 0;
+            out.push(c);
+        } else if !previous.is_ascii_uppercase()
+            && let Some(word) = WORDS.iter().find(|word| begins_with(here, word))
+        {
+            boundary(&mut out);
+            out.push_str(&word.to_ascii_lowercase());
+            left = here.get(word.len()..).unwrap_or_default().chars();
+            run = 0;
+            if let Some(n) = left.clone().next()
+                && n.is_ascii_alphanumeric()
+                && !n.is_ascii_lowercase()
+            {
+                boundary(&mut out);
+            }
+            previous = word.chars().next_back().unwrap_or(c);
+            continue;
+        } else {
+            let next_small = next(0).is_some_and(|n| n.is_ascii_lowercase());
             let plural = run >= 1
-                && rest.get(1) == Some(&'s')
-                && !rest.get(2).is_some_and(|n| n.is_ascii_lowercase());
+                && next(0) == Some('s')
+                && !next(1).is_some_and(|n| n.is_ascii_lowercase());
             if run == 0 || (next_small && !plural) {
                 boundary(&mut out);
             }
             out.push(c.to_ascii_lowercase());
             run += 1;
-        } else {
-            run = 0;
-            out.push(c);
         }
-        i += 1;
+        previous = c;
     }
     while out.ends_with('_') {
         out.pop();
@@ -58,11 +57,10 @@ pub fn snake_case(name: &str) -> String {
     out
 }
 
-fn begins_with(chars: &[char], word: &str) -> bool {
-    let mut ahead = chars.iter();
-    word.chars().all(|w| ahead.next() == Some(&w))
-        // `OAuthorized` would be another word.
-        && !ahead.next().is_some_and(|n| n.is_ascii_lowercase())
+fn begins_with(text: &str, word: &str) -> bool {
+    // `OAuthorized` would be another word.
+    text.strip_prefix(word)
+        .is_some_and(|rest| !rest.starts_with(|n: char| n.is_ascii_lowercase()))
 }
 
 fn boundary(out: &mut String) {

@@ -1,8 +1,9 @@
 //! Columns from the shipped API models.
-use super::types::{Types, field_names};
+use super::types::{Types, field_names, look_for_circles};
 use super::*;
 use crate::{ColumnType, Origin, Source, Step, Transform, load};
 use palisade_model::{Model, Models, ShapeId, ShapeKind};
+use std::collections::BTreeSet;
 
 fn column_type(model: &Model, shape: ShapeId) -> ColumnType {
     Types::default().of(model, shape)
@@ -353,6 +354,60 @@ fn every_answer_of_every_shipped_model_has_a_type() {
         .unwrap();
     let empty = palisade_model::ShapeId(u32::try_from(empty).unwrap());
     assert_eq!(column_type(&waf, empty), ColumnType::Text);
+}
+
+/// Against looking through all that a shape contains, for each shape again.
+#[test]
+fn shapes_that_contain_themselves() {
+    let contains_itself = |model: &Model, id: ShapeId| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![id]);
+        while let Some(shape) = open.pop().and_then(|next| model.shape(next)) {
+            for part in shape.members.iter().chain(shape.element.as_deref()) {
+                if part.shape == id {
+                    return true;
+                }
+                if seen.insert(part.shape) {
+                    open.push(part.shape);
+                }
+            }
+        }
+        false
+    };
+    let models = Models::embedded();
+    let mut recursive = 0;
+    for name in [
+        "wafv2",
+        "ce",
+        "dynamodb",
+        "emr",
+        "ssm",
+        "quicksight",
+        "glue",
+    ] {
+        let Ok(model) = models.get(name) else {
+            continue;
+        };
+        // what is remembered must not depend on where it began
+        let mut known = [BTreeMap::new(), BTreeMap::new()];
+        let count = u32::try_from(model.shapes.len()).unwrap();
+        let orders: [Vec<u32>; 2] = [(0..count).collect(), (0..count).rev().collect()];
+        for (order, known) in orders.iter().zip(&mut known) {
+            for id in order.iter().map(|id| ShapeId(*id)) {
+                look_for_circles(&model, id, known);
+            }
+        }
+        for id in (0..count).map(ShapeId) {
+            let expected = contains_itself(&model, id);
+            recursive += usize::from(expected);
+            assert_eq!(is_recursive(&model, id), expected, "{name} {id:?}");
+            assert_eq!(
+                known.each_ref().map(|k| k.get(&id)),
+                [Some(&expected); 2],
+                "{name} {id:?}"
+            );
+        }
+    }
+    assert!(recursive > 10, "{recursive}");
 }
 
 #[test]

@@ -1,12 +1,19 @@
 //! Column types of the API model's shapes.
 use crate::{ColumnType, names};
 use palisade_model::{Model, Shape, ShapeId, ShapeKind};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The types of one model's shapes, each worked out once: by the shape, and whether what encloses it is sensitive.
+/// The types of one model's shapes, each worked out once.
 #[derive(Debug, Default)]
-pub(super) struct Types(Mutex<BTreeMap<(ShapeId, bool), ColumnType>>);
+pub(super) struct Types(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By the shape, and whether what encloses it is sensitive.
+    types: BTreeMap<(ShapeId, bool), ColumnType>,
+    recursive: BTreeMap<ShapeId, bool>,
+}
 
 impl Types {
     /// The type of a column that holds values of this shape.
@@ -19,12 +26,20 @@ impl Types {
     }
 
     fn typed(&self, model: &Model, id: ShapeId, hidden: bool) -> ColumnType {
-        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known().get(&(id, hidden)) {
+        if let Some(known) = self.known().types.get(&(id, hidden)) {
             return known.clone();
         }
         let ty = self.work_out(model, id, hidden);
-        known().entry((id, hidden)).or_insert(ty).clone()
+        let mut known = self.known();
+        known.types.entry((id, hidden)).or_insert(ty).clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_recursive(&self, model: &Model, id: ShapeId) -> bool {
+        look_for_circles(model, id, &mut self.known().recursive)
     }
 
     fn work_out(&self, model: &Model, id: ShapeId, hidden: bool) -> ColumnType {
@@ -41,10 +56,10 @@ impl Types {
             ShapeKind::Integer if !hidden => ColumnType::Integer,
             ShapeKind::Double if !hidden => ColumnType::Float,
             ShapeKind::Timestamp if !hidden => ColumnType::Timestamp,
-            ShapeKind::List if !is_recursive(model, id) => ColumnType::List(element()),
-            ShapeKind::Map if !is_recursive(model, id) => ColumnType::Map(element()),
+            ShapeKind::List if !self.is_recursive(model, id) => ColumnType::List(element()),
+            ShapeKind::Map if !self.is_recursive(model, id) => ColumnType::Map(element()),
             ShapeKind::Structure | ShapeKind::Union
-                if !shape.members.is_empty() && !is_recursive(model, id) =>
+                if !shape.members.is_empty() && !self.is_recursive(model, id) =>
             {
                 let fields = field_names(shape).into_iter().zip(&shape.members);
                 let fields = fields.map(|(name, m)| (name, self.typed(model, m.shape, hidden)));
@@ -74,23 +89,61 @@ pub(crate) fn field_names(shape: &Shape) -> Vec<String> {
 
 /// True for a shape that contains itself, however far down. Its values become JSON text.
 pub fn is_recursive(model: &Model, id: ShapeId) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut open = vec![id];
-    while let Some(next) = open.pop() {
-        let Some(shape) = model.shape(next) else {
-            continue;
+    look_for_circles(model, id, &mut BTreeMap::new())
+}
+
+/// The same; what comes to light of all that the shape contains is remembered.
+pub(super) fn look_for_circles(
+    model: &Model,
+    id: ShapeId,
+    known: &mut BTreeMap<ShapeId, bool>,
+) -> bool {
+    if !known.contains_key(&id) {
+        let mut search = Circles {
+            model,
+            known,
+            path: Vec::new(),
         };
-        let parts = shape.members.iter().chain(shape.element.as_deref());
-        for part in parts {
-            if part.shape == id {
-                return true;
-            }
-            if seen.insert(part.shape) {
-                open.push(part.shape);
-            }
-        }
+        search.enter(id);
     }
-    false
+    known.get(&id).copied().unwrap_or_default()
+}
+
+/// Tarjan's search for strongly connected components, "Depth-first search and linear graph algorithms" (1972): shapes that
+/// contain each other are one.
+struct Circles<'m> {
+    model: &'m Model,
+    /// Shapes of which all that they contain was looked at: whether they contain themselves.
+    known: &'m mut BTreeMap<ShapeId, bool>,
+    /// Those that were entered and are not known yet.
+    path: Vec<ShapeId>,
+}
+
+impl Circles<'_> {
+    /// Looks at a shape that is neither known nor on the path. Says how far back on the path something leads that it
+    /// contains.
+    fn enter(&mut self, id: ShapeId) -> usize {
+        let place = self.path.len();
+        self.path.push(id);
+        let (mut back, mut in_itself) = (place, false);
+        let shape = self.model.shape(id);
+        let parts = shape.map(|s| s.members.iter().chain(s.element.as_deref()));
+        for part in parts.into_iter().flatten() {
+            in_itself |= part.shape == id;
+            if self.known.contains_key(&part.shape) {
+                continue;
+            }
+            let entered = self.path.iter().position(|on_path| *on_path == part.shape);
+            back = back.min(entered.unwrap_or_else(|| self.enter(part.shape)));
+        }
+        if back == place {
+            let circle = self.path.split_off(place);
+            let recursive = in_itself || circle.len() > 1;
+            self.known
+                .extend(circle.into_iter().map(|s| (s, recursive)));
+        }
+        back
+    }
 }
 
 /// True for a shape whose values, and all that they contain, AWS asks not to show: every text in them is `(hidden)`.
