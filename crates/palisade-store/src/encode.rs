@@ -14,6 +14,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -57,7 +58,7 @@ fn sources(spec: &TableSpec) -> BTreeMap<String, usize> {
 
 /// Bytes in memory from which rows are worth compressing, and being told apart by what their columns hold. A compressor, a
 /// dictionary and statistics are set up for every column, which takes longer than all the rest of a small file, and nobody
-/// skips a part of it.
+/// skips a part of it. Nor does anybody skip by what is in a list or a structure: there are no statistics of these.
 const WORTH_IT: usize = 64 << 10;
 
 fn properties(rows: &RecordBatch) -> WriterProperties {
@@ -70,7 +71,15 @@ fn properties(rows: &RecordBatch) -> WriterProperties {
             .set_offset_index_disabled(true),
         false => {
             let level = ZstdLevel::try_new(1).unwrap_or_default();
-            properties.set_compression(Compression::ZSTD(level))
+            let plain = rows.schema().fields().clone();
+            let plain = plain.iter().filter(|f| !f.data_type().is_nested());
+            let properties = properties
+                .set_compression(Compression::ZSTD(level))
+                .set_statistics_enabled(EnabledStatistics::None);
+            plain.fold(properties, |properties, field| {
+                let column = ColumnPath::from(field.name().as_str());
+                properties.set_column_statistics_enabled(column, EnabledStatistics::Page)
+            })
         }
     };
     properties.build()
