@@ -33,12 +33,16 @@ impl Item {
 /// An API of an account, which has limits of its own.
 type Lane = (usize, usize);
 
+/// How much an API's need of calls for rows weighs, against that of lists on the same level.
+const ROWS_WEIGH: usize = 2;
+
 type Levels = BTreeMap<Reverse<u32>, BTreeMap<Lane, VecDeque<Item>>>;
 
 /// Ready work: further pages first (nobody knows how many follow), then what begins the longest chain of calls. While
 /// too many rows wait, rows go before lists. Among equals, slots are shared out among the APIs by what each still has to
 /// answer, so that all end at the same time: one that is asked much, and last, would be waited for alone, at its own limit.
-/// All of that is preference: work that is ready never waits for a rule.
+/// Calls for rows get more of them than lists without such calls do: tables with many calls, which most is to be said of,
+/// become whole while others are still read. All of that is preference: work that is ready never waits for a rule.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pages: Levels,
@@ -80,19 +84,20 @@ impl Queue {
     pub(super) fn pop(&mut self, pressed: bool, slots: usize) -> Option<Item> {
         let top = |levels: &Levels| levels.first_key_value().map(|(height, _)| height.0);
         let (lists, rows) = (top(&self.lists), top(&self.rows));
-        let from: &mut [&mut Levels] = if pressed && rows.is_some() {
-            &mut [&mut self.rows]
+        // with how much an API's need weighs
+        let from: &mut [(&mut Levels, usize)] = if pressed && rows.is_some() {
+            &mut [(&mut self.rows, 1)]
         } else if top(&self.pages).is_some() {
-            &mut [&mut self.pages]
+            &mut [(&mut self.pages, 1)]
         } else if lists == rows {
-            &mut [&mut self.lists, &mut self.rows]
+            &mut [(&mut self.lists, 1), (&mut self.rows, ROWS_WEIGH)]
         } else if lists > rows {
-            &mut [&mut self.lists]
+            &mut [(&mut self.lists, 1)]
         } else {
-            &mut [&mut self.rows]
+            &mut [(&mut self.rows, 1)]
         };
         let mut counts: (usize, &[Count]) = (0, self.counts.of(0));
-        let mut urgency = |(account, service): Lane| {
+        let mut urgency = |(account, service): Lane, weight: usize| {
             if counts.0 != account {
                 counts = (account, self.counts.of(account));
             }
@@ -100,18 +105,23 @@ impl Queue {
             // no API has more than half of the slots while another waits: how many it takes at once has a limit
             Urgency {
                 has_room: 2 * count.in_flight < slots.max(2),
-                waiting: count.waiting.max(1),
+                waiting: count.waiting.max(1).saturating_mul(weight),
                 busy: count.in_flight + 1,
             }
         };
-        let lanes = from.iter().enumerate().flat_map(|(index, levels)| {
-            let level = levels.first_key_value().map(|(_, level)| level);
-            let lanes = level.into_iter().flat_map(BTreeMap::keys);
-            lanes.map(move |lane| (index, *lane))
+        let lanes = from
+            .iter()
+            .enumerate()
+            .flat_map(|(index, (levels, weight))| {
+                let level = levels.first_key_value().map(|(_, level)| level);
+                let lanes = level.into_iter().flat_map(BTreeMap::keys);
+                lanes.map(move |lane| (index, *lane, *weight))
+            });
+        let next = lanes.max_by_key(|(index, lane, weight)| {
+            (urgency(*lane, *weight), Reverse((*lane, *index)))
         });
-        let next = lanes.max_by_key(|(index, lane)| (urgency(*lane), Reverse((*lane, *index))));
-        let (index, lane) = next?;
-        let item = take(from.get_mut(index)?, lane)?;
+        let (index, lane, _) = next?;
+        let item = take(from.get_mut(index)?.0, lane)?;
         self.len = self.len.saturating_sub(1);
         self.counts.change(lane, |count| {
             count.waiting = count.waiting.saturating_sub(1);
@@ -173,7 +183,7 @@ impl Counts {
     }
 }
 
-/// How much an API needs another slot: by the calls that wait for each that it would have.
+/// How much an API needs another slot: by the calls that wait, and their weight, for each that it would have.
 #[derive(Debug)]
 struct Urgency {
     has_room: bool,
@@ -317,6 +327,24 @@ mod tests {
         assert_eq!(given, [0, 0, 0, 0, 1, 1, 1, 1]);
         // nobody else waits any more
         assert_eq!(next(), 0);
+    }
+
+    /// With the same number of calls left, those for rows come twice as often, and lists are not kept waiting.
+    #[test]
+    fn rows_come_more_often_than_lists() {
+        let mut queue = Queue::default();
+        for call in 0..30 {
+            queue.push_list(1, item(call, 0));
+            queue.push_rows(1, item(100 + call, 1));
+            queue.expect(&item(0, 1));
+        }
+        let mut of_rows = 0;
+        for _ in 0..12 {
+            let given = queue.pop(false, 64).unwrap();
+            queue.started(given.account, given.service);
+            of_rows += given.service;
+        }
+        assert_eq!(of_rows, 8);
     }
 
     /// Calls that rows will make are counted before they are ready.
