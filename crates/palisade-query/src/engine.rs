@@ -187,7 +187,7 @@ impl Engine {
     /// `enough` is set: what has rows is known then, and the rest is made only for that.
     pub fn prepare(&self, plan: &Plan, enough: &AtomicBool) {
         let is_wanted = |_: &PlannedCheck| !enough.load(Ordering::Relaxed);
-        evaluate::make_ready(&self.planner, &plan.checks, &is_wanted);
+        evaluate::make_ready(&self.planner, &plan.checks, usize::MAX, &is_wanted);
     }
 
     /// What a user's query needs to be collected. `SELECT *` needs every column.
@@ -208,7 +208,7 @@ impl Engine {
 
     /// Judges while tables are read, until no more come: the tables of one account, each once it is whole. Checks whose
     /// tables are there are evaluated, and others are made ready meanwhile.
-    pub fn evaluate_early(&self, plan: &Plan, tables: &Receiver<Table>, options: Options) -> Early {
+    pub fn evaluate_early(&self, plan: &Plan, tables: Receiver<Table>, options: Options) -> Early {
         evaluate::early(&self.planner, plan, tables, options)
     }
 

@@ -214,8 +214,7 @@ pub(crate) fn expression(
     Ok(expr)
 }
 
-/// The texts that a plan is made of, as a number (FNV-1a, 64 bits): a check that has others is planned. Views may read
-/// each other.
+/// The texts that a plan is made of, as a number: a check that has others is planned. Views may read each other.
 fn fingerprint(check: &Check, catalog: &Catalog) -> u64 {
     let params = check.params.iter();
     let params: Vec<String> = params
@@ -232,10 +231,18 @@ fn fingerprint(check: &Check, catalog: &Catalog) -> u64 {
     let views = catalog.views.values().filter(|_| names_a_view);
     let views = views.map(|view| &view.sql);
     let texts = texts.into_iter().chain(applies).chain(&params).chain(views);
-    let bytes = texts.flat_map(|t| t.bytes().chain([0xff]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    texts.fold(0, |hash, text| mixed(hash, text))
+}
+
+/// A number with a text in it: eight bytes at a time, as FxHash does, in the end how many they were.
+fn mixed(hash: u64, text: &str) -> u64 {
+    let mix =
+        |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    let rest = rest.iter().map(|byte| u64::from(*byte));
+    let hash = words.chain(rest).fold(hash, mix);
+    mix(hash, u64::try_from(text.len()).unwrap_or(u64::MAX))
 }
 
 /// The file with what there is to write down of some checks. Two engines that differ in their time say which plans depend on

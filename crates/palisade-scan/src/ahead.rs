@@ -10,7 +10,8 @@ use std::sync::{Arc, mpsc};
 /// A plan that is being made on a thread of its own.
 #[derive(Debug)]
 pub struct PlanAhead {
-    plan: mpsc::Receiver<Result<Planned, ScanError>>,
+    /// With what it needs collected.
+    plan: mpsc::Receiver<Result<(Planned, Request), ScanError>>,
     /// Nothing more is made ahead.
     enough: Arc<AtomicBool>,
 }
@@ -41,9 +42,7 @@ impl PlanAhead {
         let (tables, whole) = mpsc::channel();
         let (sender, judged) = mpsc::sync_channel(1);
         let plan = Self::and_then(scanner, checks, move |planned, _| {
-            let early = planned
-                .engine
-                .evaluate_early(&planned.plan, &whole, options);
+            let early = planned.engine.evaluate_early(&planned.plan, whole, options);
             // nobody waits for it when the scan has failed
             let _ = sender.send(early);
         });
@@ -61,7 +60,11 @@ impl PlanAhead {
         let told = Arc::clone(&enough);
         std::thread::spawn(move || {
             let planned = scanner.plan_as_needed(&checks);
-            let ready = planned.as_ref().ok().cloned();
+            let planned = planned.map(|planned| {
+                let needs = planned.request();
+                (planned, needs)
+            });
+            let ready = planned.as_ref().ok().map(|(planned, _)| planned.clone());
             // the plan goes out as soon as it is made; what evaluation needs beside it is made ahead as well, and not
             // waited for
             if sender.send(planned).is_ok()
@@ -80,8 +83,8 @@ impl PlanAhead {
     pub fn wait(self, requested: &Request) -> Result<Planned, ScanError> {
         let planned = self.plan.recv();
         self.enough.store(true, Ordering::Relaxed);
-        let planned = planned.unwrap_or(Err(ScanError::PlanningStopped))?;
-        if requested.covers(&planned.request()) {
+        let (planned, needs) = planned.unwrap_or(Err(ScanError::PlanningStopped))?;
+        if requested.covers(&needs) {
             Ok(planned)
         } else {
             Err(ScanError::StaleReads)

@@ -1,11 +1,14 @@
 //! Judging while tables are still being read. A check is evaluated as soon as all that it reads is whole, in the time in
 //! which answers are awaited; what is left is evaluated when all has come. The findings are the same.
-use super::{Evaluation, Options, findings, make_ready, parts_of, share, share_out, sort};
+use super::{
+    Evaluation, Options, Part, aside, findings, make_ready, on_deep_stack, parts, share, share_out,
+    sort,
+};
 use crate::plan::{Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::session::Planner;
 use palisade_table::{Dataset, Table};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -26,9 +29,18 @@ pub struct Early {
 pub(crate) fn early(
     planner: &Planner,
     plan: &Plan,
-    tables: &Receiver<Table>,
+    tables: Receiver<Table>,
     options: Options,
 ) -> Early {
+    let judged = on_deep_stack(|| judge(planner, plan, tables, options));
+    // what could not be begun is begun again in the end, where it is told
+    judged.unwrap_or_else(|_| Early {
+        left: plan.checks.clone(),
+        ..Early::default()
+    })
+}
+
+fn judge(planner: &Planner, plan: &Plan, tables: Receiver<Table>, options: Options) -> Early {
     // A computed table is made of whatever there is: it waits for the end.
     let computed = |planned: &Arc<PlannedCheck>| planned.computed;
     let (last, others): (Vec<_>, Vec<_>) = plan.checks.iter().cloned().partition(computed);
@@ -36,6 +48,9 @@ pub(crate) fn early(
     let mut unready = others.clone();
     let mut waiting = Waiting::of(others);
     let mut so_far = Early::default();
+    // what can be judged, over the tables that had come when the last came
+    let mut ready: VecDeque<Part> = VecDeque::new();
+    let mut rows = Arc::default();
     let mut came = false;
     loop {
         loop {
@@ -47,31 +62,31 @@ pub(crate) fn early(
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
-                    so_far.left = waiting.rest().chain(last).collect();
+                    let ready = ready.into_iter().flatten();
+                    so_far.left = ready.chain(waiting.rest()).chain(last).collect();
                     return so_far;
                 }
             }
         }
         if std::mem::take(&mut came) {
-            let ready = waiting.ready();
-            if !ready.is_empty() {
-                take_off(&mut unready, &ready);
-                let rows = Arc::new(Rows::of(&so_far.dataset));
-                let (judged, _) = share(planner, &ready, &so_far.dataset, &rows, options);
-                so_far.evaluation.join(judged);
-                continue;
-            }
+            let more = waiting.ready();
+            take_off(&mut unready, &more);
+            ready.extend(parts(&more));
+            rows = Arc::new(Rows::of(&so_far.dataset));
         }
-        if unready.is_empty() {
-            // that there is none any more is seen above
-            if let Ok(table) = tables.recv() {
-                waiting.came(&table.spec.name);
-                so_far.take(table);
-                came = true;
-            }
-        } else {
-            prepare(planner, &mut unready, &Rows::of(&so_far.dataset));
+        // between parts it is looked for what has come, and whether all cores are free
+        let next: Vec<Part> = ready.drain(..ready.len().min(aside())).collect();
+        if !next.is_empty() {
+            let (judged, _) = share(planner, &next, aside(), &so_far.dataset, &rows, options);
+            so_far.evaluation.join(judged);
+        } else if !unready.is_empty() {
+            prepare(planner, &mut unready, &rows);
+        } else if let Ok(table) = tables.recv() {
+            waiting.came(&table.spec.name);
+            so_far.take(table);
+            came = true;
         }
+        // that no table comes any more is seen above
     }
 }
 
@@ -145,8 +160,10 @@ pub(crate) fn rest(
         return findings(planner, plan, dataset, options);
     }
     let rows = Arc::new(Rows::of(dataset));
-    let (mut all, _) = share(planner, &early.left, dataset, &rows, options);
-    all.join(early.evaluation);
+    let parts = parts(&early.left);
+    let (rest, _) = share(planner, &parts, usize::MAX, dataset, &rows, options);
+    let mut all = early.evaluation;
+    all.join(rest);
     sort(&mut all.findings);
     all.errors.sort();
     all
@@ -177,7 +194,7 @@ fn prepare(planner: &Planner, unready: &mut Vec<Arc<PlannedCheck>>, rows: &Rows)
         let unplanned = some(unready, &|check| !check.is_made());
         if !unplanned.is_empty() {
             // what stopped is told when it is evaluated, and not tried until then
-            if share_out(&unplanned, |check| check.make(planner)).is_err() {
+            if share_out(&unplanned, aside(), |check| check.make(planner)).is_err() {
                 take_off(unready, &unplanned);
             }
             return;
@@ -188,7 +205,7 @@ fn prepare(planner: &Planner, unready: &mut Vec<Arc<PlannedCheck>>, rows: &Rows)
         Some(Ok(query)) => !query.emptiness.holds(&|table| rows.has_none(table)),
         Some(Err(_)) | None => true,
     };
-    make_ready(planner, &next, &is_wanted);
+    make_ready(planner, &next, aside(), &is_wanted);
     take_off(unready, &next);
 }
 
@@ -198,7 +215,7 @@ fn some(
     is_chosen: &dyn Fn(&PlannedCheck) -> bool,
 ) -> Vec<Arc<PlannedCheck>> {
     let chosen = list.iter().filter(|check| is_chosen(check));
-    let most = AT_ONCE * parts_of(AT_ONCE);
+    let most = AT_ONCE * aside();
     chosen.take(most).cloned().collect()
 }
 

@@ -11,8 +11,8 @@ pub use early::Early;
 pub(crate) use early::{early, rest};
 pub(crate) use empty::Emptiness;
 pub(crate) use run::{
-    block_here, block_on, collect, executable, execute, on_deep_stack, on_deep_stacks, parts_of,
-    query_error, share_out,
+    aside, block_here, block_on, collect, executable, execute, on_deep_stack, on_deep_stacks,
+    parts_of, query_error, share_out,
 };
 
 use crate::plan::{Kind, Plan, PlannedCheck};
@@ -125,21 +125,23 @@ pub(crate) fn part(
 ) -> (Evaluation, BTreeSet<String>) {
     // one view for all parts: computed tables are computed once
     let rows = Arc::new(rows);
-    let (mut all, failed) = share(planner, &plan.checks, dataset, &rows, options);
+    let parts = parts(&plan.checks);
+    let (mut all, failed) = share(planner, &parts, usize::MAX, dataset, &rows, options);
     sort(&mut all.findings);
     all.errors.sort();
     (all, failed)
 }
 
-/// What some checks say, not sorted, and which failed on values; shared out among the cores.
+/// What some checks say, not sorted, and which failed on values; shared out among so many threads at most.
 fn share(
     planner: &Planner,
-    checks: &[Arc<PlannedCheck>],
+    parts: &[Part],
+    most: usize,
     dataset: &Dataset,
     rows: &Arc<Rows>,
     options: Options,
 ) -> (Evaluation, BTreeSet<String>) {
-    let evaluated = share_out(&parts(checks), |part| {
+    let evaluated = share_out(parts, most, |part| {
         part_findings(planner, part, dataset, rows, options)
     });
     let mut all = Evaluation::default();
@@ -156,7 +158,7 @@ fn share(
                 check: planned.check.id.clone(),
                 message: e.to_string(),
             };
-            all.errors.extend(checks.iter().map(of));
+            all.errors.extend(parts.iter().flatten().map(of));
         }
     }
     (all, failed)
@@ -178,9 +180,10 @@ impl Evaluation {
 pub(crate) fn make_ready(
     planner: &Planner,
     checks: &[Arc<PlannedCheck>],
+    most: usize,
     is_wanted: &(dyn Fn(&PlannedCheck) -> bool + Sync),
 ) {
-    let parts = parts_of(checks.len());
+    let parts = parts_of(checks.len()).min(most);
     let prepared = on_deep_stacks((0..parts).collect(), |part| {
         block_here(async {
             for check in checks.iter().skip(part).step_by(parts) {
@@ -202,15 +205,18 @@ pub(crate) fn sort(findings: &mut [Finding]) {
     });
 }
 
+/// Checks that one thread evaluates together.
+type Part = Vec<Arc<PlannedCheck>>;
+
 /// Queries of one part.
 const QUERIES: usize = 16;
 
 /// The checks in parts for whichever core is free. What is computed from many rows comes first and in one part: it takes
 /// longest, and is computed once. The predicates of a table stay together, so that each table is gone through once.
-fn parts(checks: &[Arc<PlannedCheck>]) -> Vec<Vec<Arc<PlannedCheck>>> {
+fn parts(checks: &[Arc<PlannedCheck>]) -> Vec<Part> {
     let mut computed = Vec::new();
     let mut queries = Vec::new();
-    let mut tables: BTreeMap<&str, Vec<Arc<PlannedCheck>>> = BTreeMap::new();
+    let mut tables: BTreeMap<&str, Part> = BTreeMap::new();
     for planned in checks {
         let part = match &planned.kind {
             Kind::Query(_) if planned.computed => &mut computed,

@@ -50,7 +50,7 @@ fn run(page: String, service: &str, tables: Value) -> Vec<(String, Status, Strin
 fn piecemeal(engine: &Engine, plan: &Plan, data: &Dataset, early: usize) -> Evaluation {
     let (sender, tables) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        let judged = scope.spawn(move || engine.evaluate_early(plan, &tables, Options::default()));
+        let judged = scope.spawn(move || engine.evaluate_early(plan, tables, Options::default()));
         for table in data.tables.values().rev().take(early) {
             sender.send(table.clone()).unwrap();
             // so that it has a chance to be looked at alone
