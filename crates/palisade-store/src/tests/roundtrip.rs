@@ -186,3 +186,23 @@ async fn findings_come_back() {
     let entry = &snapshot.manifest().accounts[0];
     assert_eq!((entry.failed, entry.unknown, entry.rows), (2, 2, 0));
 }
+
+/// Large files say of plain columns what is in them, and of no list: nobody asks.
+#[test]
+fn statistics_are_of_plain_columns() {
+    use arrow::array::{ListBuilder, RecordBatch, StringArray, StringBuilder};
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let names = StringArray::from_iter_values((0..5000).map(|n| format!("bucket-{n:05}")));
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    (0..5000).for_each(|n| lists.append_value([Some(format!("requirement-{n}"))]));
+    let rows = RecordBatch::try_from_iter([
+        ("name", Arc::new(names) as arrow::array::ArrayRef),
+        ("requirements", Arc::new(lists.finish())),
+    ])
+    .unwrap();
+    let bytes = crate::encode::to_parquet(&rows).unwrap();
+    let file = SerializedFileReader::new(bytes).unwrap();
+    let columns = file.metadata().row_group(0).columns();
+    let has: Vec<bool> = columns.iter().map(|c| c.statistics().is_some()).collect();
+    assert_eq!(has, [true, false]);
+}
