@@ -71,7 +71,7 @@ pub use playbook::{Phase, Playbook, PlaybookStep, StepKind};
 pub use reads::{Known, Reads};
 pub use repair::NotTaken;
 pub use resolve::UnknownCheck;
-pub use schema::{SchemaCache, is_recursive, is_sensitive};
+pub use schema::SchemaCache;
 pub use service::{
     Batch, Before, CallSpec, ColumnSpec, ListSpec, Scope, Service, TAGGING_SOURCE, TableSpec,
     ViewSpec, When,

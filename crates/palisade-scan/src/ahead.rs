@@ -59,8 +59,7 @@ impl PlanAhead {
         let enough = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&enough);
         std::thread::spawn(move || {
-            let planned = scanner.plan_as_needed(&checks);
-            let planned = planned.map(|planned| {
+            let planned = scanner.plan_as_needed(&checks).map(|planned| {
                 let needs = planned.request();
                 (planned, needs)
             });

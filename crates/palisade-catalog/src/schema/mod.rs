@@ -8,8 +8,6 @@ mod tests;
 mod types;
 mod walk;
 
-pub use types::{is_recursive, is_sensitive};
-
 use crate::load::table_hint;
 use crate::{Catalog, Diagnostic, DiagnosticLevel, TableSchema};
 use palisade_model::Models;

@@ -39,7 +39,7 @@ impl Types {
     }
 
     fn is_recursive(&self, model: &Model, id: ShapeId) -> bool {
-        look_for_circles(model, id, &mut self.known().recursive)
+        is_recursive(model, id, &mut self.known().recursive)
     }
 
     fn work_out(&self, model: &Model, id: ShapeId, hidden: bool) -> ColumnType {
@@ -87,13 +87,9 @@ pub(crate) fn field_names(shape: &Shape) -> Vec<String> {
     fields
 }
 
-/// True for a shape that contains itself, however far down. Its values become JSON text.
-pub fn is_recursive(model: &Model, id: ShapeId) -> bool {
-    look_for_circles(model, id, &mut BTreeMap::new())
-}
-
-/// The same; what comes to light of all that the shape contains is remembered.
-pub(super) fn look_for_circles(
+/// True for a shape that contains itself, however far down. Its values become JSON text. What comes to light of all that the
+/// shape contains is remembered.
+pub(super) fn is_recursive(
     model: &Model,
     id: ShapeId,
     known: &mut BTreeMap<ShapeId, bool>,
@@ -144,11 +140,6 @@ impl Circles<'_> {
         }
         back
     }
-}
-
-/// True for a shape whose values, and all that they contain, AWS asks not to show: every text in them is `(hidden)`.
-pub fn is_sensitive(model: &Model, id: ShapeId) -> bool {
-    model.shape(id).is_some_and(|s| s.traits.sensitive)
 }
 
 /// The names that a list's element, or a map, goes by where it holds tags.

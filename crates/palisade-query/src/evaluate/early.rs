@@ -53,19 +53,23 @@ fn judge(planner: &Planner, plan: &Plan, tables: Receiver<Table>, options: Optio
     let mut rows = Arc::default();
     let mut came = false;
     loop {
-        loop {
-            match tables.try_recv() {
-                Ok(table) => {
-                    waiting.came(&table.spec.name);
-                    so_far.take(table);
-                    came = true;
-                }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => {
-                    let ready = ready.into_iter().flatten();
-                    so_far.left = ready.chain(waiting.rest()).chain(last).collect();
-                    return so_far;
-                }
+        let idle = !came && ready.is_empty() && unready.is_empty();
+        let next = match idle {
+            true => tables.recv().map_err(TryRecvError::from),
+            false => tables.try_recv(),
+        };
+        match next {
+            Ok(table) => {
+                waiting.came(&table.spec.name);
+                so_far.take(table);
+                came = true;
+                continue;
+            }
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => {
+                let ready = ready.into_iter().flatten();
+                so_far.left = ready.chain(waiting.rest()).chain(last).collect();
+                return so_far;
             }
         }
         if std::mem::take(&mut came) {
@@ -81,12 +85,7 @@ fn judge(planner: &Planner, plan: &Plan, tables: Receiver<Table>, options: Optio
             so_far.evaluation.join(judged);
         } else if !unready.is_empty() {
             prepare(planner, &mut unready, &rows);
-        } else if let Ok(table) = tables.recv() {
-            waiting.came(&table.spec.name);
-            so_far.take(table);
-            came = true;
         }
-        // that no table comes any more is seen above
     }
 }
 
