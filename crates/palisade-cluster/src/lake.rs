@@ -3,24 +3,22 @@
 use crate::error::{ClusterError, cluster_error};
 use crate::exec::WorkExec;
 use crate::job::{Job, Task, Work};
-use async_trait::async_trait;
 use ballista_core::extension::SessionConfigExt;
 use ballista_core::optimizer::ballista_default_optimizer_rules;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{
-    Expr, LogicalPlan, TableProviderFilterPushDown, TableScan, TableType,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use palisade_core::Timestamp;
-use palisade_query::{Engine, Only, Wanted, computed_needs, on_deep_stack, only};
+use palisade_query::{
+    Engine, Only, Relation, RelationProvider, Wanted, computed_needs, on_deep_stack, only,
+};
 use palisade_scan::SNAPSHOTS;
 use std::sync::Arc;
 
@@ -71,43 +69,23 @@ impl LakeTable {
     }
 }
 
-#[async_trait]
-impl TableProvider for LakeTable {
+impl Relation for LakeTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
-    fn table_type(&self) -> TableType {
-        TableType::Base
+    fn is_saved_by(&self, filter: &Expr) -> bool {
+        let alone = std::slice::from_ref(filter);
+        match self.computed {
+            true => !self.wanted(alone).is_empty(),
+            false => !only(alone).is_empty(),
+        }
     }
-    fn supports_filters_pushdown(
+    fn plan(
         &self,
-        filters: &[&Expr],
-    ) -> Result<Vec<TableProviderFilterPushDown>> {
-        // what comes may be more than what is wanted: the filter stays
-        let support = |filter: &&Expr| {
-            let alone = [(*filter).clone()];
-            let saves = match self.computed {
-                true => !self.wanted(&alone).is_empty(),
-                false => !only(&alone).is_empty(),
-            };
-            match saves {
-                true => TableProviderFilterPushDown::Inexact,
-                false => TableProviderFilterPushDown::Unsupported,
-            }
-        };
-        Ok(filters.iter().map(support).collect())
-    }
-    async fn scan(
-        &self,
-        _: &dyn Session,
-        projection: Option<&Vec<usize>>,
+        schema: SchemaRef,
+        _: Option<&[usize]>,
         filters: &[Expr],
-        _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            Some(indices) => Arc::new(self.schema.project(indices)?),
-            None => Arc::clone(&self.schema),
-        };
         let mut job = self.job.clone();
         let work = |(number, accounts): (usize, &Vec<String>)| Work {
             number,
@@ -202,7 +180,7 @@ fn optimised(
             engine: Arc::clone(engine),
         };
         Ok(Transformed::yes(LogicalPlan::TableScan(TableScan {
-            source: provider_as_source(Arc::new(table)),
+            source: provider_as_source(Arc::new(RelationProvider(table))),
             ..scan
         })))
     })?;

@@ -7,7 +7,7 @@ use crate::iam::{DerivedTable, IamAccounts, derived};
 use crate::plan::{Needs, Plan, PlannedCheck};
 use crate::provider::Rows;
 use crate::reach::{Reach, reach};
-use crate::scans;
+use crate::scans::Apart;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::context::SessionState;
@@ -52,9 +52,8 @@ impl Engine {
         if !planned.computed {
             return None;
         }
-        let query = planned.query(&self.planner)?.ok()?;
-        let (read, computed) = scans::apart(query.source.optimised()?).ok()?;
-        (!computed.is_empty()).then_some((read, computed))
+        let Apart { read, computed } = planned.query(&self.planner)?.ok()?.apart.clone()?;
+        Some((read, computed))
     }
 
     /// Evaluates checks with computed tables that are computed over accounts that are at hand. Of the dataset, such checks
@@ -122,9 +121,9 @@ impl Engine {
         wanted: &Wanted,
         dataset: &Dataset,
     ) -> Result<RecordBatch, QueryError> {
-        let spec = derived(table)
+        let computed = self
+            .computed(table)
             .ok_or_else(|| QueryError::Run(format!("no computed table `{table}`")))?;
-        let computed = DerivedTable::new(spec, self.schemas.clone(), self.now());
         let rows = Rows::of(dataset);
         evaluate::on_deep_stack(|| {
             computed
@@ -135,9 +134,12 @@ impl Engine {
 
     /// What filters say of a computed table that saves work.
     pub fn wanted(&self, table: &str, filters: &[Expr]) -> Wanted {
-        derived(table).map_or_else(Wanted::new, |spec| {
-            DerivedTable::new(spec, self.schemas.clone(), self.now()).wanted_texts(filters)
-        })
+        let computed = self.computed(table);
+        computed.map_or_else(Wanted::new, |table| table.wanted_texts(filters))
+    }
+
+    fn computed(&self, table: &str) -> Option<DerivedTable> {
+        self.planner.tables.computed(table, self.now())
     }
 }
 

@@ -3,18 +3,15 @@ use crate::engine::{Engine, QueryResult};
 use crate::error::{QueryError, SqlProblem, plain};
 use crate::evaluate;
 use crate::plan::Needs;
+use crate::relation::Relation;
 use crate::scans;
-use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
@@ -62,36 +59,20 @@ pub(crate) fn with_snapshot(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-#[async_trait]
-impl TableProvider for LakeTable {
+impl Relation for LakeTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
-    fn table_type(&self) -> TableType {
-        TableType::Base
+    fn is_saved_by(&self, filter: &Expr) -> bool {
+        // files are left out by it, rows are not
+        allowed(filter).is_some()
     }
-    fn supports_filters_pushdown(
+    fn plan(
         &self,
-        filters: &[&Expr],
-    ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let support = |filter: &&Expr| match allowed(filter) {
-            // files are left out by it, rows are not
-            Some(_) => TableProviderFilterPushDown::Inexact,
-            None => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(filters.iter().map(support).collect())
-    }
-    async fn scan(
-        &self,
-        _state: &dyn Session,
-        projection: Option<&Vec<usize>>,
+        schema: SchemaRef,
+        _projection: Option<&[usize]>,
         filters: &[Expr],
-        _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            Some(indices) => Arc::new(self.schema.project(indices)?),
-            None => Arc::clone(&self.schema),
-        };
         let only = only(filters);
         let source: Arc<dyn PartitionStream> = Arc::new(LakeStream {
             table: self.name.clone(),
@@ -197,7 +178,7 @@ impl Engine {
             let plan = self.logical(sql)?;
             let failed = |e: DataFusionError| QueryError::Run(plain(&e));
             let mut needs = scans::needs(&plan).map_err(failed)?;
-            let computed = scans::reads_computed(&plan).map_err(failed)?;
+            let computed = scans::apart(&plan).map_err(failed)?.is_some();
             for columns in needs.values_mut() {
                 columns.remove(SNAPSHOT);
             }

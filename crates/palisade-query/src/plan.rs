@@ -5,7 +5,7 @@ use crate::expr::{Compiled, Frame, Resolved};
 use crate::message::Message;
 use crate::provider::Rows;
 use crate::reach::Reach;
-use crate::scans::{self, Scan, is_region_bound, is_row_wise, scans};
+use crate::scans::{self, Apart, Scan, is_region_bound, is_row_wise, scans};
 use crate::session::{Known, Planner};
 use crate::shipped::{self, Shipped, ShippedExpr, ShippedKind, ShippedQuery};
 use crate::sql::{self, Values};
@@ -273,16 +273,6 @@ pub(crate) enum Source {
     Written(Cow<'static, [u8]>, Reach),
 }
 
-impl Source {
-    /// Nothing of what came with the binary, of which nothing reads computed tables.
-    pub(crate) fn optimised(&self) -> Option<&LogicalPlan> {
-        match self {
-            Self::Optimised(plan) => Some(plan),
-            Self::Written(..) => None,
-        }
-    }
-}
-
 /// A full query.
 #[derive(Debug)]
 pub(crate) struct Query {
@@ -300,6 +290,8 @@ pub(crate) struct Query {
     pub evidence: Vec<String>,
     /// What it reads.
     pub scans: BTreeMap<String, Scan>,
+    /// What of it is computed.
+    pub apart: Option<Apart>,
     /// The full schemas of these tables.
     pub columns_of: BTreeMap<String, Arc<TableSchema>>,
     /// Each output row follows from one row of the resource table (and other tables).
@@ -442,10 +434,7 @@ pub(crate) fn plan_check(
     } else if check.is_query {
         let (query, messages, needs) = plan_query(planner, check, values, false, &mut report)?;
         let without_rows = !query.emptiness.holds(&|table| table == check.resource);
-        let computed = query
-            .source
-            .optimised()
-            .is_some_and(|plan| scans::reads_computed(plan).unwrap_or(true));
+        let computed = query.apart.is_some();
         let kind = Kind::Query(Late::now(query));
         (kind, messages, needs, without_rows, computed)
     } else {
@@ -621,6 +610,7 @@ fn shipped_query(
         evidence: evidence(&frame),
         columns_of: columns_of(planner, &query.scans),
         scans: query.scans,
+        apart: query.apart,
         row_wise: query.row_wise,
         region_bound: query.region_bound,
         frame,
@@ -716,8 +706,9 @@ fn plan_query(
         true => Some(Messages::default()),
         false => messages(planner, check, values, &frame.df, report),
     };
-    let scans = match scans(&plan) {
-        Ok(scans) => scans,
+    let read = scans(&plan).and_then(|scans| Ok((scans, scans::apart(&plan)?)));
+    let (scans, apart) = match read {
+        Ok(read) => read,
         Err(e) => {
             report(SqlProblem::new(plain(&e)), *line, 0);
             return None;
@@ -732,6 +723,7 @@ fn plan_query(
             evidence: evidence(&frame),
             columns_of: columns_of(planner, &scans),
             scans,
+            apart,
             row_wise,
             region_bound,
             frame,

@@ -1,17 +1,15 @@
 //! Tables of the catalogue as DataFusion sees them: full schemas for planning, the rows of one dataset when run.
 use crate::error::QueryError;
 use crate::iam::IamAccounts;
+use crate::relation::Relation;
 use crate::table_exec::TableExec;
-use async_trait::async_trait;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use palisade_iam::Detail;
 use palisade_table::{Dataset, Table};
 use std::collections::BTreeMap;
@@ -150,62 +148,17 @@ pub(crate) struct CatalogTable {
     pub schema: SchemaRef,
 }
 
-#[async_trait]
-impl TableProvider for CatalogTable {
+impl Relation for CatalogTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-    async fn scan(
+    fn plan(
         &self,
-        _state: &dyn Session,
-        projection: Option<&Vec<usize>>,
+        schema: SchemaRef,
+        _projection: Option<&[usize]>,
         _filters: &[Expr],
-        _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            Some(indices) => Arc::new(self.schema.project(indices)?),
-            None => Arc::clone(&self.schema),
-        };
-        Ok(Arc::new(TableExec::new(&self.name, schema)))
-    }
-}
-
-/// A plan's source that reads its rows when the plan is run, from the session that runs it: plans are made before there
-/// are rows.
-pub(crate) fn when_run(
-    schema: SchemaRef,
-    read: impl Fn(&Rows) -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let source: Arc<dyn PartitionStream> = Arc::new(WhenRun {
-        schema: Arc::clone(&schema),
-        read: Box::new(read),
-    });
-    let plan = StreamingTableExec::try_new(schema, vec![source], None, None, false, None)?;
-    Ok(Arc::new(plan))
-}
-
-type Read = dyn Fn(&Rows) -> Result<Vec<RecordBatch>> + Send + Sync;
-
-struct WhenRun {
-    schema: SchemaRef,
-    read: Box<Read>,
-}
-
-impl std::fmt::Debug for WhenRun {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WhenRun").finish_non_exhaustive()
-    }
-}
-
-impl PartitionStream for WhenRun {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        rows_of(&context, Arc::clone(&self.schema), &self.read)
+        Ok(Arc::new(TableExec::of_table(&self.name, schema)))
     }
 }
 

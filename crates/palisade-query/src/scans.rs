@@ -48,8 +48,17 @@ pub(crate) fn scans(plan: &LogicalPlan) -> Result<BTreeMap<String, Scan>> {
     Ok(out)
 }
 
-/// The columns that a query reads itself, and the computed tables that it reads.
-pub(crate) fn apart(plan: &LogicalPlan) -> Result<(Needs, BTreeSet<String>)> {
+/// What is read by a query that reads computed tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Apart {
+    /// The columns that it reads itself.
+    pub read: Needs,
+    /// The computed tables.
+    pub computed: BTreeSet<String>,
+}
+
+/// What a query reads itself, and what is computed for it; nothing of one that reads no computed table.
+pub(crate) fn apart(plan: &LogicalPlan) -> Result<Option<Apart>> {
     let (mut read, mut computed) = (Needs::new(), BTreeSet::new());
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
@@ -67,7 +76,7 @@ pub(crate) fn apart(plan: &LogicalPlan) -> Result<(Needs, BTreeSet<String>)> {
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok((read, computed))
+    Ok((!computed.is_empty()).then_some(Apart { read, computed }))
 }
 
 /// The same as needs.
@@ -79,18 +88,6 @@ pub(crate) fn needs(plan: &LogicalPlan) -> Result<Needs> {
 pub(crate) fn needs_of(scans: &BTreeMap<String, Scan>) -> Needs {
     let columns = |(table, scan): (&String, &Scan)| (table.clone(), scan.columns.clone());
     scans.iter().map(columns).collect()
-}
-
-/// Whether a query reads a computed table.
-pub(crate) fn reads_computed(plan: &LogicalPlan) -> Result<bool> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            found |= derived(scan.table_name.table()).is_some();
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(found)
 }
 
 /// Whether each row of the result follows from one row of `table` (and other tables), so that the query over a part

@@ -5,6 +5,7 @@ use crate::iam::{DERIVED_TABLES, DerivedTable, derived};
 use crate::lake::{Lake, LakeTable, one_snapshot_only, with_snapshot};
 use crate::over_time::{STORE_TABLES, needs_a_store, store_table};
 use crate::provider::{CatalogTable, Rows};
+use crate::relation::RelationProvider;
 use crate::rules::{OneStream, Rules};
 use crate::sql::{self, Values};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -93,7 +94,7 @@ impl Tables {
             name: name.to_owned(),
             schema: Arc::clone(&arrow),
         };
-        let source = provider_as_source(Arc::new(provider));
+        let source = provider_as_source(Arc::new(RelationProvider(provider)));
         let known = Arc::new(Known {
             spec,
             columns,
@@ -106,6 +107,12 @@ impl Tables {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_owned(), Arc::clone(&known));
         Ok(known)
+    }
+
+    /// A computed table.
+    pub(crate) fn computed(&self, name: &str, now: Timestamp) -> Option<DerivedTable> {
+        let spec = derived(name)?;
+        Some(DerivedTable::new(spec, Arc::clone(&self.schemas), now))
     }
 
     fn unknown(&self, name: &str) -> SqlProblem {
@@ -310,11 +317,11 @@ impl ContextProvider for Planner {
         if let Some(lake) = &self.lake
             && let Some(schema) = lake.tables().remove(name)
         {
-            return Ok(provider_as_source(Arc::new(LakeTable {
+            return Ok(provider_as_source(Arc::new(RelationProvider(LakeTable {
                 name: name.to_owned(),
                 schema,
                 lake: Arc::clone(lake),
-            })));
+            }))));
         }
         if store_table(name).is_some() {
             return Err(DataFusionError::External(Box::new(MissingTable {
@@ -325,19 +332,17 @@ impl ContextProvider for Planner {
         if let Some(view) = self.view(name) {
             return view;
         }
-        if let Some(spec) = derived(name) {
-            let schemas = Arc::clone(&self.tables.schemas);
-            let table = DerivedTable::new(spec, schemas, self.now);
-            return Ok(provider_as_source(Arc::new(table)));
+        if let Some(table) = self.tables.computed(name, self.now) {
+            return Ok(provider_as_source(Arc::new(RelationProvider(table))));
         }
         match self.tables.table(name) {
             Ok(known) => match &self.lake {
                 None => Ok(Arc::clone(&known.source)),
-                Some(lake) => Ok(provider_as_source(Arc::new(LakeTable {
+                Some(lake) => Ok(provider_as_source(Arc::new(RelationProvider(LakeTable {
                     name: name.to_owned(),
                     schema: with_snapshot(&known.arrow),
                     lake: Arc::clone(lake),
-                }))),
+                })))),
             },
             Err(problem) => Err(DataFusionError::External(Box::new(MissingTable {
                 name: name.to_owned(),

@@ -1,18 +1,19 @@
 //! Plans that come with the binary. Planning what a scan of one account runs costs more than running it, and what comes of
 //! it follows from the checks, the tables and the values of parameters, which are those that were shipped: it is written
 //! down when these are changed (`docs/reference/plans.zst`, which a test keeps fresh), as DataFusion writes plans to send them to
-//! other machines. What depends on anything else (`$now`, computed tables, a user's parameters, checks or tables) is not
-//! there, and planned when it is run.
+//! other machines. What depends on anything else (`$now`, a user's parameters, checks or tables) is not there, and planned
+//! when it is run.
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::evaluate::{self, Emptiness};
 use crate::expr::{Compiled, Frame};
+use crate::iam::Computed;
 use crate::message::{Message, Part};
 use crate::plan::{Needs, PlannedCheck, Query};
 use crate::reach::{Reach, reach};
-use crate::scans::{Scan, needs_of};
+use crate::scans::{Apart, Scan, needs_of};
 use crate::session::{Planner, Tables};
-use crate::table_exec::TableExec;
+use crate::table_exec::{Reads, TableExec};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, not_impl_err, plan_err};
@@ -27,6 +28,7 @@ use datafusion_proto::physical_plan::{
 };
 use datafusion_proto::protobuf::{self, PhysicalExprNode, PhysicalPlanNode};
 use palisade_catalog::{Catalog, Check};
+use palisade_core::Timestamp;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -75,6 +77,7 @@ pub(crate) struct ShippedQuery<'b> {
     #[serde(borrow)]
     schema: Cow<'b, [u8]>,
     pub scans: BTreeMap<String, Scan>,
+    pub apart: Option<Apart>,
     pub emptiness: Emptiness,
     pub row_wise: bool,
     pub region_bound: bool,
@@ -189,7 +192,7 @@ impl ShippedQuery<'_> {
 /// What runs a query.
 pub(crate) fn executable(planner: &Planner, written: &[u8]) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = PhysicalPlanNode::try_decode(written)?;
-    let codec = Codec(Some(Arc::clone(&planner.tables)));
+    let codec = Codec(Some((Arc::clone(&planner.tables), planner.now())));
     plan.try_into_physical_plan(planner.functions(), &codec)
 }
 
@@ -354,6 +357,7 @@ fn written_query(
         executable: Cow::Owned(executable.encode_to_vec()),
         schema: Cow::Owned(schema.encode_to_vec()),
         scans: query.scans.clone(),
+        apart: query.apart.clone(),
         emptiness: query.emptiness.clone(),
         row_wise: query.row_wise,
         region_bound: query.region_bound,
@@ -365,9 +369,18 @@ fn failed(e: impl std::fmt::Display) -> DataFusionError {
     exec_datafusion_err!("{e}")
 }
 
-/// Writes the operator that is ours, and reads it with the tables that there are. Functions are known by their names.
+/// What is written of the operator that is ours.
+#[derive(Debug, Serialize, Deserialize)]
+enum Leaf<'b> {
+    /// Columns of a table of the catalogue.
+    Table(#[serde(borrow)] Vec<&'b str>),
+    Computed(Computed),
+}
+
+/// Writes the operator that is ours, and reads it with the tables that there are, as of a time. Functions are known by their
+/// names.
 #[derive(Debug)]
-struct Codec(Option<Arc<Tables>>);
+struct Codec(Option<(Arc<Tables>, Timestamp)>);
 
 impl PhysicalExtensionCodec for Codec {
     fn try_decode(
@@ -377,9 +390,16 @@ impl PhysicalExtensionCodec for Codec {
         _: &TaskContext,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (table, columns): (&str, Vec<&str>) = postcard::from_bytes(bytes).map_err(failed)?;
-        let Some(tables) = &self.0 else {
+        let (table, leaf): (&str, Leaf<'_>) = postcard::from_bytes(bytes).map_err(failed)?;
+        let Some((tables, now)) = &self.0 else {
             return not_impl_err!("a table within an expression");
+        };
+        let columns = match leaf {
+            Leaf::Table(columns) => columns,
+            Leaf::Computed(what) => {
+                let known = tables.computed(table, *now);
+                return Ok(Arc::new(known.ok_or_else(|| failed(table))?.exec(what)?));
+            }
         };
         let known = tables.table(table).map_err(failed)?;
         let fields = columns.iter().map(|c| {
@@ -389,7 +409,7 @@ impl PhysicalExtensionCodec for Codec {
                 .ok_or_else(|| failed(c))
         });
         let schema = Schema::new(fields.collect::<Result<Vec<_>>>()?);
-        Ok(Arc::new(TableExec::new(table, Arc::new(schema))))
+        Ok(Arc::new(TableExec::of_table(table, Arc::new(schema))))
     }
 
     fn try_encode(
@@ -402,8 +422,17 @@ impl PhysicalExtensionCodec for Codec {
             return not_impl_err!("`{}` is not written", node.name());
         };
         let schema = node.schema();
-        let columns: Vec<&String> = schema.fields().iter().map(|f| f.name()).collect();
-        let written = postcard::to_allocvec(&(exec.table(), columns)).map_err(failed)?;
+        let written = match exec.reads() {
+            Reads::Table(name) => {
+                let columns = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                postcard::to_allocvec(&(name, Leaf::Table(columns)))
+            }
+            Reads::Computed(computation) => {
+                let what = Leaf::Computed(computation.what.clone());
+                postcard::to_allocvec(&(computation.table(), what))
+            }
+        };
+        let written = written.map_err(failed)?;
         bytes.extend(written);
         Ok(())
     }

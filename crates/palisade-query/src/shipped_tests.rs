@@ -1,5 +1,6 @@
 //! What comes with the binary is what planning makes of the shipped checks, and nothing else is taken from it.
 use super::*;
+use crate::iam::ESCALATIONS;
 use crate::plan::Source;
 use crate::{FIXTURE_NOW, Params};
 use datafusion::physical_plan::displayable;
@@ -29,25 +30,13 @@ fn shipped(check: &Check) -> Option<Shipped<'static>> {
 }
 
 #[test]
-fn what_depends_on_the_time_or_is_computed_is_planned() {
+fn all_that_comes_with_the_binary_is_written_down() {
     let engine = engine();
     let (plan, problems) = engine.plan(&checks(|_| true));
     assert!(problems.is_empty(), "{problems:?}");
-    let mut planned = Vec::new();
     for check in &plan.checks {
         let of = &check.check;
-        let texts = [&of.sql.0, &of.pass_message.0, &of.fail_message.0];
-        let applies = of.applies.iter().map(|(text, _)| text);
-        let depends = texts.into_iter().chain(applies).any(|t| t.contains("$now"));
-        assert_eq!(
-            shipped(of).is_none(),
-            depends || check.computed,
-            "{}",
-            of.id
-        );
-        if shipped(of).is_none() {
-            planned.push(of.id.as_str());
-        }
+        assert!(shipped(of).is_some(), "{}", of.id);
         assert_eq!(
             entry(of).unwrap().requirements(),
             check.requirements.to_vec(),
@@ -55,7 +44,26 @@ fn what_depends_on_the_time_or_is_computed_is_planned() {
             of.id
         );
     }
-    assert!((1..20).contains(&planned.len()), "{planned:?}");
+}
+
+/// A plan in which the time is would be another one tomorrow.
+#[test]
+fn what_depends_on_the_time_is_planned() {
+    let check = checks(|check| check.id == "iam-server-certificate-valid");
+    let mut with_time = Check::clone(&check[0]);
+    with_time.sql.0 = "expiration > $now".to_owned();
+    let both = [Arc::new(with_time), Arc::clone(&check[0])];
+    let written = both.map(|check| {
+        let engines = [FIXTURE_NOW, Timestamp::from_micros(0)].map(|now| {
+            let models = Arc::new(Models::embedded());
+            Engine::new(Arc::clone(&SHIPPED), models, now, Params::new()).unwrap()
+        });
+        let file = shipped_plans(engines, &[check]).unwrap();
+        let bytes = zstd::decode_all(file.as_slice()).unwrap();
+        let file: File<'_> = postcard::from_bytes(&bytes).unwrap();
+        file.checks["iam-server-certificate-valid"].plan.is_some()
+    });
+    assert_eq!(written, [false, true]);
 }
 
 #[test]
@@ -71,9 +79,10 @@ fn what_runs_a_query_is_what_planning_makes() {
             let executable = executable.unwrap();
             let shown = displayable(executable.as_ref()).indent(true).to_string();
             let facts = format!(
-                "{:?} {:?} {:?} {} {} {:?} {:?}",
+                "{:?} {:?} {:?} {:?} {} {} {:?} {:?}",
                 query.frame.arrow,
                 query.scans,
+                query.apart,
                 query.evidence,
                 query.row_wise,
                 query.region_bound,
@@ -168,15 +177,30 @@ fn damaged_plans_are_errors() {
     for cut in [1, written.len() / 2, written.len() - 1] {
         assert!(executable(&engine.planner, &written[..cut]).is_err());
     }
-    let codec = Codec(Some(Arc::clone(&engine.planner.tables)));
-    let read = |table: &str, columns: &[&str], codec: &Codec| {
-        let bytes = postcard::to_allocvec(&(table, columns)).unwrap();
+    let codec = Codec(Some((
+        Arc::clone(&engine.planner.tables),
+        engine.planner.now(),
+    )));
+    let read = |table: &str, leaf: Leaf<'_>, codec: &Codec| {
+        let bytes = postcard::to_allocvec(&(table, leaf)).unwrap();
         let context = engine.planner.functions();
         let converter = datafusion_proto::physical_plan::DefaultPhysicalProtoConverter {};
         codec.try_decode(&bytes, &[], context, &converter).is_ok()
     };
-    assert!(read("s3_bucket", &["name"], &codec));
-    assert!(!read("s3_bucket", &["no_such"], &codec));
-    assert!(!read("no_such", &["name"], &codec));
-    assert!(!read("s3_bucket", &["name"], &Codec(None)));
+    let columns = |columns: &[&'static str]| Leaf::Table(columns.to_vec());
+    assert!(read("s3_bucket", columns(&["name"]), &codec));
+    assert!(!read("s3_bucket", columns(&["no_such"]), &codec));
+    assert!(!read("no_such", columns(&["name"]), &codec));
+    assert!(!read("s3_bucket", columns(&["name"]), &Codec(None)));
+    let computed = |projection| {
+        Leaf::Computed(Computed {
+            projection,
+            ..Computed::default()
+        })
+    };
+    assert!(read(ESCALATIONS, computed(None), &codec));
+    assert!(read(ESCALATIONS, computed(Some(vec![0, 2])), &codec));
+    assert!(!read(ESCALATIONS, computed(Some(vec![99])), &codec));
+    assert!(!read("s3_bucket", computed(None), &codec));
+    assert!(!read(ESCALATIONS, computed(None), &Codec(None)));
 }

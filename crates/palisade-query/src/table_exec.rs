@@ -1,5 +1,7 @@
-//! The operator that reads a table of the catalogue. It holds no rows: the session that runs it does.
-use crate::provider::rows_of;
+//! The operator that reads a table. It holds no rows: the session that runs it does.
+use crate::iam::Computation;
+use crate::provider::{Rows, rows_of};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
@@ -11,16 +13,50 @@ use datafusion::physical_plan::{
 };
 use std::sync::Arc;
 
-/// Some columns of a table of the catalogue.
+/// Whose rows are read.
+#[derive(Debug)]
+pub(crate) enum Reads {
+    /// Those of a table of the catalogue.
+    Table(String),
+    /// Those of a computed table.
+    Computed(Computation),
+}
+
+impl Reads {
+    fn table(&self) -> &str {
+        match self {
+            Self::Table(name) => name,
+            Self::Computed(computation) => computation.table(),
+        }
+    }
+
+    fn rows(&self, of: &Rows, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+        match self {
+            Self::Table(name) => of.read(name, schema),
+            Self::Computed(computation) => Ok(vec![computation.rows(of)?]),
+        }
+    }
+}
+
+/// Some columns of a table.
 #[derive(Debug)]
 pub(crate) struct TableExec {
-    table: Arc<str>,
+    reads: Reads,
     properties: Arc<PlanProperties>,
 }
 
 impl TableExec {
-    /// `schema` has the columns that are wanted, in their order.
-    pub(crate) fn new(table: &str, schema: SchemaRef) -> Self {
+    /// `schema` has the columns that are wanted of a table of the catalogue, in their order.
+    pub(crate) fn of_table(name: &str, schema: SchemaRef) -> Self {
+        Self::new(Reads::Table(name.to_owned()), schema)
+    }
+
+    /// `schema` has the columns that are computed.
+    pub(crate) fn computed(computation: Computation, schema: SchemaRef) -> Self {
+        Self::new(Reads::Computed(computation), schema)
+    }
+
+    fn new(reads: Reads, schema: SchemaRef) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(1),
@@ -28,14 +64,13 @@ impl TableExec {
             Boundedness::Bounded,
         );
         Self {
-            table: Arc::from(table),
+            reads,
             properties: Arc::new(properties),
         }
     }
 
-    /// The table's name.
-    pub(crate) fn table(&self) -> &str {
-        &self.table
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
     }
 }
 
@@ -43,7 +78,8 @@ impl DisplayAs for TableExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let schema = self.schema();
         let columns: Vec<&str> = schema.fields().iter().map(|c| c.name().as_str()).collect();
-        write!(f, "TableExec: {}({})", self.table, columns.join(", "))
+        let table = self.reads.table();
+        write!(f, "TableExec: {table}({})", columns.join(", "))
     }
 }
 
@@ -78,8 +114,8 @@ impl ExecutionPlan for TableExec {
     }
 
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (table, wanted) = (Arc::clone(&self.table), self.schema());
-        let read = move |rows: &crate::provider::Rows| rows.read(&table, &wanted);
-        Ok(rows_of(&context, self.schema(), &read))
+        let schema = self.schema();
+        let read = |rows: &Rows| self.reads.rows(rows, &schema);
+        Ok(rows_of(&context, Arc::clone(&schema), &read))
     }
 }

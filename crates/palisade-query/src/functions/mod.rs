@@ -22,7 +22,7 @@ pub(crate) fn time_of(function: &ScalarUDF) -> Option<Timestamp> {
     Some(ours.time().unwrap_or(Timestamp::from_micros(0)))
 }
 
-/// All of them; `now` is what ages are counted from.
+/// All of them, as of a time.
 pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
     let mut functions = vec![
         age::age_days(now),
@@ -35,7 +35,7 @@ pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
         statements::policy_statements(),
         statements::wildcard_matches(),
     ];
-    functions.extend(policy::all());
+    functions.extend(policy::all(now));
     functions
 }
 

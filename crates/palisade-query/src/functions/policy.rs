@@ -1,11 +1,13 @@
 //! Questions about policy documents, answered by `palisade-iam`. A document that cannot be read is an error of the
 //! row, never an answer.
-use super::scalar::{Answer, Function, Row, texts, timestamp};
+use super::scalar::{Answer, Function, Row, texts};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
+use palisade_core::Timestamp;
 use palisade_iam as iam;
 
-pub(crate) fn all() -> Vec<ScalarUDF> {
+/// `now` is the time at which conditions of policies are looked at.
+pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
     vec![
         yes_no("policy_is_public", 2, |r| {
             iam::policy_is_public(r.text(0), r.text(1)).map(|p| p.is_public())
@@ -64,22 +66,22 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         names("policy_service_wildcards", 1, |r| {
             iam::policy_service_wildcards(r.text(0))
         }),
-        policy_escalation_ways(),
+        policy_escalation_ways(now),
     ]
 }
 
-/// `policy_escalation_ways(document, $now)`: the ways to more permissions that the policy opens by itself, in an account
-/// that has what they need; their public identifiers with their actions.
-fn policy_escalation_ways() -> ScalarUDF {
+/// `policy_escalation_ways(document)`: the ways to more permissions that the policy opens by itself at the time of the scan,
+/// in an account that has what they need; their public identifiers with their actions.
+fn policy_escalation_ways(now: Timestamp) -> ScalarUDF {
+    let now_millis = now.as_micros() / 1000;
     Function::new(
         "policy_escalation_ways",
-        vec![DataType::Utf8, timestamp()],
+        vec![DataType::Utf8],
         texts(),
-        |row| {
+        move |row| {
             let policy = iam::Policy::parse(row.text(0)).map_err(unreadable)?;
             let rules = iam::Rules::embedded().map_err(|e| e.to_string())?;
-            let now = row.integer(1) / 1000;
-            let paths = iam::policy_escalation_paths(&[policy], rules, now);
+            let paths = iam::policy_escalation_paths(&[policy], rules, now_millis);
             let ways = rules
                 .rules
                 .iter()
@@ -88,6 +90,7 @@ fn policy_escalation_ways() -> ScalarUDF {
             Ok(Answer::Texts(Some(ways.collect())))
         },
     )
+    .counting_from(now)
     .remembers()
     .into_udf()
 }

@@ -85,7 +85,7 @@ pub(crate) struct Function {
     returns: DataType,
     /// Called also when an argument is NULL.
     takes_null: bool,
-    /// What ages are counted from, in functions that do.
+    /// The time of the scan, in functions that know it.
     time: Option<Timestamp>,
     /// The answer for equal arguments is kept during one batch: the body is expensive.
     remembers: bool,

@@ -2,22 +2,21 @@
 use super::sources::{IamQuestion, iam_needs};
 use super::{IamScope, iam_accounts};
 use crate::plan::Needs;
-use crate::provider::{Rows, when_run};
-use async_trait::async_trait;
+use crate::provider::Rows;
+use crate::relation::Relation;
+use crate::table_exec::TableExec;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
 };
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use palisade_core::Timestamp;
 use palisade_iam::{Catalogue, Detail, Graph, Model, Rules, attempt_context};
 use palisade_table::{Dataset, Schemas};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -228,6 +227,19 @@ impl DerivedTable {
         }
     }
 
+    /// What runs what was written down of it.
+    ///
+    /// # Errors
+    /// It has no such columns.
+    pub(crate) fn exec(self, what: Computed) -> Result<TableExec> {
+        let schema = match &what.projection {
+            Some(indices) => Arc::new(self.schema.project(indices)?),
+            None => Arc::clone(&self.schema),
+        };
+        let computation = Computation { table: self, what };
+        Ok(TableExec::computed(computation, schema))
+    }
+
     /// The filters that save work: those on whose permissions, and which.
     fn wanted(&self, filters: &[Expr]) -> Wanted {
         let mut wanted = Wanted::of(filters);
@@ -256,7 +268,7 @@ impl DerivedTable {
     }
 
     /// What of the table a query reads: the long columns are left empty where it does not read them.
-    fn detail(&self, projection: Option<&Vec<usize>>) -> Detail {
+    fn detail(&self, projection: Option<&[usize]>) -> Detail {
         let column = |at: &usize| self.spec.columns.get(*at).map(|(name, _)| *name);
         let is_long = |at: &usize| column(at).is_some_and(|name| LONG.contains(&name));
         match projection {
@@ -286,8 +298,8 @@ impl DerivedTable {
 
 /// What a query's filters leave of a table's rows, as far as it saves work to know: the texts that a column is compared
 /// with; without an entry a column may have any value.
-#[derive(Debug, Default)]
-struct Wanted(BTreeMap<String, BTreeSet<String>>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wanted(BTreeMap<String, BTreeSet<String>>);
 
 impl Wanted {
     /// Understands `column = 'text'` and `column IN ('text', …)`; other filters are left to the engine, as these are too.
@@ -373,51 +385,63 @@ fn scope(dataset: &Dataset) -> IamScope {
     }
 }
 
-#[async_trait]
-impl TableProvider for DerivedTable {
+impl Relation for DerivedTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
     fn table_type(&self) -> TableType {
         TableType::View
     }
-    fn supports_filters_pushdown(
-        &self,
-        filters: &[&Expr],
-    ) -> Result<Vec<TableProviderFilterPushDown>> {
-        // The filter is still applied: what is made may be more than what is wanted.
-        let support = |filter: &&Expr| match self.wanted(&[(*filter).clone()]).0.is_empty() {
-            true => TableProviderFilterPushDown::Unsupported,
-            false => TableProviderFilterPushDown::Inexact,
-        };
-        Ok(filters.iter().map(support).collect())
+    fn is_saved_by(&self, filter: &Expr) -> bool {
+        !self.wanted(std::slice::from_ref(filter)).0.is_empty()
     }
-    async fn scan(
+    fn plan(
         &self,
-        _state: &dyn Session,
-        projection: Option<&Vec<usize>>,
+        _schema: SchemaRef,
+        projection: Option<&[usize]>,
         filters: &[Expr],
-        _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            Some(indices) => Arc::new(self.schema.project(indices)?),
-            None => Arc::clone(&self.schema),
+        let what = Computed {
+            projection: projection.map(<[usize]>::to_vec),
+            wanted: self.wanted(filters),
         };
-        let (table, wanted) = (self.clone(), self.wanted(filters));
-        let detail = self.detail(projection);
-        let projection = projection.cloned();
-        when_run(schema, move |rows| {
-            let batch = if wanted.0.is_empty() {
-                rows.derived(table.spec.name, detail, || {
-                    table.batch(rows, &wanted, detail)
-                })?
-            } else {
-                table.batch(rows, &wanted, detail)?
-            };
-            Ok(vec![match &projection {
-                Some(indices) => batch.project(indices)?,
-                None => batch,
-            }])
+        Ok(Arc::new(self.clone().exec(what)?))
+    }
+}
+
+/// What of a computed table is computed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Computed {
+    /// Places of the columns; all of them where it says nothing.
+    pub projection: Option<Vec<usize>>,
+    pub wanted: Wanted,
+}
+
+/// A computed table, and what of it is computed.
+#[derive(Debug)]
+pub(crate) struct Computation {
+    table: DerivedTable,
+    pub what: Computed,
+}
+
+impl Computation {
+    /// The table's name.
+    pub(crate) fn table(&self) -> &'static str {
+        self.table.spec.name
+    }
+
+    /// The rows that are wanted, and perhaps more.
+    pub(crate) fn rows(&self, rows: &Rows) -> Result<RecordBatch> {
+        let Computed { projection, wanted } = &self.what;
+        let detail = self.table.detail(projection.as_deref());
+        let make = || self.table.batch(rows, wanted, detail);
+        let batch = match wanted.0.is_empty() {
+            true => rows.derived(self.table(), detail, make)?,
+            false => make()?,
+        };
+        Ok(match projection {
+            Some(indices) => batch.project(indices)?,
+            None => batch,
         })
     }
 }

@@ -6,8 +6,8 @@ mod s3;
 mod shares;
 mod sources;
 
+pub(crate) use derived::{Computation, Computed, DerivedTable, derived};
 pub use derived::{DERIVED_TABLES, DerivedSpec, DerivedType, ESCALATIONS};
-pub(crate) use derived::{DerivedTable, derived};
 pub use sources::{IamQuestion, iam_needs};
 
 use palisade_iam::{Known, Model};
