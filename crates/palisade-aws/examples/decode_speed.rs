@@ -11,6 +11,11 @@ use palisade_model::{Model, Models};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+/// That of the binary.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     let bytes = Models::embedded().get("ec2").unwrap().to_bytes().unwrap();
     let time = fastest(|| drop(black_box(Model::from_bytes("ec2", &bytes).unwrap())));
