@@ -47,13 +47,20 @@ impl<R: Relation> RelationProvider<R> {
         projection: Option<&[usize]>,
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = self.0.schema();
-        let schema = match projection {
-            Some(indices) => Arc::new(schema.project(indices)?),
-            None => schema,
-        };
+        let schema = projected(&self.0.schema(), projection)?;
         self.0.plan(schema, projection, filters)
     }
+}
+
+/// The columns at some places, or all of them.
+///
+/// # Errors
+/// There is no such place.
+pub(crate) fn projected(schema: &SchemaRef, projection: Option<&[usize]>) -> Result<SchemaRef> {
+    Ok(match projection {
+        Some(indices) => Arc::new(schema.project(indices)?),
+        None => Arc::clone(schema),
+    })
 }
 
 type Planning = dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send;

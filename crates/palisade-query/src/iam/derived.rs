@@ -3,7 +3,7 @@ use super::sources::{IamQuestion, iam_needs};
 use super::{IamScope, iam_accounts};
 use crate::plan::Needs;
 use crate::provider::Rows;
-use crate::relation::Relation;
+use crate::relation::{Relation, projected};
 use crate::table_exec::TableExec;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
@@ -232,10 +232,7 @@ impl DerivedTable {
     /// # Errors
     /// It has no such columns.
     pub(crate) fn exec(self, what: Computed) -> Result<TableExec> {
-        let schema = match &what.projection {
-            Some(indices) => Arc::new(self.schema.project(indices)?),
-            None => Arc::clone(&self.schema),
-        };
+        let schema = projected(&self.schema, what.projection.as_deref())?;
         let computation = Computation { table: self, what };
         Ok(TableExec::computed(computation, schema))
     }
@@ -397,7 +394,7 @@ impl Relation for DerivedTable {
     }
     fn plan(
         &self,
-        _schema: SchemaRef,
+        schema: SchemaRef,
         projection: Option<&[usize]>,
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -405,7 +402,11 @@ impl Relation for DerivedTable {
             projection: projection.map(<[usize]>::to_vec),
             wanted: self.wanted(filters),
         };
-        Ok(Arc::new(self.clone().exec(what)?))
+        let computation = Computation {
+            table: self.clone(),
+            what,
+        };
+        Ok(Arc::new(TableExec::computed(computation, schema)))
     }
 }
 
