@@ -298,8 +298,7 @@ fn unseen(
     if !permissions.is_empty() {
         writeln!(out, "  These permissions would help:")?;
         for (permission, count) in &permissions {
-            let findings = if *count == 1 { "finding" } else { "findings" };
-            writeln!(out, "    {permission}  ({count} {findings})")?;
+            writeln!(out, "    {permission}  ({})", counted(*count, "finding"))?;
         }
     }
     let limit = if options.all { usize::MAX } else { options.top };
@@ -396,18 +395,23 @@ fn coverage(assessment: &Assessment, p: &Painter, out: &mut dyn Write) -> std::i
     if !coverage.left_out.is_empty() {
         write!(
             out,
-            "\n          {} accounts of the organisation left out",
-            coverage.left_out.len()
+            "\n          {} of the organisation left out",
+            counted(coverage.left_out.len(), "account")
         )?;
     }
     if !coverage.skipped.is_empty() {
         write!(
             out,
-            "\n          {} services skipped in regions that do not have them",
-            coverage.skipped.len()
+            "\n          {} skipped in regions that do not have them",
+            counted(coverage.skipped.len(), "service")
         )?;
     }
     writeln!(out)
+}
+
+/// So many of what a word names.
+fn counted(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The first sentence of a Markdown text, on one line.

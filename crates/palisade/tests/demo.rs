@@ -160,6 +160,24 @@ fn the_demo_needs_nothing_and_shows_good_bad_and_unknown() {
     );
 }
 
+/// One is not many.
+#[test]
+fn what_is_printed_of_one_is_singular() {
+    let output = Command::new(env!("CARGO_BIN_EXE_palisade"))
+        .args(["scan", "--demo", "--quiet"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(clean().0.coverage.skipped.len(), 1);
+    for line in [
+        "\n          1 service skipped in regions that do not have them\n",
+        "  (1 finding)\n",
+        "  (6 findings)\n",
+    ] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+}
+
 #[test]
 fn no_request_is_made_twice() {
     let (_, statistics) = clean();
